@@ -1,0 +1,164 @@
+//! The shapes that travel between a DiKAS server and whoever backs it up: paths below `/api/v1`, header names, JSON
+//! bodies. Server, browser and command line share these types, so that none can drift.
+//!
+//! Every JSON answer is an [`Envelope`]. Field names are camelCase; sizes are bytes; moments are RFC 3339 in UTC with
+//! whole seconds (`2026-11-23T18:59:41Z`).
+
+use crate::catalog::{Category, CollectionName};
+use crate::digest::Sha256;
+use serde::{Deserialize, Serialize};
+
+/// On a page of documents: how many lines the body has, in decimal.
+pub const DOCUMENTS_HEADER: &str = "dikas-documents";
+
+/// On a page of documents: the `after` of the next page, percent-encoded UTF-8; absent on the last page.
+pub const NEXT_HEADER: &str = "dikas-next";
+
+/// On a page of documents: CRC-32 (that of ZIP) of the body, 8 lower-case hex digits, so that a garbled page is
+/// noticed.
+pub const CRC32_HEADER: &str = "dikas-crc32";
+
+/// The media type of documents as JSON lines.
+pub const NDJSON: &str = "application/x-ndjson";
+
+/// The frame around every JSON answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope<T> {
+    /// What was asked for; null on failure.
+    pub data: Option<T>,
+    /// Whether the call did what it was asked to.
+    pub is_success: bool,
+    /// One English sentence for people; null on success.
+    pub message: Option<String>,
+    /// What went wrong, for programs; empty on success.
+    #[serde(default)]
+    pub errors: Vec<ApiError>,
+}
+
+/// One reason for a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiError {
+    /// The stable code, kebab-case: `unauthorized`, `forbidden`, `snapshot-gone`, `signed-document`, …
+    pub code: String,
+    /// What happened, expected and found values included.
+    pub message: String,
+    /// The field, parameter or document concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+/// Body of `POST /auth/login`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoginRequest {
+    /// `username` of a document in `users`.
+    pub username: String,
+    /// The password in clear.
+    pub password: String,
+}
+
+/// Body of `POST /auth/refresh`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RefreshRequest {
+    /// What the last login or refresh answered.
+    pub refresh_token: String,
+}
+
+/// Answer of `POST /auth/login` and `POST /auth/refresh`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tokens {
+    /// Bearer token of the following calls.
+    pub access_token: String,
+    /// Gets new tokens when the access token has run out.
+    pub refresh_token: String,
+    /// Life of the access token in seconds.
+    pub expires_in: u64,
+}
+
+/// Body of `POST /backup/snapshots`; an empty body means everything.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SnapshotRequest {
+    /// The categories to back up; absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<Vec<Category>>,
+}
+
+/// Answer of `POST /backup/snapshots`: one moment of the store, kept open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// 128 random bits, as 32 lower-case hex digits.
+    pub id: String,
+    /// The moment of the view.
+    pub created: String,
+    /// Whose data it is.
+    pub source: SourceInfo,
+    /// Every covered collection, empty ones included, in the order of their names as bytes.
+    pub collections: Vec<CollectionSummary>,
+}
+
+/// Whose data it is, and how far it had come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceInfo {
+    /// 128 random bits that the installation got at its first start, as 32 lower-case hex digits.
+    pub installation: String,
+    /// Name of the business.
+    pub business: String,
+    /// Product and version, such as `DiKAS 26.3`.
+    pub product: String,
+    /// Number of the last write that the view holds.
+    pub position: u64,
+}
+
+/// What a snapshot holds of one collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CollectionSummary {
+    /// Its name.
+    pub name: CollectionName,
+    /// Its category.
+    pub category: Category,
+    /// How many documents.
+    pub documents: u64,
+    /// Bytes of all documents as JSON lines, one line feed each included.
+    pub bytes: u64,
+    /// How many attachments its documents own.
+    pub attachments: u64,
+    /// Bytes of these attachments, counted once for each of them.
+    pub attachment_bytes: u64,
+}
+
+/// A file that belongs to a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachmentRecord {
+    /// Collection of the owner.
+    pub collection: CollectionName,
+    /// `_id` of the owner.
+    pub id: String,
+    /// File name, as the owner has it.
+    pub name: String,
+    /// Media type, as it was uploaded.
+    #[serde(rename = "type")]
+    pub media_type: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Digest of the content; also its address.
+    pub sha256: Sha256,
+}
+
+/// Answer of `GET /backup/snapshots/{id}/attachments`: records in the order of collection, id and name as bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachmentPage {
+    /// At most 1,000 records.
+    pub attachments: Vec<AttachmentRecord>,
+    /// The `after` of the next page; null on the last. Opaque to the caller.
+    pub next: Option<String>,
+}

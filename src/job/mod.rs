@@ -1,0 +1,101 @@
+//! Jobs: straight-line async code over four small traits, the same in the browser, in the command line and in the
+//! server. Nothing here knows a runtime: whoever calls brings its own [`Encoder`] and [`Watch`].
+
+pub mod backup;
+pub mod http;
+
+use crate::api::{AttachmentPage, Snapshot};
+use crate::catalog::CollectionName;
+use crate::digest::Sha256;
+use crate::error::Result;
+use crate::part::EncodedPart;
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
+
+/// Documents of one collection: whole lines, in the order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// JSON lines; the last one ends in a line feed too.
+    pub lines: Vec<u8>,
+    /// How many lines.
+    pub documents: u64,
+    /// Where the next page goes on: the last id of this one. None on the last page.
+    pub next: Option<String>,
+}
+
+/// One open snapshot: over HTTP, or of the server's own store.
+#[allow(async_fn_in_trait, reason = "jobs run on one thread: no future has to be Send")]
+pub trait Source {
+    /// What the snapshot holds.
+    fn snapshot(&self) -> &Snapshot;
+
+    /// The documents behind `after`, at least one where there is one, in about `max_bytes` bytes.
+    async fn page(&self, collection: &CollectionName, after: Option<&str>, max_bytes: u64) -> Result<Page>;
+
+    /// The attachment records behind the cursor `after`.
+    async fn attachments(&self, after: Option<&str>) -> Result<AttachmentPage>;
+
+    /// Bytes of a blob, from `from` on, at most `max_bytes` and at least one where there is one.
+    async fn read(&self, blob: &Sha256, from: u64, max_bytes: u64) -> Result<Vec<u8>>;
+
+    /// Lets the snapshot go.
+    async fn close(self) -> Result<()>;
+}
+
+/// Compresses parts, on this thread or on others.
+#[allow(async_fn_in_trait, reason = "jobs run on one thread: no future has to be Send")]
+pub trait Encoder {
+    /// How many parts may be under way at once.
+    fn slots(&self) -> NonZeroUsize;
+
+    /// Compresses these JSON lines and checks the result with an independent decoder.
+    async fn encode(&self, raw: Vec<u8>) -> Result<EncodedPart>;
+}
+
+/// Whoever looks on: shows progress, and may cancel.
+#[allow(async_fn_in_trait, reason = "jobs run on one thread: no future has to be Send")]
+pub trait Watch {
+    /// Takes notice of how far the job is.
+    fn report(&self, progress: Progress);
+
+    /// Gives others a turn. An error, of kind `cancelled`, ends the job.
+    async fn checkpoint(&self) -> Result<()>;
+}
+
+/// What a job is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Asking the server for a snapshot.
+    Open,
+    /// Fetching, compressing and writing documents.
+    Documents,
+    /// Fetching and writing attachments.
+    Attachments,
+    /// Writing the manifest and the directory.
+    Finish,
+    /// Reading the whole archive back and comparing.
+    Verify,
+}
+
+/// How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// What the job is doing.
+    pub phase: Phase,
+    /// The collection or entry in hand.
+    pub subject: Option<String>,
+    /// Documents done.
+    pub documents: u64,
+    /// Documents in all.
+    pub documents_total: u64,
+    /// Attachments done.
+    pub attachments: u64,
+    /// Attachments in all.
+    pub attachments_total: u64,
+    /// Bytes done in this phase's count.
+    pub bytes: u64,
+    /// Bytes in all in this phase's count.
+    pub bytes_total: u64,
+}

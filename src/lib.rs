@@ -1,0 +1,6 @@
+//! Reads, writes and checks DiKAS backups, natively and in the browser.
+
+pub mod api;
+pub mod catalog;
+pub mod digest;
+pub mod error;
