@@ -1,0 +1,3 @@
+//! The reference DiKAS server.
+
+pub mod demo;
