@@ -3,4 +3,6 @@
 pub mod api;
 pub mod catalog;
 pub mod digest;
+pub mod document;
 pub mod error;
+pub mod limits;

@@ -1,0 +1,46 @@
+//! How much is too much: the sizes that the format fixes, and what a reader allows an archive that it does not trust.
+
+/// The largest document: bytes of its line without the line feed.
+pub const MAX_DOCUMENT_BYTES: usize = 32 << 20;
+
+/// How deep arrays and objects of a document may nest; the document itself counts as one.
+pub const MAX_DEPTH: usize = 512;
+
+/// The longest `_id`, in bytes of UTF-8: it has to fit a header and a URL, percent-encoded.
+pub const MAX_ID_BYTES: usize = 4096;
+
+/// What a reader allows. Every limit bounds memory, or time in proportion to the size of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Entries in the archive.
+    pub entries: u64,
+    /// Bytes of the central directory.
+    pub directory_bytes: u64,
+    /// Bytes of `manifest.json`.
+    pub manifest_bytes: u64,
+    /// Decompressed bytes of one entry: JSON lines of a part, or an attachment.
+    pub entry_bytes: u64,
+    /// Decompressed bytes of all entries.
+    pub total_bytes: u64,
+    /// Decompressed over compressed bytes of one entry, counted once the output has passed
+    /// [`Limits::RATIO_FREE_BYTES`].
+    pub ratio: u64,
+}
+
+impl Limits {
+    /// Output that no ratio limits: it costs no more than a moment.
+    pub const RATIO_FREE_BYTES: u64 = 64 << 20;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            entries: 1_000_000,
+            directory_bytes: 256 << 20,
+            manifest_bytes: 256 << 20,
+            entry_bytes: 64 << 30,
+            total_bytes: 1 << 40,
+            ratio: 2_000,
+        }
+    }
+}
