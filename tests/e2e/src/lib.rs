@@ -1,1 +1,47 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: a server, a proxy that makes trouble, a client of the API, a browser, the
+//! command-line tools that stand as independent witnesses, and the sample backup.
+//!
+//! Everything here panics when it fails: it belongs to tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failure here is the failure of a test"
+)]
+
+pub mod api;
+pub mod browser;
+pub mod proxy;
+pub mod tools;
+
+use std::time::{Duration, Instant};
+
+/// Longer than anything here may take on a slow and busy machine; shorter than a person waits for a hung test.
+pub const LONG: Duration = Duration::from_secs(90);
+
+/// Whether a missing browser or sample is a failure: in CI nothing is skipped.
+pub fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
+/// Says in one line that a test was skipped, or fails in CI.
+pub fn skip(why: &str) {
+    assert!(!in_ci(), "in CI nothing is skipped: {why}");
+    println!("skipped: {why}");
+}
+
+/// Asks again and again until there is an answer; panics after [`LONG`], naming what it waited for.
+pub async fn until<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(start.elapsed() < LONG, "waited {LONG:?} for: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

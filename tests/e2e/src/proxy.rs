@@ -1,0 +1,256 @@
+//! A reverse proxy that makes trouble: it stands between a client and the server, passes everything on, and breaks what
+//! its rules say. Requests are counted, so that a test can also say what was *not* asked.
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What happens to a request that a rule is for.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// The connection ends without an answer.
+    Drop,
+    /// The proxy answers in the server's place.
+    Answer(StatusCode, String),
+    /// The answer's body ends after half of its lines, with a Content-Length that agrees: nothing but the header
+    /// that counts the documents can tell.
+    CutAtLine,
+    /// The same, and every header of ours is lost, as behind a proxy that passes on only what it knows.
+    CutAtLineAndStrip,
+    /// The answer waits until [`Proxy::release`].
+    Hold,
+    /// 401 to every request that bears the token of the first request this rule saw.
+    RefuseToken,
+}
+
+/// For which requests a [`Fault`] is meant.
+#[derive(Debug)]
+struct Rule {
+    method: &'static str,
+    path: String,
+    /// Requests that this rule let pass before it begins.
+    skip: usize,
+    /// How often it applies.
+    times: usize,
+    seen: usize,
+    token: Option<String>,
+    fault: Fault,
+}
+
+#[derive(Debug)]
+struct State {
+    upstream: String,
+    http: reqwest::Client,
+    rules: Mutex<Vec<Rule>>,
+    log: Mutex<Vec<String>>,
+    held: watch::Sender<usize>,
+    released: watch::Sender<bool>,
+}
+
+/// The proxy; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where it listens, such as `http://127.0.0.1:40123`.
+    pub url: String,
+    /// Its port.
+    pub port: u16,
+    state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Starts in front of the server at this address.
+    pub async fn start(upstream: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State {
+            upstream: upstream.to_owned(),
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .unwrap(),
+            rules: Mutex::default(),
+            log: Mutex::default(),
+            held: watch::Sender::new(0),
+            released: watch::Sender::new(false),
+        });
+        let task = tokio::spawn(serve(listener, Arc::clone(&state)));
+        Self { url: format!("http://127.0.0.1:{port}"), port, state, task }
+    }
+
+    /// From now on, the fault happens to requests with this method whose path and query contain `path`: not to the
+    /// first `skip` of them, and to `times` at most. The first rule that applies wins.
+    pub fn rule(&self, method: &'static str, path: &str, skip: usize, times: usize, fault: Fault) {
+        let rule = Rule { method, path: path.to_owned(), skip, times, seen: 0, token: None, fault };
+        self.state.rules.lock().unwrap().push(rule);
+    }
+
+    /// The server is gone for whoever asks through this proxy.
+    pub fn cut_off(&self) {
+        self.rule("", "", 0, usize::MAX, Fault::Drop);
+        // What waits in a held request must learn of it too, and a later rule must not come first.
+        self.state.rules.lock().unwrap().rotate_right(1);
+        self.state.released.send_replace(true);
+    }
+
+    /// Forgets every rule and lets go what is held.
+    pub fn heal(&self) {
+        self.state.rules.lock().unwrap().clear();
+        self.state.released.send_replace(true);
+    }
+
+    /// Waits until a request is held.
+    pub async fn held(&self) {
+        let mut held = self.state.held.subscribe();
+        tokio::time::timeout(crate::LONG, held.wait_for(|count| *count > 0))
+            .await
+            .expect("a request should have come that is to be held")
+            .unwrap();
+    }
+
+    /// Lets go what is held, now and later.
+    pub fn release(&self) {
+        self.state.released.send_replace(true);
+    }
+
+    /// How many requests came whose `METHOD path?query` contains this.
+    pub fn count(&self, part: &str) -> usize {
+        self.state.log.lock().unwrap().iter().filter(|line| line.contains(part)).count()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, state: Arc<State>) {
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let state = Arc::clone(&state);
+        connections.spawn(async move {
+            let service = hyper::service::service_fn(move |request| pass(Arc::clone(&state), request));
+            // An error is a connection that was dropped on purpose, or by the client.
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Failure> {
+    let (head, body) = request.into_parts();
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let token = head.headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    state.log.lock().unwrap().push(format!("{} {target}", head.method));
+    let body = body.collect().await?.to_bytes();
+
+    let mut fault = state.fault_for(head.method.as_str(), &target, token.as_deref());
+    if matches!(fault, Some(Fault::Hold)) {
+        state.held.send_modify(|count| *count += 1);
+        state.released.subscribe().wait_for(|released| *released).await?;
+        fault = state.fault_for(head.method.as_str(), &target, token.as_deref());
+    }
+    match fault {
+        Some(Fault::Drop) => return Err("dropped on purpose".into()),
+        Some(Fault::Answer(status, body)) => return answer(status, body),
+        Some(Fault::RefuseToken) => {
+            return answer(StatusCode::UNAUTHORIZED, failure("unauthorized", "the access token has run out"));
+        }
+        _ => {}
+    }
+
+    let mut headers = head.headers;
+    for hop in ["connection", "keep-alive", "transfer-encoding", "content-length"] {
+        headers.remove(hop);
+    }
+    let answer = state
+        .http
+        .request(head.method, format!("{}{target}", state.upstream))
+        .headers(headers)
+        .body(body)
+        .send()
+        .await?;
+    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    for hop in ["connection", "keep-alive", "transfer-encoding"] {
+        headers.remove(hop);
+    }
+    let mut body = answer.bytes().await?;
+    if matches!(fault, Some(Fault::CutAtLine | Fault::CutAtLineAndStrip)) && status.is_success() {
+        body = first_half(body);
+        headers.insert("content-length", body.len().into());
+    }
+    if matches!(fault, Some(Fault::CutAtLineAndStrip)) {
+        let ours: Vec<_> =
+            headers.keys().filter(|name| name.as_str().starts_with("dikas-")).cloned().collect();
+        for name in ours {
+            headers.remove(name);
+        }
+    }
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+impl State {
+    fn fault_for(&self, method: &str, target: &str, token: Option<&str>) -> Option<Fault> {
+        let released = *self.released.borrow();
+        let mut rules = self.rules.lock().unwrap();
+        for rule in rules.iter_mut() {
+            if !(rule.method.is_empty() || rule.method == method) || !target.contains(&rule.path) {
+                continue;
+            }
+            match rule.fault {
+                Fault::Hold if released => continue,
+                Fault::RefuseToken => {
+                    let Some(token) = token else { continue };
+                    if rule.token.get_or_insert_with(|| token.to_owned()) != token {
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            rule.seen += 1;
+            if rule.seen > rule.skip && rule.seen - rule.skip <= rule.times {
+                return Some(rule.fault.clone());
+            }
+        }
+        None
+    }
+}
+
+/// A failure in the API's own frame.
+pub fn failure(code: &str, message: &str) -> String {
+    serde_json::json!({
+        "data": null,
+        "isSuccess": false,
+        "message": message,
+        "errors": [{ "code": code, "message": message }],
+    })
+    .to_string()
+}
+
+fn answer(status: StatusCode, body: String) -> Result<Response<Full<Bytes>>, Failure> {
+    Ok(Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)))?)
+}
+
+/// Half of the lines, whole ones.
+fn first_half(body: Bytes) -> Bytes {
+    let ends: Vec<usize> =
+        body.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
+    let keep = if ends.len() < 2 { 0 } else { ends[ends.len() / 2 - 1] };
+    body.slice(..keep)
+}

@@ -1,0 +1,105 @@
+//! Programs that know nothing of this project and judge what it wrote: `unzip`, `brotli`, `sha256sum`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// An archive, unpacked by `unzip` into a folder of its own.
+pub struct Unzipped {
+    folder: tempfile::TempDir,
+}
+
+/// Tests the archive with `unzip -t` and unpacks it with `unzip`.
+pub fn unzip(archive: &Path) -> Unzipped {
+    run(Command::new("unzip").arg("-tq").arg(archive));
+    let folder = tempfile::tempdir().unwrap();
+    run(Command::new("unzip").arg("-q").arg(archive).arg("-d").arg(folder.path()));
+    Unzipped { folder }
+}
+
+impl Unzipped {
+    /// Where an entry came to lie.
+    pub fn path(&self, entry: &str) -> PathBuf {
+        self.folder.path().join(entry)
+    }
+
+    /// The bytes of an entry.
+    pub fn read(&self, entry: &str) -> Vec<u8> {
+        std::fs::read(self.path(entry)).unwrap_or_else(|error| panic!("{entry}: {error}"))
+    }
+
+    /// The manifest, as plain JSON: the types under test have no say here.
+    pub fn manifest(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.read("manifest.json")).expect("manifest.json is JSON")
+    }
+
+    /// The JSON lines of every collection, decoded by `brotli -d`, parts joined in the order of their numbers.
+    pub fn lines(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut parts = BTreeMap::new();
+        for entry in std::fs::read_dir(self.folder.path()).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let Some(stem) = name.strip_suffix(".jsonl.br") else { continue };
+            let (collection, number) = match stem.split_once('.') {
+                Some((collection, number)) => (collection, number.parse::<u32>().expect("a part's number")),
+                None => (stem, 1),
+            };
+            parts.insert((collection.to_owned(), number), name);
+        }
+        let mut lines = BTreeMap::<String, Vec<u8>>::new();
+        for ((collection, _), name) in parts {
+            lines.entry(collection).or_default().extend(self.brotli(&name));
+        }
+        lines
+    }
+
+    /// Path and bytes of every file below `attachments/`, by its path in the archive.
+    pub fn attachments(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.path("attachments")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.strip_prefix(self.folder.path()).unwrap().to_str().unwrap().to_owned();
+                    found.insert(name, std::fs::read(&path).unwrap());
+                }
+            }
+        }
+        found
+    }
+
+    /// The entry decoded by Google's program.
+    pub fn brotli(&self, entry: &str) -> Vec<u8> {
+        run(Command::new("brotli").args(["-d", "-c"]).arg(self.path(entry)))
+    }
+
+    /// The digest that `sha256sum` finds.
+    pub fn sha256sum(&self, entry: &str) -> String {
+        sha256sum(&self.path(entry))
+    }
+}
+
+/// The digest that `sha256sum` finds.
+pub fn sha256sum(file: &Path) -> String {
+    // Read from standard input, a name with a backslash cannot change the form of the answer.
+    let input = std::fs::File::open(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let out = run(Command::new("sha256sum").stdin(input));
+    String::from_utf8(out).unwrap().split_whitespace().next().unwrap().to_owned()
+}
+
+/// Runs a program to its good end and returns what it wrote.
+fn run(command: &mut Command) -> Vec<u8> {
+    // unzip shows names beyond ASCII as question marks, and creates them so, unless the locale is a UTF-8 one.
+    let output = command.env("LC_ALL", "C.UTF-8").output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}:\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout[..output.stdout.len().min(4000)]),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    output.stdout
+}

@@ -1,0 +1,49 @@
+//! The tool that makes trouble makes the trouble it says, and no other.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use dikas_e2e::proxy::{Fault, Proxy};
+use hyper::StatusCode;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_breaks_what_its_rules_say_and_passes_on_the_rest() {
+    let origin = Proxy::start("http://127.0.0.1:1").await;
+    origin.rule("GET", "/lines", 0, usize::MAX, Fault::Answer(StatusCode::OK, "1\n2\n3\n4\n".into()));
+    let proxy = Proxy::start(&origin.url).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async || http.get(format!("{}/lines?a=%2F", proxy.url)).bearer_auth("one").send().await;
+
+    assert_eq!(get().await.unwrap().text().await.unwrap(), "1\n2\n3\n4\n");
+    proxy.rule("GET", "/lines", 1, 1, Fault::CutAtLine);
+    assert_eq!(get().await.unwrap().text().await.unwrap(), "1\n2\n3\n4\n");
+    let cut = get().await.unwrap();
+    assert_eq!(cut.content_length(), Some(4));
+    assert_eq!(cut.text().await.unwrap(), "1\n2\n");
+    assert_eq!(get().await.unwrap().text().await.unwrap(), "1\n2\n3\n4\n");
+
+    proxy.rule("GET", "/lines", 0, usize::MAX, Fault::RefuseToken);
+    assert_eq!(get().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let other = http.get(format!("{}/lines", proxy.url)).bearer_auth("two").send().await.unwrap();
+    assert_eq!(other.status(), StatusCode::OK);
+
+    proxy.heal();
+    proxy.rule("GET", "/lines", 0, 1, Fault::Drop);
+    assert!(get().await.is_err());
+    assert_eq!(get().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(origin.count("GET /lines?a=%2F"), 5);
+    proxy.cut_off();
+    assert!(get().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_request_goes_on_when_it_is_let_go() {
+    let origin = Proxy::start("http://127.0.0.1:1").await;
+    origin.rule("GET", "/lines", 0, usize::MAX, Fault::Answer(StatusCode::OK, "1\n".into()));
+    let proxy = Proxy::start(&origin.url).await;
+    proxy.rule("GET", "/lines", 0, 1, Fault::Hold);
+    let url = format!("{}/lines", proxy.url);
+    let waiting = tokio::spawn(async move { reqwest::get(url).await.unwrap().text().await.unwrap() });
+    proxy.held().await;
+    assert_eq!(origin.count("GET /lines"), 0);
+    proxy.release();
+    assert_eq!(waiting.await.unwrap(), "1\n");
+}
