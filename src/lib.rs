@@ -2,7 +2,9 @@
 
 pub mod api;
 pub mod catalog;
+pub mod codec;
 pub mod digest;
 pub mod document;
 pub mod error;
 pub mod limits;
+pub mod part;
