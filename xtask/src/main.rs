@@ -1,3 +1,84 @@
-//! To come.
+//! `cargo xtask`: sets up what the project needs, builds it, starts it, tests it.
 
-fn main() {}
+mod browser;
+mod serve;
+mod system;
+mod test;
+mod wasm;
+
+use anyhow::{Result, bail};
+use pico_args::Arguments;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+DiKAS Backup & Restore: build, start and test, set-up included.
+
+  cargo xtask serve     builds everything and starts the server with demo data on http://127.0.0.1:5015,
+                        log-in admin / demo; Ctrl-C ends it
+      --port N          listens on another port
+      --data DIR        keeps the data in this folder instead of target/demo-data
+      --demo DAYS       this many days of demo data in a new folder (default: 730; 0: none, an empty shop)
+
+  cargo xtask build     builds the engine for the browser (into www/engine/pkg) and the server
+                        (target/release/dikas-server), which carries page and engine in itself
+
+  cargo xtask test      formatting, lints, native tests, the engine's tests in a browser, and the page's with a
+                        real server; stops at the first of these that fails
+      --fast [TEXT...]  native tests alone; with texts, only those whose names contain one of them
+
+Set-up happens by itself when something is missing, and is said in one line each: Rust's standard library for
+wasm32-unknown-unknown, wasm-bindgen at the version of Cargo.lock (built into target/tools), and for the tests
+Chromium with its driver, unzip and brotli.
+
+Environment:
+  CHROME, CHROMEDRIVER  the browser and the driver to test with, instead of those that are found
+  CI=true               skip nothing: what cannot be tested is a failure
+  DIKAS_WASM=debian     build for wasm32 with Debian's own Rust, as where rustup cannot download
+";
+
+fn main() -> ExitCode {
+    match command(Arguments::from_env()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(mut args: Arguments) -> Result<ExitCode> {
+    let name = args.subcommand()?;
+    if name.is_none() || args.contains(["-h", "--help"]) {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    match name.as_deref().unwrap_or_default() {
+        "serve" => {
+            let port = args.opt_value_from_str("--port")?.unwrap_or(serve::DEFAULT_PORT);
+            let data = args.opt_value_from_str("--data")?;
+            let days = args.opt_value_from_str("--demo")?;
+            nothing_left(args)?;
+            serve::serve(port, data, days)
+        }
+        "build" => {
+            nothing_left(args)?;
+            serve::build()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        "test" if args.contains("--fast") => test::fast(args.finish()),
+        "test" => {
+            nothing_left(args)?;
+            test::everything()
+        }
+        other => bail!("there is no command {other:?}; `cargo xtask --help` lists them"),
+    }
+}
+
+fn nothing_left(args: Arguments) -> Result<()> {
+    match args.finish().first() {
+        Some(extra) => {
+            bail!("{} is not an option here; `cargo xtask --help` lists them", extra.to_string_lossy())
+        }
+        None => Ok(()),
+    }
+}
