@@ -7,4 +7,7 @@ pub mod digest;
 pub mod document;
 pub mod error;
 pub mod limits;
+pub mod manifest;
 pub mod part;
+pub mod path;
+pub mod writer;
