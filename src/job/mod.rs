@@ -1,8 +1,10 @@
 //! Jobs: straight-line async code over four small traits, the same in the browser, in the command line and in the
 //! server. Nothing here knows a runtime: whoever calls brings its own [`Encoder`] and [`Watch`].
 
-pub mod backup;
+pub mod client;
 pub mod http;
+pub mod session;
+pub mod transport;
 
 use crate::api::{AttachmentPage, Snapshot};
 use crate::catalog::CollectionName;
@@ -55,10 +57,10 @@ pub trait Encoder {
 /// Whoever looks on: shows progress, and may cancel.
 #[allow(async_fn_in_trait, reason = "jobs run on one thread: no future has to be Send")]
 pub trait Watch {
-    /// Takes notice of how far the job is.
+    /// Takes notice of how far the job is. Within one start no figure ever goes back.
     fn report(&self, progress: Progress);
 
-    /// Gives others a turn. An error, of kind `cancelled`, ends the job.
+    /// Gives others a turn; several may be waiting at once. An error, of kind `cancelled`, ends the job.
     async fn checkpoint(&self) -> Result<()>;
 }
 
@@ -98,4 +100,7 @@ pub struct Progress {
     pub bytes: u64,
     /// Bytes in all in this phase's count.
     pub bytes_total: u64,
+    /// How often the job had to start over, because the server had let its snapshot go. Everything else counts from
+    /// 0 again then.
+    pub restarts: u32,
 }

@@ -1,0 +1,253 @@
+//! Calls that come through where that is possible: waits and tries again, heeds `Retry-After`, gets a new token when
+//! the server refuses the old one, and says in the end what was wrong.
+
+use super::transport::{Method, Request, Response, Transport, TransportError};
+use crate::api::{ApiError, Envelope};
+use crate::error::{Error, ErrorKind, Result};
+use futures::lock::Mutex;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+/// The wait before the second try is at most this long; before each further one, at most twice as long as before.
+pub const FIRST_WAIT_MILLISECONDS: u64 = 500;
+
+/// No wait is longer, unless the server asks for more.
+pub const LONGEST_WAIT_MILLISECONDS: u64 = 15_000;
+
+/// One call is tried at most this often.
+pub const TRIES: u32 = 10;
+
+/// One call waits at most this long in all, time-outs and the server's own wishes included.
+pub const PATIENCE_MILLISECONDS: u64 = 120_000;
+
+/// So many answers that are cut, garbled or not the API's end a call: they do not come from a bad network alone.
+pub const BAD_ANSWERS: u32 = 4;
+
+/// Sends requests that need a login.
+#[derive(Debug)]
+pub struct Client<T> {
+    transport: T,
+    token: Mutex<Option<String>>,
+}
+
+impl<T: Transport> Client<T> {
+    /// A client without a token yet: the transport is asked for one before the first call.
+    pub fn new(transport: T) -> Self {
+        Self { transport, token: Mutex::new(None) }
+    }
+
+    /// Sends the request until `accept` takes a 2xx answer. See [`send`] for what is tried again and the errors.
+    /// A token that the server refuses is replaced once; when the new one is refused too: `unauthorized`.
+    pub async fn call<R>(
+        &self,
+        mut request: Request,
+        accept: impl Fn(Response) -> Result<R>,
+        patience: Patience,
+    ) -> Result<R> {
+        let token = self.token(None).await?;
+        request.set_header("authorization", format!("Bearer {token}"));
+        match send(&self.transport, &request, &accept, patience.clone()).await {
+            Err(error) if error.kind == ErrorKind::Unauthorized => {
+                let newer = self.token(Some(&token)).await?;
+                if newer == token {
+                    return Err(error);
+                }
+                request.set_header("authorization", format!("Bearer {newer}"));
+                send(&self.transport, &request, &accept, patience).await
+            }
+            result => result,
+        }
+    }
+
+    /// The current token. Of calls that were refused at the same time, only the first asks for a new one.
+    async fn token(&self, rejected: Option<&str>) -> Result<String> {
+        let mut current = self.token.lock().await;
+        match &*current {
+            Some(token) if Some(token.as_str()) != rejected => Ok(token.clone()),
+            _ => Ok(current.insert(self.transport.token(rejected).await?).clone()),
+        }
+    }
+}
+
+/// How often, and how long in all, one call is still tried.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    tries: u32,
+    bad_answers: u32,
+    milliseconds: u64,
+    first_wait: u64,
+    /// Whether a request that may have reached the server can be sent once more.
+    repeatable: bool,
+}
+
+impl Patience {
+    /// The usual measure for this method.
+    pub fn of(method: Method) -> Self {
+        Self {
+            tries: TRIES,
+            bad_answers: BAD_ANSWERS,
+            milliseconds: PATIENCE_MILLISECONDS,
+            first_wait: FIRST_WAIT_MILLISECONDS,
+            repeatable: method.is_idempotent(),
+        }
+    }
+
+    /// For a POST that does no harm when it arrives twice.
+    pub fn repeatable() -> Self {
+        Self::of(Method::Get)
+    }
+
+    /// One try and no more.
+    pub fn none() -> Self {
+        Self { tries: 1, ..Self::of(Method::Post) }
+    }
+
+    /// How long to wait before the next try: exponential backoff with full jitter, but at least `at_least`. None when
+    /// there is no next try.
+    fn wait(&mut self, at_least: u64, random: f64) -> Option<u64> {
+        self.tries = self.tries.saturating_sub(1);
+        let jittered = (self.first_wait as f64 * random) as u64;
+        self.first_wait = (self.first_wait * 2).min(LONGEST_WAIT_MILLISECONDS);
+        let wait = jittered.max(at_least);
+        self.milliseconds = self.milliseconds.checked_sub(wait).filter(|_| self.tries > 0)?;
+        Some(wait)
+    }
+}
+
+/// Sends the request as it is until `accept` takes a 2xx answer.
+///
+/// Tried again: no or a broken answer, 408, 425, 429, 5xx, and answers that `accept` finds to be of kind `bad-answer`; when
+/// the request may have had its effect already, only if `patience` says that it is repeatable.
+///
+/// # Errors
+/// `unreachable`, `bad-answer` and `server-error` when patience is at its end; at once `unauthorized` (401), `forbidden`
+/// (403), `snapshot-gone` (410), `server-error` for any other refusal in the API's envelope, `bad-answer` for one
+/// without, `cancelled`, and what `accept` finds else.
+pub async fn send<T: Transport, R>(
+    transport: &T,
+    request: &Request,
+    accept: impl Fn(Response) -> Result<R>,
+    mut patience: Patience,
+) -> Result<R> {
+    loop {
+        let (error, at_least) = match transport.send(request).await {
+            Ok(response) if (200..300).contains(&response.status) => match accept(response) {
+                Err(error) if error.kind == ErrorKind::BadAnswer => (error, 0),
+                result => return result,
+            },
+            Ok(response) => {
+                let refusal = refusal(&response);
+                let untouched = matches!(response.status, 425 | 429 | 503);
+                let passing = untouched || response.status == 408 || response.status >= 500;
+                if refusal.kind == ErrorKind::SnapshotGone || !passing || !(untouched || patience.repeatable)
+                {
+                    return Err(refusal);
+                }
+                (refusal, retry_after(&response))
+            }
+            Err(error) => {
+                let arrived = !matches!(error, TransportError::Unreachable(_));
+                if error == TransportError::Cancelled || (arrived && !patience.repeatable) {
+                    return Err(error.into());
+                }
+                if error == TransportError::Timeout {
+                    patience.milliseconds = patience.milliseconds.saturating_sub(request.idle_milliseconds);
+                }
+                (error.into(), 0)
+            }
+        };
+        if error.kind == ErrorKind::BadAnswer {
+            patience.bad_answers = patience.bad_answers.saturating_sub(1);
+            if patience.bad_answers == 0 || !patience.repeatable {
+                return Err(error);
+            }
+        }
+        match patience.wait(at_least, transport.random()) {
+            Some(wait) => transport.sleep(wait).await?,
+            None => return Err(error),
+        }
+    }
+}
+
+/// The `data` of a JSON answer.
+///
+/// # Errors
+/// `bad-answer`: not JSON, not the envelope, or not `T` in it.
+pub fn data<T: DeserializeOwned>(response: Response) -> Result<T> {
+    if response.media_type() != "application/json" {
+        return Err(bad_answer("the answer is not the API's").expected("application/json", found(&response)));
+    }
+    let envelope: Envelope<T> = serde_json::from_slice(&response.body)
+        .map_err(|error| bad_answer("the answer is not the API's").expected("its envelope", error))?;
+    match envelope.data {
+        Some(data) if envelope.is_success => Ok(data),
+        _ => Err(bad_answer("the answer says success by its status and failure in its body")),
+    }
+}
+
+/// An answer that is not what the API promises.
+pub(super) fn bad_answer(message: &str) -> Error {
+    Error::new(ErrorKind::BadAnswer, message)
+}
+
+/// What a refusal means. The server's own code and words are in it.
+fn refusal(response: &Response) -> Error {
+    let status = response.status;
+    let envelope = serde_json::from_slice::<Envelope<IgnoredAny>>(&response.body).ok();
+    let enveloped = envelope.is_some();
+    let (message, mut errors) = envelope.map(|it| (it.message, it.errors)).unwrap_or_default();
+    let reason = (!errors.is_empty()).then(|| errors.swap_remove(0));
+    let code = reason.as_ref().map_or("", |reason| reason.code.as_str());
+    let kind = match (status, code) {
+        (401, _) => ErrorKind::Unauthorized,
+        (403, _) => ErrorKind::Forbidden,
+        (410, _) | (_, "snapshot-gone") => ErrorKind::SnapshotGone,
+        (500.., _) => ErrorKind::ServerError,
+        _ if enveloped => ErrorKind::ServerError,
+        _ => ErrorKind::BadAnswer,
+    };
+    let words = message.or_else(|| reason.as_ref().map(|reason| reason.message.clone()));
+    let text = match (kind, words) {
+        (ErrorKind::BadAnswer, _) => "no DiKAS server answers at this address".to_owned(),
+        (_, Some(words)) => format!("the server refused: {}", words.trim_end_matches('.')),
+        (_, None) => "the server refused".to_owned(),
+    };
+    let error = Error::new(kind, text).expected("200", format!("{status} {code}").trim_end());
+    match reason {
+        Some(ApiError { field: Some(field), .. }) => error.on(field),
+        _ => error,
+    }
+}
+
+/// The wish of a 429 or 503 in milliseconds. A date (RFC 9110 section 10.2.3) would need a clock: the usual wait has to
+/// do.
+fn retry_after(response: &Response) -> u64 {
+    let seconds = response.header("retry-after").and_then(|value| value.parse::<u64>().ok());
+    seconds.unwrap_or(0).saturating_mul(1000)
+}
+
+pub(super) fn found(response: &Response) -> String {
+    let media_type = response.media_type();
+    if media_type.is_empty() { "no media type".to_owned() } else { media_type }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_end() {
+        let mut patience = Patience::of(Method::Get);
+        let waits: Vec<u64> = std::iter::from_fn(|| patience.wait(0, 0.9999)).collect();
+        assert_eq!(waits.len(), TRIES as usize - 1);
+        assert!(waits.iter().all(|&wait| wait < LONGEST_WAIT_MILLISECONDS));
+        assert!(waits.iter().sum::<u64>() <= PATIENCE_MILLISECONDS);
+        assert_eq!(waits[..5], [499, 999, 1999, 3999, 7999]);
+    }
+
+    #[test]
+    fn the_server_is_heeded_within_reason() {
+        assert_eq!(Patience::of(Method::Get).wait(30_000, 0.0), Some(30_000));
+        assert_eq!(Patience::of(Method::Get).wait(PATIENCE_MILLISECONDS + 1, 0.0), None);
+        assert_eq!(Patience::none().wait(0, 0.0), None);
+    }
+}

@@ -1,0 +1,194 @@
+//! A snapshot over HTTP. Every answer is checked before it counts: a page that was cut cleanly between two lines, came
+//! twice, or was touched on its way is noticed and asked for again.
+
+use super::client::{Client, Patience, bad_answer, data, found};
+use super::transport::{Method, Request, Response, Transport};
+use super::{Page, Source};
+use crate::api::{
+    AttachmentPage, CRC32_HEADER, DOCUMENTS_HEADER, NDJSON, NEXT_HEADER, Snapshot, SnapshotRequest,
+};
+use crate::catalog::CollectionName;
+use crate::digest::Sha256;
+use crate::document;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::MAX_DOCUMENT_BYTES;
+use percent_encoding::percent_decode_str;
+
+/// How long the server gets to let a snapshot go. One that it cannot be told about expires by itself.
+const CLOSE_MILLISECONDS: u64 = 5_000;
+
+/// An open snapshot of a server.
+#[derive(Debug)]
+pub struct HttpSource<T> {
+    client: Client<T>,
+    snapshot: Snapshot,
+}
+
+impl<T: Transport> HttpSource<T> {
+    /// Asks the server for a snapshot of the chosen categories.
+    ///
+    /// # Errors
+    /// Those of [`client::send`](super::client::send), here and in every method of [`Source`].
+    pub async fn open(transport: T, request: &SnapshotRequest) -> Result<Self> {
+        let client = Client::new(transport);
+        let request = Request::new(Method::Post, "/backup/snapshots").json(request)?;
+        // Should the answer get lost, the snapshot that nobody knows of expires by itself.
+        let snapshot =
+            client.call(request, |answer| check_snapshot(data(answer)?), Patience::repeatable()).await?;
+        Ok(Self { client, snapshot })
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/backup/snapshots/{}{rest}", self.snapshot.id)
+    }
+}
+
+impl<T: Transport> Source for HttpSource<T> {
+    fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    async fn page(&self, collection: &CollectionName, after: Option<&str>, max_bytes: u64) -> Result<Page> {
+        let mut request = Request::new(Method::Get, self.path(&format!("/documents/{collection}")))
+            .query("maxBytes", &max_bytes.to_string());
+        if let Some(after) = after {
+            request = request.query("after", after);
+        }
+        request.max_bytes = max_bytes.saturating_add(MAX_DOCUMENT_BYTES as u64 + 1);
+        let announced = self.snapshot.collections.iter().find(|summary| summary.name == *collection);
+        let may_be_empty = after.is_none() && announced.is_none_or(|summary| summary.documents == 0);
+        let accept = |answer| check_page(answer, after, may_be_empty);
+        let page = self.client.call(request, accept, Patience::of(Method::Get)).await;
+        page.map_err(|error| with_advice(error).on(collection.as_str()))
+    }
+
+    async fn attachments(&self, after: Option<&str>) -> Result<AttachmentPage> {
+        let mut request = Request::new(Method::Get, self.path("/attachments"));
+        if let Some(after) = after {
+            request = request.query("after", after);
+        }
+        let page = self.client.call(request, data, Patience::of(Method::Get)).await;
+        page.map_err(with_advice)
+    }
+
+    async fn read(&self, blob: &Sha256, from: u64, max_bytes: u64) -> Result<Vec<u8>> {
+        if max_bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let last = from.saturating_add(max_bytes - 1);
+        let mut request = Request::new(Method::Get, self.path(&format!("/blobs/{blob}")))
+            .header("range", format!("bytes={from}-{last}"));
+        request.max_bytes = max_bytes;
+        let range =
+            self.client.call(request, |answer| check_range(answer, from), Patience::of(Method::Get)).await;
+        range.map_err(with_advice)
+    }
+
+    async fn close(self) -> Result<()> {
+        let mut request = Request::new(Method::Delete, self.path(""));
+        request.idle_milliseconds = CLOSE_MILLISECONDS;
+        request.total_milliseconds = CLOSE_MILLISECONDS;
+        self.client.call(request, |_| Ok(()), Patience::none()).await
+    }
+}
+
+/// The id becomes part of every path that follows, so it has to be what the API says.
+fn check_snapshot(snapshot: Snapshot) -> Result<Snapshot> {
+    let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+    if snapshot.id.len() != 32 || !snapshot.id.bytes().all(hex) {
+        return Err(
+            bad_answer("the snapshot has no id").expected("32 hex digits", format!("{:?}", snapshot.id))
+        );
+    }
+    if !snapshot.collections.is_sorted_by(|a, b| a.name < b.name) {
+        return Err(bad_answer("the snapshot's collections are out of order"));
+    }
+    Ok(snapshot)
+}
+
+/// The headers say how many lines there are, what they add up to and where they end: each is compared. The order of
+/// the lines in between is the part cutter's to check.
+fn check_page(response: Response, after: Option<&str>, may_be_empty: bool) -> Result<Page> {
+    if response.media_type() != NDJSON {
+        return Err(bad_answer("not a page of documents").expected(NDJSON, found(&response)));
+    }
+    let documents = response.header(DOCUMENTS_HEADER).and_then(|value| value.parse::<u64>().ok());
+    let crc32 = response.header(CRC32_HEADER).and_then(|value| u32::from_str_radix(value, 16).ok());
+    let (Some(documents), Some(crc32)) = (documents, crc32) else {
+        return Err(bad_answer("a page of documents does not say how much it holds"));
+    };
+    let next = match response.header(NEXT_HEADER) {
+        None => None,
+        Some(value) => {
+            let decoded = percent_decode_str(value).decode_utf8();
+            Some(decoded.map_err(|_| bad_answer("a page's cursor is not UTF-8"))?.into_owned())
+        }
+    };
+    let lines = response.body;
+    let counted = lines.iter().filter(|&&byte| byte == b'\n').count() as u64;
+    if counted != documents || lines.last().is_some_and(|&byte| byte != b'\n') {
+        return Err(
+            bad_answer("a page of documents is cut").expected(documents, format!("{counted} documents"))
+        );
+    }
+    let actual = crc32fast::hash(&lines);
+    if actual != crc32 {
+        return Err(bad_answer("a page of documents is garbled")
+            .expected(format!("CRC-32 {crc32:08x}"), format!("{actual:08x}")));
+    }
+    let Some(first) = document::lines(&lines).next() else {
+        return if may_be_empty && next.is_none() {
+            Ok(Page { lines, documents, next })
+        } else {
+            Err(bad_answer("a page of documents is empty").expected("at least one document", "none"))
+        };
+    };
+    let first_id = id_of(first)?;
+    if after.is_some_and(|after| first_id.as_str() <= after) {
+        return Err(
+            bad_answer("a page of documents came twice").expected(format!("ids after {after:?}"), first_id)
+        );
+    }
+    if let Some(next) = &next {
+        let last = document::lines(&lines).last().map_or(Ok(first_id), id_of)?;
+        if last != *next {
+            return Err(bad_answer("a page does not end where its cursor says").expected(next, last));
+        }
+    }
+    Ok(Page { lines, documents, next })
+}
+
+fn id_of(line: &[u8]) -> Result<String> {
+    document::id_of(line).map_err(|error| Error { kind: ErrorKind::BadAnswer, ..error })
+}
+
+/// RFC 9110 section 14: 206 with the range it holds, or 200 with the whole.
+fn check_range(response: Response, from: u64) -> Result<Vec<u8>> {
+    let starts_at = match response.status {
+        206 => response
+            .header("content-range")
+            .and_then(|value| value.strip_prefix("bytes ")?.split_once('-')?.0.trim().parse().ok()),
+        _ => Some(0),
+    };
+    if starts_at != Some(from) {
+        return Err(bad_answer("the server sent another range of a file than it was asked for")
+            .expected(from, starts_at.map_or("none".to_owned(), |at: u64| at.to_string())));
+    }
+    if response.status == 206 && response.body.is_empty() {
+        return Err(bad_answer("a range of a file is empty"));
+    }
+    Ok(response.body)
+}
+
+/// A bad answer that comes again and again is seldom the server's doing.
+fn with_advice(error: Error) -> Error {
+    if error.kind != ErrorKind::BadAnswer {
+        return error;
+    }
+    let message = format!(
+        "{}, and so again when asked anew; something between here and the server (a proxy, a virus scanner) may \
+         change its answers: try from a machine next to the server",
+        error.message
+    );
+    Error { message, ..error }
+}

@@ -1,0 +1,14 @@
+//! The job and its HTTP client, over a store in memory and a network that misbehaves as the test wants.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod http;
+mod store;
+mod wire;
