@@ -8,4 +8,7 @@ pub mod document;
 pub mod error;
 pub mod job;
 pub mod limits;
+pub mod manifest;
 pub mod part;
+pub mod path;
+pub mod writer;
