@@ -1,0 +1,136 @@
+// @ts-check
+/** The finished archives that this browser keeps, and the addresses under which they can be downloaded. */
+
+import { listArchives, openArchiveFile, removeArchive } from '../engine/index.js';
+import { announce, ask, byId, fill, h, icon } from './dom.js';
+import { failurePanel } from './failure.js';
+import { bytes, dateTime, relative, words } from './language.js';
+
+/** @typedef {import('../engine/index.js').Archive} Archive */
+
+/** How long the engine keeps one, in milliseconds. */
+const KEPT = 24 * 3600 * 1000;
+
+/**
+ * Addresses given out so far, by archive. They stay valid until the archive goes: nothing tells when a download ends.
+ *
+ * @type {Map<string, string>}
+ */
+const addresses = new Map();
+
+/**
+ * The address of an archive's file, for a link with `download`.
+ *
+ * @param {Archive} archive
+ * @param {File} [file]
+ */
+export async function addressOf(archive, file) {
+  let address = addresses.get(archive.id);
+  if (!address) {
+    address = URL.createObjectURL(file ?? (await openArchiveFile(archive)));
+    addresses.set(archive.id, address);
+  }
+  return address;
+}
+
+/** Lets go of every address: the next backup is about to replace the archives. */
+export function forgetAddresses() {
+  for (const address of addresses.values()) URL.revokeObjectURL(address);
+  addresses.clear();
+}
+
+/**
+ * The list. It fills itself.
+ *
+ * @param {{ onremoved: (archive: Archive) => void, onlisted: (archives: Archive[]) => void }} options
+ */
+export function archiveList({ onremoved, onlisted }) {
+  const w = words().archives;
+  const problem = h('div');
+  const list = h('ul', { class: 'rows', id: 'archives', 'aria-labelledby': 'archives-title' });
+  const lead = h('p', { class: 'hint' }, w.lead);
+
+  async function load() {
+    const archives = await listArchives().catch(() => []);
+    archives.sort((/** @type {Archive} */ a, /** @type {Archive} */ b) => b.created.localeCompare(a.created));
+    lead.textContent = archives.length > 0 ? w.lead : w.none;
+    fill(list, ...archives.map(row));
+    onlisted(archives);
+  }
+
+  /** @param {Archive} archive */
+  function row(archive) {
+    const made = new Date(archive.created);
+    const until = new Date(made.getTime() + KEPT);
+    return h(
+      'li',
+      { 'data-archive': archive.id, 'data-name': archive.name },
+      h('span', { class: 'tile' }, icon('file')),
+      h(
+        'div',
+        { class: 'grow' },
+        h('p', { class: 'name' }, archive.name),
+        h(
+          'p',
+          { class: 'about' },
+          [
+            bytes(archive.size),
+            words().documents(archive.documents),
+            h('time', { datetime: archive.created, title: dateTime(made) }, w.created(relative(made))),
+            h('time', { datetime: until.toISOString() }, w.until(dateTime(until))),
+          ].flatMap((part, index) => (index === 0 ? [part] : [' · ', part])),
+        ),
+      ),
+      h(
+        'div',
+        { class: 'actions' },
+        h('button', { type: 'button', class: 'small', 'data-action': 'download', 'aria-label': w.downloadNamed(archive.name), onclick: () => attempt(download, archive) }, icon('download'), w.download),
+        h('button', { type: 'button', class: 'small quiet', 'data-action': 'remove', 'aria-label': w.removeNamed(archive.name), onclick: () => attempt(remove, archive) }, icon('trash'), w.remove),
+      ),
+    );
+  }
+
+  /** @param {Archive} archive */
+  async function download(archive) {
+    h('a', { href: await addressOf(archive), download: archive.name }).click();
+  }
+
+  /** @param {Archive} archive */
+  async function remove(archive) {
+    const text = w.removeText(archive.name);
+    if (!(await ask({ title: w.removeTitle, text, yes: w.removeYes, no: w.removeNo, danger: true }))) return;
+    await removeArchive(archive);
+    const address = addresses.get(archive.id);
+    if (address) URL.revokeObjectURL(address);
+    addresses.delete(archive.id);
+    announce(w.removed);
+    onremoved(archive);
+    await load();
+    byId('archives-title')?.focus();
+  }
+
+  /**
+   * @param {(archive: Archive) => Promise<void>} action
+   * @param {Archive} archive
+   */
+  async function attempt(action, archive) {
+    fill(problem);
+    try {
+      await action(archive);
+    } catch (error) {
+      const options = { id: 'archive-error', title: words().failure.archiveTitle, about: /** @type {const} */ ('archive') };
+      fill(problem, failurePanel(/** @type {Error} */ (error), { ...options, dismiss: () => fill(problem) }));
+      await load();
+    }
+  }
+
+  void load();
+  return h(
+    'section',
+    { class: 'card' },
+    h('h2', { id: 'archives-title', tabindex: -1 }, w.title),
+    lead,
+    problem,
+    list,
+  );
+}

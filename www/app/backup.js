@@ -1,0 +1,165 @@
+// @ts-check
+/** The Backup view: ready to start, running, finished or failed, and below it the archives that this browser keeps. */
+
+import { storage } from '../engine/index.js';
+import { archiveList, forgetAddresses } from './archives.js';
+import { byCategory, categoryName, categoryTable, sum } from './contents.js';
+import { fill, h, icon } from './dom.js';
+import { failurePanel } from './failure.js';
+import { fileCard } from './file.js';
+import { job, lastBackup } from './job.js';
+import { bytes, dateTime, relative, words } from './language.js';
+import { resultPanel } from './result.js';
+import { runningPanel } from './running.js';
+import { contents, Failure } from './session.js';
+
+/**
+ * @typedef {import('./session.js').Contents} Contents
+ * @typedef {import('./contents.js').Sum} Sum
+ */
+
+/** How much smaller JSON becomes, taken on the safe side. */
+const COMPRESSED = 0.3;
+
+/** Categories that are not to be backed up. @type {Set<string>} */
+const leftOut = new Set();
+
+/** What the server said it holds, asked again after every job. @type {Promise<Contents> | null} */
+let asked = null;
+
+/**
+ * @param {{ onended: () => void }} options called when the login turns out to have ended
+ */
+export function backupView({ onended }) {
+  if (job.state === 'running') return [runningPanel()];
+  const replaces = h('p', { class: 'hint', id: 'replaces', hidden: true }, words().backup.replaces);
+  const archives = archiveList({
+    onremoved: (archive) => removed(archive.id),
+    onlisted: (list) => (replaces.hidden = list.length === 0),
+  });
+  if (job.state === 'done' && job.result) {
+    const options = { seconds: job.elapsed, without: job.without, another: () => job.clear() };
+    return [resultPanel(job.result, options), archives, fileCard()];
+  }
+  const failure = job.error && failurePanel(job.error, { title: words().failure.title, about: 'backup', again: start, dismiss: () => job.clear() });
+  return [failure, ...readyCards(replaces, onended), archives, fileCard()];
+}
+
+/** Forgets what the server said, because somebody else may be signed in now. */
+export function forgetContents() {
+  asked = null;
+}
+
+/** @param {string} id */
+function removed(id) {
+  if (job.result?.archive.id === id) job.clear();
+}
+
+function start() {
+  const without = [...leftOut];
+  const all = Object.keys(words().categories);
+  forgetAddresses();
+  asked = null;
+  void job.start(without.length > 0 ? all.filter((category) => !leftOut.has(category)) : undefined, without);
+}
+
+/**
+ * The card with the button, and the table of what goes in.
+ *
+ * @param {HTMLElement} replaces
+ * @param {() => void} onended
+ */
+function readyCards(replaces, onended) {
+  const w = words().backup;
+  const create = h('button', { type: 'button', class: 'primary big', id: 'create-backup', onclick: start }, icon('shield'), w.create);
+  const whose = h('p', { class: 'eyebrow', id: 'business' });
+  const amount = h('p', { class: 'amount', id: 'amount', role: 'status' }, w.loading);
+  const room = h('p', { class: 'hint', id: 'room' });
+  const partial = h('p', { class: 'note warn', id: 'partial', hidden: true });
+  const table = h('div', { id: 'categories' });
+
+  /** @param {ReadonlyMap<string, Sum | null>} sums */
+  function fillTable(sums) {
+    for (const category of leftOut) if (!sums.has(category)) leftOut.delete(category);
+    const onchange = () => {
+      const names = [...leftOut].map(categoryName).join(', ');
+      const nothing = leftOut.size === sums.size;
+      create.disabled = nothing;
+      partial.hidden = leftOut.size === 0;
+      fill(partial, icon('info'), h('span', {}, nothing ? w.nothingChosen : w.partial(names)));
+    };
+    fill(table, categoryTable({ sums, leftOut, onchange }));
+  }
+
+  async function load() {
+    try {
+      asked ??= contents();
+      const { source, collections } = await asked;
+      const whole = sum(collections);
+      fill(whose, w.of(source.business));
+      fill(amount, w.sum(words().documents(whole.documents), words().files(whole.files), bytes(whole.size)));
+      fillTable(byCategory(collections));
+      await showRoom(room, collections);
+    } catch (error) {
+      asked = null;
+      const { kind } = /** @type {Failure} */ (error);
+      if (kind === 'unauthorized') return onended();
+      if (kind === 'forbidden') {
+        const panel = failurePanel(/** @type {Failure} */ (error), { title: words().failure.title, about: 'backup' });
+        return create.closest('section')?.replaceWith(panel);
+      }
+      fill(amount, w.noCounts);
+      fillTable(new Map(Object.keys(words().categories).map((category) => [category, null])));
+      await showRoom(room, []);
+    }
+  }
+
+  void load();
+  const last = lastBackup();
+  return [
+    h(
+      'section',
+      { class: 'card hero', 'aria-labelledby': 'backup-title' },
+      whose,
+      h('h1', { id: 'backup-title', tabindex: -1 }, w.title),
+      h('p', { class: 'lead' }, w.lead),
+      amount,
+      h('div', { class: 'actions' }, create),
+      partial,
+      replaces,
+      room,
+      h(
+        'p',
+        { class: 'last', id: 'last-backup' },
+        icon('clock'),
+        h('span', {}, `${w.last}: `, last ? lastInWords(last) : w.lastNone),
+      ),
+    ),
+    h('section', { class: 'card', 'aria-labelledby': 'contents-title' }, h('h2', { id: 'contents-title' }, words().contents.title), table, h('p', { class: 'note' }, icon('shield'), h('span', {}, w.privacy))),
+  ];
+}
+
+/** @param {import('./job.js').Last} last */
+function lastInWords({ created, size }) {
+  const moment = new Date(created);
+  return h('time', { datetime: created }, `${dateTime(moment)} (${relative(moment)}), ${bytes(size)}`);
+}
+
+/**
+ * Where the archive will be built, and whether there is room.
+ *
+ * @param {HTMLElement} room
+ * @param {Contents['collections']} collections
+ */
+async function showRoom(room, collections) {
+  const w = words().backup;
+  const { kind, limit, free } = await storage().catch(() => ({ kind: 'opfs', limit: null, free: null }));
+  const archive = collections.reduce((all, row) => all + row.bytes * COMPRESSED + row.attachmentBytes, 0);
+  if (kind === 'memory') {
+    fill(room, w.memory(bytes(limit ?? 2 ** 30)));
+  } else if (free !== null && free < 2 * archive) {
+    fill(room, w.tight(bytes(2 * archive), bytes(free)));
+  } else if (free !== null) {
+    fill(room, w.room(bytes(free)));
+  }
+}

@@ -1,0 +1,73 @@
+// @ts-check
+/** A failure, as the person who has to live with it needs it: what happened, what is unharmed, what to do. */
+
+import { copyButton, h, icon } from './dom.js';
+import { words } from './language.js';
+
+/**
+ * @typedef {{ kind?: string, message?: string, subject?: string | null, expected?: string | null, actual?: string | null }} Problem
+ * @typedef {keyof import('./language.js').Words['failure']['unchanged']} About
+ */
+
+/**
+ * @param {Problem} problem
+ * @param {{ id?: string, title: string, about: About, again?: () => void, dismiss?: () => void }} options
+ */
+export function failurePanel(problem, { id = 'error', title, about, again, dismiss }) {
+  const w = words().failure;
+  const kind = problem.kind ?? 'internal';
+  const [what, todo] = explained(kind);
+  const cancelled = kind === 'cancelled';
+  return h(
+    'section',
+    { class: `card failure ${cancelled ? 'calm' : ''}`, id, 'data-kind': kind, role: 'alert', 'aria-labelledby': `${id}-title` },
+    h('div', { class: 'emblem' }, icon(cancelled ? 'stop' : 'alert')),
+    h('h1', { id: `${id}-title`, tabindex: -1 }, cancelled ? w.cancelledTitle : title),
+    h('p', { class: 'lead' }, what),
+    h('p', {}, w.unchanged[about]),
+    h('p', { class: 'todo' }, todo),
+    h(
+      'div',
+      { class: 'actions' },
+      again && h('button', { type: 'button', class: 'primary', id: `${id}-again`, onclick: again }, icon('again'), w.again),
+      dismiss && h('button', { type: 'button', id: `${id}-dismiss`, onclick: dismiss }, w.dismiss),
+    ),
+    !cancelled && details(problem, kind, id),
+  );
+}
+
+/**
+ * What a kind means and what to do about it.
+ *
+ * @param {string} kind
+ */
+function explained(kind) {
+  const table = /** @type {Record<string, string[]>} */ (words().errors);
+  return table[kind] ?? table['internal'] ?? [];
+}
+
+/**
+ * @param {Problem} problem
+ * @param {string} kind
+ * @param {string} id
+ */
+function details({ message, subject, expected, actual }, kind, id) {
+  const w = words().failure;
+  const rows = /** @type {[string, string | null | undefined][]} */ ([
+    [w.kind, kind],
+    [w.message, message],
+    [w.subject, subject],
+    [w.expected, expected],
+    [w.actual, actual],
+    [w.moment, new Date().toISOString()],
+  ]).filter(([, value]) => value);
+  const text = rows.map(([label, value]) => `${label}: ${value}`).join('\n');
+  const list = h('dl', { class: 'technical' }, rows.flatMap(([label, value]) => [h('dt', {}, label), h('dd', {}, value)]));
+  return h(
+    'details',
+    { class: 'more' },
+    h('summary', {}, w.details),
+    list,
+    copyButton({ id: `${id}-copy`, text: () => text, source: list, label: w.copy, done: w.copied, select: w.selected }),
+  );
+}

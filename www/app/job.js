@@ -1,0 +1,150 @@
+// @ts-check
+/**
+ * The one backup that may run in this page. It lives here and not in a view, so that switching the language or drawing
+ * the page anew never touches it.
+ *
+ * It fires `change` when it begins or ends and `tick` while it runs.
+ */
+
+import { createBackup } from '../engine/index.js';
+import { keep, kept } from './memory.js';
+import { askToSignIn } from './login.js';
+import { Pace } from './pace.js';
+import { token } from './session.js';
+
+/**
+ * @typedef {import('../engine/index.js').Progress} Progress
+ * @typedef {import('../engine/index.js').Notice} Notice
+ * @typedef {import('../engine/index.js').Finished} Finished
+ * @typedef {import('../engine/index.js').BackupError} BackupError
+ * @typedef {{ name: string, created: string, size: number }} Last
+ */
+
+const LAST = 'dikas.last-backup';
+const TICK = 500;
+
+class Job extends EventTarget {
+  /** @type {'idle' | 'running' | 'done' | 'failed'} */
+  state = 'idle';
+
+  /** What was left out, by category. @type {readonly string[]} */
+  without = [];
+
+  /** @type {Progress | null} */
+  progress = null;
+
+  /** @type {Notice[]} */
+  notices = [];
+
+  /** @type {Finished | null} */
+  result = null;
+
+  /** @type {BackupError | null} */
+  error = null;
+
+  pace = new Pace();
+  cancelling = false;
+
+  #began = 0;
+  #ended = 0;
+  #abort = new AbortController();
+
+  /** Seconds since the start, or from start to end. */
+  get elapsed() {
+    return ((this.state === 'running' ? performance.now() : this.#ended) - this.#began) / 1000;
+  }
+
+  get secondsLeft() {
+    return this.pace.left(performance.now() / 1000);
+  }
+
+  /**
+   * @param {readonly string[] | undefined} categories undefined means everything
+   * @param {readonly string[]} without what that leaves out
+   */
+  async start(categories, without) {
+    if (this.state === 'running') return;
+    Object.assign(this, { state: 'running', without, progress: null, notices: [], result: null, error: null });
+    this.cancelling = false;
+    this.pace = new Pace();
+    this.#abort = new AbortController();
+    this.#began = performance.now();
+    this.#fire('change');
+    const timer = setInterval(() => this.#tick(), TICK);
+    const awake = stayAwake();
+    try {
+      this.result = await createBackup({
+        url: location.origin,
+        auth: ({ rejected }) => token(rejected, askToSignIn),
+        categories: categories && [...categories],
+        onProgress: (progress) => this.#take(progress),
+        onNotice: (notice) => this.#notice(notice),
+        signal: this.#abort.signal,
+      });
+      const { name, created, size } = this.result.archive;
+      keep(LAST, JSON.stringify({ name, created, size }));
+      this.state = 'done';
+    } catch (error) {
+      this.error = /** @type {BackupError} */ (error);
+      this.state = 'failed';
+    } finally {
+      clearInterval(timer);
+      this.#ended = performance.now();
+      awake.then((lock) => lock?.release()).catch(() => {});
+      this.#fire('change');
+    }
+  }
+
+  cancel() {
+    this.cancelling = true;
+    this.#abort.abort();
+    this.#fire('tick');
+  }
+
+  /** Lets the result or the error go. */
+  clear() {
+    if (this.state === 'running') return;
+    Object.assign(this, { state: 'idle', result: null, error: null });
+    this.#fire('change');
+  }
+
+  /** @param {Progress} progress */
+  #take(progress) {
+    const moved = progress.phase !== this.progress?.phase;
+    this.progress = progress;
+    if (moved) this.#tick();
+  }
+
+  /** @param {Notice} notice */
+  #notice(notice) {
+    if (notice.code === 'started-over') this.pace.restart();
+    this.notices = [...this.notices.filter(({ code }) => code !== notice.code), notice];
+    this.#fire('tick');
+  }
+
+  #tick() {
+    if (this.progress) this.pace.note(this.progress, performance.now() / 1000);
+    this.#fire('tick');
+  }
+
+  /** @param {'change' | 'tick'} name */
+  #fire(name) {
+    this.dispatchEvent(new Event(name));
+  }
+}
+
+export const job = new Job();
+
+/** The last backup that this device made, as far as it remembers. @returns {Last | null} */
+export function lastBackup() {
+  try {
+    return JSON.parse(kept(LAST) ?? 'null');
+  } catch {
+    return null;
+  }
+}
+
+/** A tablet that falls asleep stops the work; where the browser allows, it stays awake. */
+async function stayAwake() {
+  return (await navigator.wakeLock?.request('screen').catch(() => null)) ?? null;
+}

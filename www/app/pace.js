@@ -1,0 +1,99 @@
+// @ts-check
+/**
+ * How far a backup is, how fast, and how long it will take: one steady figure out of phases that count different
+ * things. Only the result reads 100 %.
+ */
+
+/** @typedef {import('../engine/index.js').Progress} Progress */
+
+/** Shares of the whole, as measured: fetching and compressing is most of it, reading the archive back the rest. */
+const FETCH = 0.88;
+const FINISH = 0.9;
+const MOST = 0.99;
+
+/** Speeds are taken over the last so many seconds, and a new guess replaces the old one as slowly as that. */
+const WINDOW = 12;
+const SETTLE = 6;
+
+export class Pace {
+  /** @type {{ time: number, fraction: number, bytes: number, phase: string }[]} */
+  #marks = [];
+
+  /** @type {number | null} */
+  #left = null;
+
+  #leftAt = 0;
+
+  /** Share done, 0 to 0.99; it never goes back unless the job started over. */
+  fraction = 0;
+
+  /**
+   * Takes note of a report.
+   *
+   * @param {Progress} progress
+   * @param {number} time in seconds, on any clock that only goes on
+   */
+  note(progress, time) {
+    this.fraction = Math.max(this.fraction, overall(progress));
+    const last = this.#marks.at(-1);
+    if (last && (last.phase === 'verify') !== (progress.phase === 'verify')) this.#marks = [];
+    this.#marks.push({ time, fraction: this.fraction, bytes: progress.bytes, phase: progress.phase });
+    while (this.#marks.length > 2 && (this.#marks[0]?.time ?? time) < time - WINDOW) this.#marks.shift();
+  }
+
+  /** Begins anew, when the job does. */
+  restart() {
+    this.#marks = [];
+    this.#left = null;
+    this.fraction = 0;
+  }
+
+  /** Bytes per second, or null while too little is known. */
+  get rate() {
+    return this.#slope((mark) => mark.bytes);
+  }
+
+  /**
+   * Seconds left, or null while too little is known. It counts down by the clock and leans towards the newest guess.
+   *
+   * @param {number} time
+   */
+  left(time) {
+    const speed = this.#slope((mark) => mark.fraction);
+    const passed = time - this.#leftAt;
+    this.#leftAt = time;
+    if (!speed) {
+      if (this.#left !== null) this.#left = Math.max(0, this.#left - passed);
+      return this.#left;
+    }
+    const guess = (1 - this.fraction) / speed;
+    const expected = this.#left === null ? guess : Math.max(0, this.#left - passed);
+    this.#left = expected + (guess - expected) * (1 - Math.exp(-passed / SETTLE));
+    return this.#left;
+  }
+
+  /** @param {(mark: { fraction: number, bytes: number }) => number} of */
+  #slope(of) {
+    const first = this.#marks[0];
+    const last = this.#marks.at(-1);
+    if (!first || !last || last.time - first.time < 1) return null;
+    const slope = (of(last) - of(first)) / (last.time - first.time);
+    return slope > 0 ? slope : null;
+  }
+}
+
+/** @param {Progress} progress */
+function overall({ phase, bytes, bytesTotal }) {
+  const share = bytesTotal > 0 ? Math.min(1, bytes / bytesTotal) : 0;
+  switch (phase) {
+    case 'open':
+      return 0;
+    case 'documents':
+    case 'attachments':
+      return FETCH * share;
+    case 'finish':
+      return FETCH;
+    case 'verify':
+      return FINISH + (MOST - FINISH) * share;
+  }
+}

@@ -1,0 +1,50 @@
+// @ts-check
+/** A finished backup: what it is, what is in it, and the link to get it. */
+
+import { copyButton, h, icon } from './dom.js';
+import { addressOf } from './archives.js';
+import { categoryName, collectionTable } from './contents.js';
+import { bytes, clock, dateTime, number, words } from './language.js';
+import { summarise } from './manifest.js';
+
+/**
+ * @param {import('../engine/index.js').Finished} finished
+ * @param {{ seconds: number, without: readonly string[], another: () => void }} options
+ */
+export function resultPanel({ file, manifest, archive }, { seconds, without, another }) {
+  const w = words().result;
+  const summary = summarise(manifest);
+  const moment = dateTime(new Date(summary.created ?? archive.created));
+  const left = without.map(categoryName).join(', ');
+  const download = h('a', { class: 'button primary big', id: 'download', download: archive.name }, icon('download'), w.downloadSize(bytes(archive.size)));
+  void addressOf(archive, file).then((address) => download.setAttribute('href', address));
+  const digest = h('code', { id: 'sha256', class: 'digest' }, archive.sha256);
+  const fact = (/** @type {string} */ label, /** @type {string} */ value, /** @type {string} */ id) =>
+    h('div', {}, h('dt', {}, label), h('dd', { id }, value));
+  return h(
+    'section',
+    { class: 'card result', id: 'result', 'aria-labelledby': 'result-title', 'data-archive': archive.id },
+    h('div', { class: 'emblem' }, icon('check')),
+    h('h1', { id: 'result-title', tabindex: -1 }, w.title),
+    h('p', { class: 'lead' }, left ? w.partialLead(moment, left) : w.lead(moment)),
+    h('div', { class: 'actions' }, download, h('button', { type: 'button', class: 'quiet', id: 'another', onclick: another }, w.another)),
+    h(
+      'dl',
+      { class: 'figures' },
+      fact(w.name, archive.name, 'result-name'),
+      fact(w.size, bytes(archive.size), 'result-size'),
+      fact(w.documents, number(archive.documents), 'result-documents'),
+      fact(w.files, number(archive.attachments), 'result-files'),
+      fact(w.took, clock(seconds), 'result-took'),
+    ),
+    h(
+      'div',
+      { class: 'checksum' },
+      h('span', { class: 'label' }, w.sha256),
+      digest,
+      copyButton({ id: 'copy-sha256', text: () => archive.sha256, source: digest, label: w.copy, done: w.copied, select: w.selected }),
+    ),
+    h('p', { class: 'note' }, icon('shield'), h('span', {}, words().backup.privacy)),
+    h('details', { class: 'more', id: 'inside' }, h('summary', {}, w.inside), collectionTable(summary.collections)),
+  );
+}

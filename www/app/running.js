@@ -1,0 +1,135 @@
+// @ts-check
+/** What a running backup is doing: in words, as a bar, in figures, and as something that a screen reader says. */
+
+import { announce, fill, h, icon } from './dom.js';
+import { job } from './job.js';
+import { bytes, clock, duration, number, percent, words } from './language.js';
+
+/** @typedef {import('../engine/index.js').Progress['phase']} Phase */
+
+const PHASES = /** @type {const} */ (['open', 'documents', 'attachments', 'finish', 'verify']);
+
+/** Nothing is said more often than every so many seconds, a new phase excepted. */
+const SAY_EVERY = 15;
+
+/** The panel keeps itself up to date for as long as it is shown. */
+export function runningPanel() {
+  const w = words().running;
+  const phase = h('p', { id: 'phase', class: 'phase' });
+  const bar = h('progress', { id: 'progress', max: 1, value: 0, 'aria-label': w.progress });
+  const share = h('output', { class: 'share', id: 'percent', 'aria-hidden': 'true' });
+  const steps = h('ol', { class: 'steps', 'aria-label': w.steps });
+  const figures = h('dl', { class: 'figures' });
+  const notices = h('ul', { class: 'notices', id: 'notices', role: 'status' });
+  const cancel = h('button', { type: 'button', id: 'cancel', onclick: () => job.cancel() }, icon('stop'), w.cancel);
+
+  let saidPhase = '';
+  let saidAt = 0;
+  let shownNotices = /** @type {unknown} */ (null);
+
+  function update() {
+    if (!panel.isConnected && saidPhase) return job.removeEventListener('tick', update);
+    const { progress, pace } = job;
+    const left = leftInWords();
+    phase.textContent = doing();
+    bar.value = pace.fraction;
+    share.textContent = percent(pace.fraction);
+    fill(steps, ...PHASES.map(step));
+    fill(figures, ...figure('left', w.left, left), ...figure('elapsed', w.elapsed, clock(job.elapsed)));
+    if (progress) {
+      const of = (/** @type {string} */ done, /** @type {string} */ all) => w.of(done, all);
+      figures.append(
+        ...figure('documents', w.documents, of(number(progress.documents), number(progress.documentsTotal))),
+        ...figure('files', w.files, of(number(progress.attachments), number(progress.attachmentsTotal))),
+        ...figure('bytes', w.data, of(bytes(progress.bytes), bytes(progress.bytesTotal))),
+        ...figure('rate', w.rate, pace.rate ? w.perSecond(bytes(pace.rate)) : '–'),
+      );
+    }
+    if (shownNotices !== job.notices) {
+      shownNotices = job.notices;
+      fill(notices, ...job.notices.map((notice) => h('li', { 'data-code': notice.code }, icon('info'), noticeInWords(notice))));
+    }
+    if (job.cancelling) {
+      cancel.disabled = true;
+      cancel.lastChild?.replaceWith(w.cancelling);
+    }
+    say(left);
+  }
+
+  /** @param {string} left */
+  function say(left) {
+    const now = performance.now() / 1000;
+    const current = job.progress?.phase ?? 'open';
+    if (current === saidPhase && now - saidAt < SAY_EVERY) return;
+    announce(current === saidPhase ? w.say(percent(job.pace.fraction), left) : doing());
+    saidPhase = current;
+    saidAt = now;
+  }
+
+  const panel = h(
+    'section',
+    { class: 'card running', id: 'running', 'aria-labelledby': 'running-title' },
+    h('h1', { id: 'running-title', tabindex: -1 }, w.title),
+    phase,
+    h('div', { class: 'bar' }, bar, share),
+    steps,
+    figures,
+    notices,
+    h('p', { class: 'hint' }, w.keepOpen),
+    h('div', { class: 'actions' }, cancel),
+  );
+  job.addEventListener('tick', update);
+  update();
+  return panel;
+}
+
+/**
+ * @param {string} name a stable hook for tests
+ * @param {string} label
+ * @param {string} value
+ */
+function figure(name, label, value) {
+  return [h('div', { 'data-figure': name }, h('dt', {}, label), h('dd', {}, value))];
+}
+
+/** @param {Phase} phase */
+function step(phase) {
+  const w = words().running;
+  const at = PHASES.indexOf(job.progress?.phase ?? 'open');
+  const place = PHASES.indexOf(phase);
+  const state = place < at ? 'done' : place === at ? 'now' : 'todo';
+  return h(
+    'li',
+    { 'data-state': state, 'aria-current': state === 'now' && 'step' },
+    h('span', { class: 'dot' }, state === 'done' && icon('check')),
+    h('span', {}, w.phases[phase]),
+    state === 'done' && h('span', { class: 'unseen' }, `, ${w.done}`),
+  );
+}
+
+function doing() {
+  const { doing: table } = words().running;
+  const { phase = 'open', subject } = job.progress ?? {};
+  if (phase === 'documents' || phase === 'attachments') return table[phase](collectionName(subject) ?? table.any);
+  return table[phase];
+}
+
+function leftInWords() {
+  const w = words().running;
+  const left = job.secondsLeft;
+  if (left === null || job.elapsed < 2) return w.estimating;
+  return left < 4 ? w.soon : w.about(duration(left));
+}
+
+/** @param {import('../engine/index.js').Notice} notice */
+function noticeInWords({ code, message }) {
+  const table = /** @type {Record<string, string>} */ (words().running.notices);
+  return table[code] ?? message;
+}
+
+/** @param {string | null | undefined} name a collection, or an entry or document that begins with one */
+function collectionName(name) {
+  if (!name) return undefined;
+  const table = /** @type {Record<string, string>} */ (words().collections);
+  return table[name] ?? name;
+}

@@ -1,0 +1,165 @@
+// @ts-check
+/**
+ * Who is signed in, and the few API calls that the page makes itself: login, refresh, and what there is to back up.
+ *
+ * Tokens live in memory and in sessionStorage, so that a reload does not end the session and closing the tab does. A
+ * token is renewed before it runs out or when somebody reports that the server refused it; however many ask at once,
+ * one request goes out. Where renewing is refused, the caller decides: give up, or ask the person and wait.
+ */
+
+/**
+ * @typedef {{ accessToken: string, refreshToken: string, expiresIn: number }} Tokens
+ * @typedef {{ username: string, accessToken: string, refreshToken: string, expires: number }} Login
+ * @typedef {{ name: string, category: string, documents: number, bytes: number, attachments: number, attachmentBytes: number }} CollectionSummary
+ * @typedef {{ source: { business: string, product: string }, collections: CollectionSummary[] }} Contents
+ */
+
+const API = '/api/v1';
+const KEY = 'dikas.session';
+
+/** Renewed this many milliseconds before it runs out, so that no call starts with a token about to end. */
+const EARLY = 60_000;
+
+/** A call that failed, with the kinds of the engine's errors. */
+export class Failure extends Error {
+  /**
+   * @param {string} kind
+   * @param {string} message
+   * @param {{ subject?: string, retryAfter?: number }} [more]
+   */
+  constructor(kind, message, { subject, retryAfter } = {}) {
+    super(message);
+    this.kind = kind;
+    this.subject = subject;
+    /** Seconds that the server asks to wait, where it does. */
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** @type {Login | null} */
+let login = restore();
+
+/** @type {Promise<string> | null} */
+let renewal = null;
+
+/** The name of who is signed in, or null. */
+export const user = () => login?.username ?? null;
+
+/**
+ * @param {string} username
+ * @param {string} password
+ * @throws {Failure} `unauthorized` when name or password are wrong, `busy` after too many attempts, `unreachable`, …
+ */
+export async function signIn(username, password) {
+  remember(username, /** @type {Tokens} */ (await call('/auth/login', { body: { username, password } })));
+}
+
+export function signOut() {
+  login = null;
+  try {
+    sessionStorage.removeItem(KEY);
+  } catch {
+    // There was nothing to remove.
+  }
+}
+
+/**
+ * An access token for the engine or a call of our own.
+ *
+ * @param {string | undefined} rejected the token that the server has just refused, if any
+ * @param {() => Promise<void>} [ended] asks the person to sign in again; without it the failure is passed on
+ * @returns {Promise<string>}
+ */
+export function token(rejected, ended) {
+  if (login && login.accessToken !== rejected && Date.now() < login.expires - EARLY) {
+    return Promise.resolve(login.accessToken);
+  }
+  renewal ??= renew(ended).finally(() => (renewal = null));
+  return renewal;
+}
+
+/**
+ * What a backup made now would hold.
+ *
+ * @returns {Promise<Contents>}
+ */
+export async function contents() {
+  const first = await token(undefined);
+  try {
+    return /** @type {Contents} */ (await call('/backup/contents', { bearer: first }));
+  } catch (error) {
+    if (!(error instanceof Failure) || error.kind !== 'unauthorized') throw error;
+    return /** @type {Contents} */ (await call('/backup/contents', { bearer: await token(first) }));
+  }
+}
+
+/** @param {(() => Promise<void>) | undefined} ended */
+async function renew(ended) {
+  try {
+    if (!login) throw new Failure('unauthorized', 'nobody is signed in');
+    const { username, refreshToken } = login;
+    remember(username, /** @type {Tokens} */ (await call('/auth/refresh', { body: { refreshToken } })));
+  } catch (error) {
+    if (!(error instanceof Failure) || error.kind !== 'unauthorized' || !ended) throw error;
+    await ended();
+  }
+  if (!login) throw new Failure('unauthorized', 'the login has ended');
+  return login.accessToken;
+}
+
+/**
+ * @param {string} path
+ * @param {{ body?: unknown, bearer?: string }} options
+ * @returns {Promise<unknown>} what the envelope holds
+ */
+async function call(path, { body, bearer }) {
+  const headers = new Headers({ accept: 'application/json' });
+  if (bearer) headers.set('authorization', `Bearer ${bearer}`);
+  if (body) headers.set('content-type', 'application/json');
+  const method = body ? 'POST' : 'GET';
+  const request = { method, headers, body: body ? JSON.stringify(body) : null, cache: /** @type {const} */ ('no-store') };
+  const answer = await fetch(API + path, request).catch((error) => {
+    throw new Failure('unreachable', String(error), { subject: path });
+  });
+  const envelope = await answer.json().catch(() => null);
+  if (answer.ok && envelope?.isSuccess && envelope.data) return envelope.data;
+  const message = envelope?.message ?? `HTTP ${answer.status}`;
+  throw new Failure(kindOf(answer.status), message, { subject: path, retryAfter: seconds(answer) });
+}
+
+/** @param {number} status */
+function kindOf(status) {
+  if (status === 401) return 'unauthorized';
+  if (status === 403) return 'forbidden';
+  if (status === 429 || status === 503) return 'busy';
+  if (status >= 500) return 'server-error';
+  return 'bad-answer';
+}
+
+/** @param {Response} answer */
+function seconds(answer) {
+  const value = Number.parseInt(answer.headers.get('retry-after') ?? '', 10);
+  return Number.isFinite(value) ? value : undefined;
+}
+
+/**
+ * @param {string} username
+ * @param {Tokens} tokens
+ */
+function remember(username, { accessToken, refreshToken, expiresIn }) {
+  login = { username, accessToken, refreshToken, expires: Date.now() + expiresIn * 1000 };
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(login));
+  } catch {
+    // Then the session lives as long as the page.
+  }
+}
+
+/** @returns {Login | null} */
+function restore() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
+  } catch {
+    return null;
+  }
+}
