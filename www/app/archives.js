@@ -6,7 +6,7 @@ import { announce, ask, byId, fill, h, icon } from './dom.js';
 import { failurePanel } from './failure.js';
 import { bytes, dateTime, relative, words } from './language.js';
 
-/** @typedef {import('../engine/index.js').Archive} Archive */
+/** @typedef {import('../engine/protocol.js').Archive} Archive */
 
 /** How long the engine keeps one, in milliseconds. */
 const KEPT = 24 * 3600 * 1000;
@@ -48,20 +48,20 @@ export function archiveList({ onremoved, onlisted }) {
   const w = words().archives;
   const problem = h('div');
   const list = h('ul', { class: 'rows', id: 'archives', 'aria-labelledby': 'archives-title' });
-  const lead = h('p', { class: 'hint' }, w.lead);
 
   async function load() {
     const archives = await listArchives().catch(() => []);
-    archives.sort((/** @type {Archive} */ a, /** @type {Archive} */ b) => b.created.localeCompare(a.created));
-    lead.textContent = archives.length > 0 ? w.lead : w.none;
+    archives.sort((/** @type {Archive} */ a, /** @type {Archive} */ b) => b.finished.localeCompare(a.finished));
+    section.hidden = archives.length === 0 && problem.childElementCount === 0;
     fill(list, ...archives.map(row));
     onlisted(archives);
   }
 
   /** @param {Archive} archive */
   function row(archive) {
-    const made = new Date(archive.created);
+    const made = new Date(archive.finished);
     const until = new Date(made.getTime() + KEPT);
+    const kept = archive.place === 'memory' ? w.untilClosed : w.until(dateTime(until));
     return h(
       'li',
       { 'data-archive': archive.id, 'data-name': archive.name },
@@ -76,8 +76,8 @@ export function archiveList({ onremoved, onlisted }) {
           [
             bytes(archive.size),
             words().documents(archive.documents),
-            h('time', { datetime: archive.created, title: dateTime(made) }, w.created(relative(made))),
-            h('time', { datetime: until.toISOString() }, w.until(dateTime(until))),
+            h('time', { datetime: archive.finished, title: dateTime(made) }, w.created(relative(made))),
+            kept,
           ].flatMap((part, index) => (index === 0 ? [part] : [' · ', part])),
         ),
       ),
@@ -106,7 +106,7 @@ export function archiveList({ onremoved, onlisted }) {
     announce(w.removed);
     onremoved(archive);
     await load();
-    byId('archives-title')?.focus();
+    byId(section.hidden ? 'main' : 'archives-title')?.focus();
   }
 
   /**
@@ -124,13 +124,14 @@ export function archiveList({ onremoved, onlisted }) {
     }
   }
 
-  void load();
-  return h(
+  const section = h(
     'section',
-    { class: 'card' },
+    { class: 'card', hidden: true },
     h('h2', { id: 'archives-title', tabindex: -1 }, w.title),
-    lead,
+    h('p', { class: 'hint' }, w.lead),
     problem,
     list,
   );
+  void load();
+  return section;
 }

@@ -1,9 +1,9 @@
 // @ts-check
 /** The Backup view: ready to start, running, finished or failed, and below it the archives that this browser keeps. */
 
-import { storage } from '../engine/index.js';
+import { contents, storage } from '../engine/index.js';
 import { archiveList, forgetAddresses } from './archives.js';
-import { byCategory, categoryName, categoryTable, sum } from './contents.js';
+import { byCategory, categoryName, categoryTable, counted, total } from './contents.js';
 import { fill, h, icon } from './dom.js';
 import { failurePanel } from './failure.js';
 import { fileCard } from './file.js';
@@ -11,11 +11,12 @@ import { job, lastBackup } from './job.js';
 import { bytes, dateTime, relative, words } from './language.js';
 import { resultPanel } from './result.js';
 import { runningPanel } from './running.js';
-import { contents, Failure } from './session.js';
+import { token } from './session.js';
 
 /**
- * @typedef {import('./session.js').Contents} Contents
+ * @typedef {Awaited<ReturnType<typeof contents>>} Contents
  * @typedef {import('./contents.js').Sum} Sum
+ * @typedef {import('./failure.js').Problem} Problem
  */
 
 /** How much smaller JSON becomes, taken on the safe side. */
@@ -83,6 +84,9 @@ function readyCards(replaces, onended) {
     for (const category of leftOut) if (!sums.has(category)) leftOut.delete(category);
     const onchange = () => {
       const names = [...leftOut].map(categoryName).join(', ');
+      const kept = [...sums].flatMap(([category, row]) => (row && !leftOut.has(category) ? [row] : []));
+      const { documents, files, size } = total(kept);
+      fill(amount, counted(sums) ? w.sum(words().documents(documents), words().files(files), bytes(size)) : w.noCounts);
       const nothing = leftOut.size === sums.size;
       create.disabled = nothing;
       partial.hidden = leftOut.size === 0;
@@ -93,22 +97,19 @@ function readyCards(replaces, onended) {
 
   async function load() {
     try {
-      asked ??= contents();
+      asked ??= contents({ url: location.origin, auth: ({ rejected }) => token(rejected) });
       const { source, collections } = await asked;
-      const whole = sum(collections);
       fill(whose, w.of(source.business));
-      fill(amount, w.sum(words().documents(whole.documents), words().files(whole.files), bytes(whole.size)));
       fillTable(byCategory(collections));
       await showRoom(room, collections);
     } catch (error) {
       asked = null;
-      const { kind } = /** @type {Failure} */ (error);
-      if (kind === 'unauthorized') return onended();
-      if (kind === 'forbidden') {
-        const panel = failurePanel(/** @type {Failure} */ (error), { title: words().failure.title, about: 'backup' });
+      const problem = /** @type {Problem} */ (error);
+      if (problem.kind === 'unauthorized') return onended();
+      if (problem.kind === 'forbidden') {
+        const panel = failurePanel(problem, { title: words().failure.title, about: 'backup' });
         return create.closest('section')?.replaceWith(panel);
       }
-      fill(amount, w.noCounts);
       fillTable(new Map(Object.keys(words().categories).map((category) => [category, null])));
       await showRoom(room, []);
     }
@@ -140,9 +141,9 @@ function readyCards(replaces, onended) {
 }
 
 /** @param {import('./job.js').Last} last */
-function lastInWords({ created, size }) {
-  const moment = new Date(created);
-  return h('time', { datetime: created }, `${dateTime(moment)} (${relative(moment)}), ${bytes(size)}`);
+function lastInWords({ finished, size }) {
+  const moment = new Date(finished);
+  return h('time', { datetime: finished }, `${dateTime(moment)} (${relative(moment)}), ${bytes(size)}`);
 }
 
 /**
@@ -153,9 +154,10 @@ function lastInWords({ created, size }) {
  */
 async function showRoom(room, collections) {
   const w = words().backup;
-  const { kind, limit, free } = await storage().catch(() => ({ kind: 'opfs', limit: null, free: null }));
+  const { place, limit, quota, usage } = await storage().catch(() => ({ place: 'disk', limit: null, quota: null, usage: null }));
+  const free = quota === null ? null : Math.max(0, quota - (usage ?? 0));
   const archive = collections.reduce((all, row) => all + row.bytes * COMPRESSED + row.attachmentBytes, 0);
-  if (kind === 'memory') {
+  if (place === 'memory') {
     fill(room, w.memory(bytes(limit ?? 2 ** 30)));
   } else if (free !== null && free < 2 * archive) {
     fill(room, w.tight(bytes(2 * archive), bytes(free)));

@@ -1,11 +1,11 @@
 // @ts-check
 /** Tables of what is in a backup: by category before it is made, by collection afterwards. */
 
-import { h } from './dom.js';
+import { fill, h } from './dom.js';
 import { bytes, number, words } from './language.js';
 
 /**
- * @typedef {import('./session.js').CollectionSummary} CollectionSummary
+ * @typedef {import('../engine/protocol.js').CollectionSummary} CollectionSummary
  * @typedef {{ documents: number, files: number, size: number }} Sum
  */
 
@@ -35,6 +35,19 @@ export function sum(rows) {
   };
 }
 
+/** @param {readonly Sum[]} rows @returns {Sum} */
+export function total(rows) {
+  const add = (/** @type {(row: Sum) => number} */ of) => rows.reduce((all, row) => all + of(row), 0);
+  return { documents: add((row) => row.documents), files: add((row) => row.files), size: add((row) => row.size) };
+}
+
+/**
+ * Whether the server said how much there is.
+ *
+ * @param {ReadonlyMap<string, Sum | null>} sums
+ */
+export const counted = (sums) => [...sums.values()].some((row) => row !== null);
+
 /** @param {string} category */
 export const categoryName = (category) => categoryWords(category)[0] ?? category;
 
@@ -52,7 +65,7 @@ export function categoryWords(category) {
  */
 export function categoryTable({ sums, leftOut, onchange }) {
   const w = words().contents;
-  const counted = [...sums.values()].some((row) => row !== null);
+  const figured = counted(sums);
   const all = h('input', { type: 'checkbox', id: 'category-all', onchange: toggleAll });
   const boxes = [...sums.keys()].map((category) =>
     h('input', {
@@ -83,10 +96,8 @@ export function categoryTable({ sums, leftOut, onchange }) {
     for (const box of boxes) box.checked = !leftOut.has(box.dataset.category ?? '');
     all.checked = leftOut.size === 0;
     all.indeterminate = leftOut.size > 0 && leftOut.size < boxes.length;
-    const kept = [...sums].filter(([category]) => !leftOut.has(category)).map(([, row]) => row);
-    const add = (/** @type {(row: Sum) => number} */ of) => kept.reduce((whole, row) => whole + (row ? of(row) : 0), 0);
-    const whole = { documents: add((row) => row.documents), files: add((row) => row.files), size: add((row) => row.size) };
-    totals.replaceChildren(h('th', { scope: 'row' }, w.total), ...figures(whole, w));
+    const kept = [...sums].flatMap(([category, row]) => (row && !leftOut.has(category) ? [row] : []));
+    fill(totals, h('th', { scope: 'row' }, w.total), ...figures(total(kept), w));
     onchange();
   }
 
@@ -94,7 +105,7 @@ export function categoryTable({ sums, leftOut, onchange }) {
   const table = h(
     'table',
     { class: 'contents categories' },
-    h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, head), ...(counted ? heads(w) : []))),
+    h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, head), ...(figured ? heads(w) : []))),
     h(
       'tbody',
       {},
@@ -107,10 +118,10 @@ export function categoryTable({ sums, leftOut, onchange }) {
           h('span', {}, h('span', { class: 'name' }, name), h('span', { class: 'about', id: `about-${category}` }, about)),
         );
         const cells = row === null ? [] : figures(row, w);
-        return h('tr', { 'data-category': category }, h('th', { scope: 'row' }, label), ...cells);
+        return h('tr', { 'data-category': category, class: row?.documents === 0 && 'none' }, h('th', { scope: 'row' }, label), ...cells);
       }),
     ),
-    counted && h('tfoot', {}, totals),
+    figured && h('tfoot', {}, totals),
   );
   show();
   return table;
@@ -125,7 +136,8 @@ export function collectionTable(collections) {
   const w = words().manifest;
   const names = /** @type {Record<string, string>} */ (words().collections);
   const order = Object.keys(words().categories);
-  const place = (/** @type {CollectionSummary} */ row) => order.indexOf(row.category);
+  const within = Object.keys(names);
+  const place = (/** @type {CollectionSummary} */ row) => order.indexOf(row.category) * 1000 + within.indexOf(row.name);
   const rows = [...collections].sort((a, b) => place(a) - place(b));
   return h(
     'table',

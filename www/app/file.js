@@ -6,11 +6,11 @@ import { byId, fill, h, icon } from './dom.js';
 import { collectionTable, sum } from './contents.js';
 import { failurePanel } from './failure.js';
 import { bytes, dateTime, number, words } from './language.js';
-import { summarise } from './manifest.js';
 
 /**
- * @typedef {import('./manifest.js').Summary} Summary
- * @typedef {{ name: string, size: number, summary: Summary, stated: boolean }} Opened
+ * @typedef {import('../engine/protocol.js').Manifest} Manifest
+ * @typedef {import('../engine/protocol.js').CollectionSummary} CollectionSummary
+ * @typedef {{ name: string, size: number, manifest: Manifest | null, collections: CollectionSummary[] }} Opened
  */
 
 /** What is open survives a change of the view and of the language. @type {Opened | null} */
@@ -58,10 +58,8 @@ export function fileCard() {
     fill(outcome, h('p', { class: 'hint', role: 'status' }, w.opening));
     try {
       const backup = await openBackup(file);
-      const stated = backup.manifest !== null;
-      const summary = backup.manifest ? summarise(backup.manifest) : backup.summary;
-      await backup.close();
-      opened = { name: file.name, size: file.size, summary, stated };
+      opened = { name: file.name, size: file.size, manifest: backup.manifest, collections: backup.summary.collections };
+      backup.close();
       show();
       byId('file-title')?.focus();
     } catch (error) {
@@ -95,9 +93,9 @@ export function fileCard() {
  * @param {Opened} opened
  * @param {() => void} close
  */
-function overview({ name, size, summary, stated }, close) {
+function overview({ name, size, manifest, collections }, close) {
   const w = words().file;
-  const { documents, files } = sum(summary.collections);
+  const { documents, files } = sum(collections);
   const fact = (/** @type {string} */ label, /** @type {string | null} */ value) =>
     h('div', {}, h('dt', {}, label), h('dd', {}, value ?? w.unknown));
   return h(
@@ -107,15 +105,15 @@ function overview({ name, size, summary, stated }, close) {
     h(
       'dl',
       { class: 'figures' },
-      fact(w.created, summary.created && dateTime(new Date(summary.created))),
-      fact(w.business, summary.business),
-      fact(w.product, summary.product),
+      fact(w.created, manifest && dateTime(new Date(manifest.created))),
+      fact(w.business, manifest && manifest.source.business),
+      fact(w.product, manifest && manifest.source.product),
       fact(w.size, bytes(size)),
       fact(w.documents, number(documents)),
       fact(w.files, number(files)),
     ),
-    h('p', { class: 'note' }, icon('info'), h('span', {}, stated ? w.notVerified : w.noManifest)),
-    collectionTable(summary.collections),
+    h('p', { class: 'note' }, icon('info'), h('span', {}, manifest ? w.notVerified : w.noManifest)),
+    collectionTable(collections),
     h('div', { class: 'actions' }, h('button', { type: 'button', onclick: close }, w.close)),
   );
 }

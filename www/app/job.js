@@ -13,11 +13,11 @@ import { Pace } from './pace.js';
 import { token } from './session.js';
 
 /**
- * @typedef {import('../engine/index.js').Progress} Progress
- * @typedef {import('../engine/index.js').Notice} Notice
- * @typedef {import('../engine/index.js').Finished} Finished
- * @typedef {import('../engine/index.js').BackupError} BackupError
- * @typedef {{ name: string, created: string, size: number }} Last
+ * @typedef {import('../engine/protocol.js').Progress} Progress
+ * @typedef {import('../engine/protocol.js').Notice} Notice
+ * @typedef {Awaited<ReturnType<typeof createBackup>>} Finished
+ * @typedef {import('./failure.js').Problem} Problem
+ * @typedef {{ name: string, finished: string, size: number }} Last
  */
 
 const LAST = 'dikas.last-backup';
@@ -39,7 +39,7 @@ class Job extends EventTarget {
   /** @type {Finished | null} */
   result = null;
 
-  /** @type {BackupError | null} */
+  /** @type {Problem | null} */
   error = null;
 
   pace = new Pace();
@@ -47,11 +47,17 @@ class Job extends EventTarget {
 
   #began = 0;
   #ended = 0;
+  #moved = 0;
   #abort = new AbortController();
 
   /** Seconds since the start, or from start to end. */
   get elapsed() {
     return ((this.state === 'running' ? performance.now() : this.#ended) - this.#began) / 1000;
+  }
+
+  /** Seconds since something last arrived. */
+  get still() {
+    return (performance.now() - this.#moved) / 1000;
   }
 
   get secondsLeft() {
@@ -68,7 +74,7 @@ class Job extends EventTarget {
     this.cancelling = false;
     this.pace = new Pace();
     this.#abort = new AbortController();
-    this.#began = performance.now();
+    this.#began = this.#moved = performance.now();
     this.#fire('change');
     const timer = setInterval(() => this.#tick(), TICK);
     const awake = stayAwake();
@@ -81,11 +87,11 @@ class Job extends EventTarget {
         onNotice: (notice) => this.#notice(notice),
         signal: this.#abort.signal,
       });
-      const { name, created, size } = this.result.archive;
-      keep(LAST, JSON.stringify({ name, created, size }));
+      const { name, finished, size } = this.result.archive;
+      keep(LAST, JSON.stringify({ name, finished, size }));
       this.state = 'done';
     } catch (error) {
-      this.error = /** @type {BackupError} */ (error);
+      this.error = /** @type {Problem} */ (error);
       this.state = 'failed';
     } finally {
       clearInterval(timer);
@@ -110,15 +116,16 @@ class Job extends EventTarget {
 
   /** @param {Progress} progress */
   #take(progress) {
-    const moved = progress.phase !== this.progress?.phase;
+    const last = this.progress;
     this.progress = progress;
-    if (moved) this.#tick();
+    if (progress.bytes !== last?.bytes) this.#moved = performance.now();
+    if (progress.phase !== last?.phase) this.#tick();
   }
 
   /** @param {Notice} notice */
   #notice(notice) {
-    if (notice.code === 'started-over') this.pace.restart();
-    this.notices = [...this.notices.filter(({ code }) => code !== notice.code), notice];
+    if (notice.kind === 'started-over') this.pace.restart();
+    this.notices = [...this.notices.filter(({ kind }) => kind !== notice.kind), notice];
     this.#fire('tick');
   }
 

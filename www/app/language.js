@@ -47,13 +47,14 @@ export function bytes(size) {
   ]);
   const [unit, , scale] = units.find(([, least]) => size >= least) ?? units[3];
   const digits = scale === 1 ? 0 : 1;
-  return new Intl.NumberFormat(current, {
+  const text = new Intl.NumberFormat(current, {
     style: 'unit',
     unit,
     unitDisplay: unit === 'byte' ? 'long' : 'short',
     minimumFractionDigits: digits,
     maximumFractionDigits: digits,
   }).format(size / scale);
+  return text.replaceAll(' ', '\u00a0');
 }
 
 /**
@@ -64,9 +65,15 @@ export function bytes(size) {
 export const percent = (fraction) =>
   new Intl.NumberFormat(current, { style: 'percent' }).format(Math.floor(fraction * 100) / 100);
 
-/** @param {Date} moment */
-export const dateTime = (moment) =>
-  new Intl.DateTimeFormat(current, { dateStyle: 'long', timeStyle: 'short' }).format(moment);
+/**
+ * A moment, in the order of the reader's country where the browser names one (en-GB, de-AT).
+ *
+ * @param {Date} moment
+ */
+export function dateTime(moment) {
+  const region = navigator.languages.find((tag) => tag.startsWith(`${current}-`)) ?? current;
+  return new Intl.DateTimeFormat(region, { dateStyle: 'long', timeStyle: 'short' }).format(moment);
+}
 
 /**
  * How long ago or ahead: “5 minutes ago”, “in 20 hours”.

@@ -136,7 +136,8 @@ function jobChanged() {
 
 /** @param {BeforeUnloadEvent} event */
 function holdBack(event) {
-  if (job.state === 'running') event.preventDefault();
+  // An archive in memory goes with the page, and perhaps takes a running download with it.
+  if (job.state === 'running' || job.result?.archive.place === 'memory') event.preventDefault();
 }
 
 const systemDark = matchMedia('(prefers-color-scheme: dark)');

@@ -4,7 +4,7 @@
  * things. Only the result reads 100 %.
  */
 
-/** @typedef {import('../engine/index.js').Progress} Progress */
+/** @typedef {import('../engine/protocol.js').Progress} Progress */
 
 /** Shares of the whole, as measured: fetching and compressing is most of it, reading the archive back the rest. */
 const FETCH = 0.88;
@@ -62,10 +62,8 @@ export class Pace {
     const speed = this.#slope((mark) => mark.fraction);
     const passed = time - this.#leftAt;
     this.#leftAt = time;
-    if (!speed) {
-      if (this.#left !== null) this.#left = Math.max(0, this.#left - passed);
-      return this.#left;
-    }
+    // Nothing moves: then neither does the guess.
+    if (!speed) return this.#left;
     const guess = (1 - this.fraction) / speed;
     const expected = this.#left === null ? guess : Math.max(0, this.#left - passed);
     this.#left = expected + (guess - expected) * (1 - Math.exp(-passed / SETTLE));

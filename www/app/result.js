@@ -5,16 +5,15 @@ import { copyButton, h, icon } from './dom.js';
 import { addressOf } from './archives.js';
 import { categoryName, collectionTable } from './contents.js';
 import { bytes, clock, dateTime, number, words } from './language.js';
-import { summarise } from './manifest.js';
+import { ofManifest } from './manifest.js';
 
 /**
- * @param {import('../engine/index.js').Finished} finished
+ * @param {import('./job.js').Finished} finished
  * @param {{ seconds: number, without: readonly string[], another: () => void }} options
  */
 export function resultPanel({ file, manifest, archive }, { seconds, without, another }) {
   const w = words().result;
-  const summary = summarise(manifest);
-  const moment = dateTime(new Date(summary.created ?? archive.created));
+  const moment = dateTime(new Date(manifest.created));
   const left = without.map(categoryName).join(', ');
   const download = h('a', { class: 'button primary big', id: 'download', download: archive.name }, icon('download'), w.downloadSize(bytes(archive.size)));
   void addressOf(archive, file).then((address) => download.setAttribute('href', address));
@@ -45,6 +44,6 @@ export function resultPanel({ file, manifest, archive }, { seconds, without, ano
       copyButton({ id: 'copy-sha256', text: () => archive.sha256, source: digest, label: w.copy, done: w.copied, select: w.selected }),
     ),
     h('p', { class: 'note' }, icon('shield'), h('span', {}, words().backup.privacy)),
-    h('details', { class: 'more', id: 'inside' }, h('summary', {}, w.inside), collectionTable(summary.collections)),
+    h('details', { class: 'more', id: 'inside' }, h('summary', {}, w.inside), collectionTable(ofManifest(manifest))),
   );
 }

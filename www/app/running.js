@@ -5,12 +5,15 @@ import { announce, fill, h, icon } from './dom.js';
 import { job } from './job.js';
 import { bytes, clock, duration, number, percent, words } from './language.js';
 
-/** @typedef {import('../engine/index.js').Progress['phase']} Phase */
+/** @typedef {import('../engine/protocol.js').Phase} Phase */
 
 const PHASES = /** @type {const} */ (['open', 'documents', 'attachments', 'finish', 'verify']);
 
 /** Nothing is said more often than every so many seconds, a new phase excepted. */
 const SAY_EVERY = 15;
+
+/** After so many seconds without anything new the person is told that this is not forgotten. */
+const STILL = 12;
 
 /** The panel keeps itself up to date for as long as it is shown. */
 export function runningPanel() {
@@ -25,7 +28,7 @@ export function runningPanel() {
 
   let saidPhase = '';
   let saidAt = 0;
-  let shownNotices = /** @type {unknown} */ (null);
+  let shownNotices = '';
 
   function update() {
     if (!panel.isConnected && saidPhase) return job.removeEventListener('tick', update);
@@ -45,9 +48,11 @@ export function runningPanel() {
         ...figure('rate', w.rate, pace.rate ? w.perSecond(bytes(pace.rate)) : '–'),
       );
     }
-    if (shownNotices !== job.notices) {
-      shownNotices = job.notices;
-      fill(notices, ...job.notices.map((notice) => h('li', { 'data-code': notice.code }, icon('info'), noticeInWords(notice))));
+    const waiting = job.still > STILL && progress?.phase !== 'finish' && progress?.phase !== 'verify';
+    const codes = [...job.notices.map(({ kind }) => kind), ...(waiting ? /** @type {const} */ (['waiting']) : [])];
+    if (shownNotices !== codes.join()) {
+      shownNotices = codes.join();
+      fill(notices, ...codes.map((code) => h('li', { 'data-code': code }, icon('info'), h('span', {}, w.notices[code]))));
     }
     if (job.cancelling) {
       cancel.disabled = true;
@@ -119,12 +124,6 @@ function leftInWords() {
   const left = job.secondsLeft;
   if (left === null || job.elapsed < 2) return w.estimating;
   return left < 4 ? w.soon : w.about(duration(left));
-}
-
-/** @param {import('../engine/index.js').Notice} notice */
-function noticeInWords({ code, message }) {
-  const table = /** @type {Record<string, string>} */ (words().running.notices);
-  return table[code] ?? message;
 }
 
 /** @param {string | null | undefined} name a collection, or an entry or document that begins with one */

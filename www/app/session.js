@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Who is signed in, and the few API calls that the page makes itself: login, refresh, and what there is to back up.
+ * Who is signed in, and the only API calls that the page makes itself: login and refresh.
  *
  * Tokens live in memory and in sessionStorage, so that a reload does not end the session and closing the tab does. A
  * token is renewed before it runs out or when somebody reports that the server refused it; however many ask at once,
@@ -10,8 +10,6 @@
 /**
  * @typedef {{ accessToken: string, refreshToken: string, expiresIn: number }} Tokens
  * @typedef {{ username: string, accessToken: string, refreshToken: string, expires: number }} Login
- * @typedef {{ name: string, category: string, documents: number, bytes: number, attachments: number, attachmentBytes: number }} CollectionSummary
- * @typedef {{ source: { business: string, product: string }, collections: CollectionSummary[] }} Contents
  */
 
 const API = '/api/v1';
@@ -51,7 +49,7 @@ export const user = () => login?.username ?? null;
  * @throws {Failure} `unauthorized` when name or password are wrong, `busy` after too many attempts, `unreachable`, …
  */
 export async function signIn(username, password) {
-  remember(username, /** @type {Tokens} */ (await call('/auth/login', { body: { username, password } })));
+  remember(username, await call('/auth/login', { username, password }));
 }
 
 export function signOut() {
@@ -64,7 +62,7 @@ export function signOut() {
 }
 
 /**
- * An access token for the engine or a call of our own.
+ * An access token for the engine.
  *
  * @param {string | undefined} rejected the token that the server has just refused, if any
  * @param {() => Promise<void>} [ended] asks the person to sign in again; without it the failure is passed on
@@ -78,27 +76,12 @@ export function token(rejected, ended) {
   return renewal;
 }
 
-/**
- * What a backup made now would hold.
- *
- * @returns {Promise<Contents>}
- */
-export async function contents() {
-  const first = await token(undefined);
-  try {
-    return /** @type {Contents} */ (await call('/backup/contents', { bearer: first }));
-  } catch (error) {
-    if (!(error instanceof Failure) || error.kind !== 'unauthorized') throw error;
-    return /** @type {Contents} */ (await call('/backup/contents', { bearer: await token(first) }));
-  }
-}
-
 /** @param {(() => Promise<void>) | undefined} ended */
 async function renew(ended) {
   try {
     if (!login) throw new Failure('unauthorized', 'nobody is signed in');
     const { username, refreshToken } = login;
-    remember(username, /** @type {Tokens} */ (await call('/auth/refresh', { body: { refreshToken } })));
+    remember(username, await call('/auth/refresh', { refreshToken }));
   } catch (error) {
     if (!(error instanceof Failure) || error.kind !== 'unauthorized' || !ended) throw error;
     await ended();
@@ -109,16 +92,12 @@ async function renew(ended) {
 
 /**
  * @param {string} path
- * @param {{ body?: unknown, bearer?: string }} options
- * @returns {Promise<unknown>} what the envelope holds
+ * @param {unknown} body
+ * @returns {Promise<Tokens>}
  */
-async function call(path, { body, bearer }) {
-  const headers = new Headers({ accept: 'application/json' });
-  if (bearer) headers.set('authorization', `Bearer ${bearer}`);
-  if (body) headers.set('content-type', 'application/json');
-  const method = body ? 'POST' : 'GET';
-  const request = { method, headers, body: body ? JSON.stringify(body) : null, cache: /** @type {const} */ ('no-store') };
-  const answer = await fetch(API + path, request).catch((error) => {
+async function call(path, body) {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(API + path, { method: 'POST', headers, body: JSON.stringify(body) }).catch((error) => {
     throw new Failure('unreachable', String(error), { subject: path });
   });
   const envelope = await answer.json().catch(() => null);

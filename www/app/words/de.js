@@ -75,7 +75,6 @@ export const de = {
     size: 'Größe',
     total: 'Zusammen',
     include: (name) => `${name} sichern`,
-    empty: 'leer',
   },
 
   running: {
@@ -119,9 +118,8 @@ export const de = {
     },
     notices: {
       'started-over': 'Der Server konnte den ersten Augenblick nicht länger festhalten. Das Backup hat mit einem neuen von vorn begonnen.',
-      waiting: 'Der Server antwortet gerade nicht. Es wird von selbst weiter versucht …',
-      resumed: 'Der Server antwortet wieder. Das Backup geht weiter.',
-      storage: 'Das Backup entsteht hier im Arbeitsspeicher. Lassen Sie diesen Tab im Vordergrund.',
+      waiting: 'Seit einer Weile ist nichts angekommen. Vielleicht antwortet der Server nicht; er wird von selbst weiter gefragt.',
+      'in-memory': 'Das Backup entsteht hier im Arbeitsspeicher. Lassen Sie diesen Tab im Vordergrund.',
       'plain-parts': 'Einige Daten ließen sich nicht sicher komprimieren und wurden unkomprimiert gespeichert. Sie sind vollständig.',
     },
   },
@@ -132,7 +130,6 @@ export const de = {
       `Es enthält alles mit Stand vom ${moment}, und jedes Byte wurde zurückgelesen und geprüft. Laden Sie es jetzt herunter: In diesem Browser bleibt es nur eine Zeit lang.`,
     partialLead: (moment, names) =>
       `Es enthält den Stand vom ${moment}, ohne ${names}. Jedes Byte wurde zurückgelesen und geprüft. Laden Sie es jetzt herunter: In diesem Browser bleibt es nur eine Zeit lang.`,
-    download: 'Herunterladen',
     downloadSize: (size) => `Herunterladen (${size})`,
     another: 'Weiteres Backup erstellen',
     name: 'Dateiname',
@@ -151,9 +148,9 @@ export const de = {
   archives: {
     title: 'Fertige Backups in diesem Browser',
     lead: 'Sie bleiben hier, bis Sie sie entfernen, ein neues Backup starten oder ein Tag vergangen ist.',
-    none: 'Zurzeit keine.',
     created: (age) => `erstellt ${age}`,
     until: (when) => `bleibt bis ${when}`,
+    untilClosed: 'bleibt, bis Sie diese Seite schließen',
     download: 'Herunterladen',
     downloadNamed: (name) => `${name} herunterladen`,
     remove: 'Entfernen',

@@ -76,7 +76,6 @@ export const en = {
     size: 'Size',
     total: 'Together',
     include: (/** @type {string} */ name) => `Back up ${name}`,
-    empty: 'empty',
   },
 
   running: {
@@ -120,9 +119,8 @@ export const en = {
     },
     notices: {
       'started-over': 'The server could not hold on to the first moment any longer. The backup has started over with a fresh one.',
-      waiting: 'The server is not answering at the moment. Trying again by itself …',
-      resumed: 'The server is answering again. The backup goes on.',
-      storage: 'The backup is built in memory here. Keep this tab in the foreground.',
+      waiting: 'Nothing has arrived for a while. The server may not be answering; it is asked again by itself.',
+      'in-memory': 'The backup is built in memory here. Keep this tab in the foreground.',
       'plain-parts': 'Some data could not be compressed safely and was stored uncompressed. It is complete.',
     },
   },
@@ -133,7 +131,6 @@ export const en = {
       `It holds everything as of ${moment}, and every byte was read back and checked. Download it now: in this browser it is only kept for a while.`,
     partialLead: (/** @type {string} */ moment, /** @type {string} */ names) =>
       `It holds the state as of ${moment}, without ${names}. Every byte was read back and checked. Download it now: in this browser it is only kept for a while.`,
-    download: 'Download',
     downloadSize: (/** @type {string} */ size) => `Download (${size})`,
     another: 'Create another backup',
     name: 'File name',
@@ -152,9 +149,9 @@ export const en = {
   archives: {
     title: 'Finished backups in this browser',
     lead: 'They stay here until you remove them, start a new backup, or a day has passed.',
-    none: 'None at the moment.',
     created: (/** @type {string} */ age) => `created ${age}`,
     until: (/** @type {string} */ when) => `kept until ${when}`,
+    untilClosed: 'kept until you close this page',
     download: 'Download',
     downloadNamed: (/** @type {string} */ name) => `Download ${name}`,
     remove: 'Remove',
