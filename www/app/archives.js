@@ -84,8 +84,30 @@ export function archiveList({ onremoved, onlisted }) {
       h(
         'div',
         { class: 'actions' },
-        h('button', { type: 'button', class: 'small', 'data-action': 'download', 'aria-label': w.downloadNamed(archive.name), onclick: () => attempt(download, archive) }, icon('download'), w.download),
-        h('button', { type: 'button', class: 'small quiet', 'data-action': 'remove', 'aria-label': w.removeNamed(archive.name), onclick: () => attempt(remove, archive) }, icon('trash'), w.remove),
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'small',
+            'data-action': 'download',
+            'aria-label': w.downloadNamed(archive.name),
+            onclick: () => attempt(download, archive),
+          },
+          icon('download'),
+          w.download,
+        ),
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'small quiet',
+            'data-action': 'remove',
+            'aria-label': w.removeNamed(archive.name),
+            onclick: () => attempt(remove, archive),
+          },
+          icon('trash'),
+          w.remove,
+        ),
       ),
     );
   }
@@ -118,7 +140,11 @@ export function archiveList({ onremoved, onlisted }) {
     try {
       await action(archive);
     } catch (error) {
-      const options = { id: 'archive-error', title: words().failure.archiveTitle, about: /** @type {const} */ ('archive') };
+      const options = {
+        id: 'archive-error',
+        title: words().failure.archiveTitle,
+        about: /** @type {const} */ ('archive'),
+      };
       fill(problem, failurePanel(/** @type {Error} */ (error), { ...options, dismiss: () => fill(problem) }));
       await load();
     }

@@ -42,7 +42,14 @@ export function backupView({ onended }) {
     const options = { seconds: job.elapsed, without: job.without, another: () => job.clear() };
     return [resultPanel(job.result, options), archives, fileCard()];
   }
-  const failure = job.error && failurePanel(job.error, { title: words().failure.title, about: 'backup', again: start, dismiss: () => job.clear() });
+  const failure =
+    job.error &&
+    failurePanel(job.error, {
+      title: words().failure.title,
+      about: 'backup',
+      again: start,
+      dismiss: () => job.clear(),
+    });
   return [failure, ...readyCards(replaces, onended), archives, fileCard()];
 }
 
@@ -72,7 +79,12 @@ function start() {
  */
 function readyCards(replaces, onended) {
   const w = words().backup;
-  const create = h('button', { type: 'button', class: 'primary big', id: 'create-backup', onclick: start }, icon('shield'), w.create);
+  const create = h(
+    'button',
+    { type: 'button', class: 'primary big', id: 'create-backup', onclick: start },
+    icon('shield'),
+    w.create,
+  );
   const whose = h('p', { class: 'eyebrow', id: 'business' });
   const amount = h('p', { class: 'amount', id: 'amount', role: 'status' }, w.loading);
   const room = h('p', { class: 'hint', id: 'room' });
@@ -86,7 +98,10 @@ function readyCards(replaces, onended) {
       const names = [...leftOut].map(categoryName).join(', ');
       const kept = [...sums].flatMap(([category, row]) => (row && !leftOut.has(category) ? [row] : []));
       const { documents, files, size } = total(kept);
-      fill(amount, counted(sums) ? w.sum(words().documents(documents), words().files(files), bytes(size)) : w.noCounts);
+      fill(
+        amount,
+        counted(sums) ? w.sum(words().documents(documents), words().files(files), bytes(size)) : w.noCounts,
+      );
       const nothing = leftOut.size === sums.size;
       create.disabled = nothing;
       partial.hidden = leftOut.size === 0;
@@ -136,7 +151,13 @@ function readyCards(replaces, onended) {
         h('span', {}, `${w.last}: `, last ? lastInWords(last) : w.lastNone),
       ),
     ),
-    h('section', { class: 'card', 'aria-labelledby': 'contents-title' }, h('h2', { id: 'contents-title' }, words().contents.title), table, h('p', { class: 'note' }, icon('shield'), h('span', {}, w.privacy))),
+    h(
+      'section',
+      { class: 'card', 'aria-labelledby': 'contents-title' },
+      h('h2', { id: 'contents-title' }, words().contents.title),
+      table,
+      h('p', { class: 'note' }, icon('shield'), h('span', {}, w.privacy)),
+    ),
   ];
 }
 
@@ -154,7 +175,12 @@ function lastInWords({ finished, size }) {
  */
 async function showRoom(room, collections) {
   const w = words().backup;
-  const { place, limit, quota, usage } = await storage().catch(() => ({ place: 'disk', limit: null, quota: null, usage: null }));
+  const { place, limit, quota, usage } = await storage().catch(() => ({
+    place: 'disk',
+    limit: null,
+    quota: null,
+    usage: null,
+  }));
   const free = quota === null ? null : Math.max(0, quota - (usage ?? 0));
   const archive = collections.reduce((all, row) => all + row.bytes * COMPRESSED + row.attachmentBytes, 0);
   if (place === 'memory') {

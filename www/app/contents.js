@@ -115,10 +115,20 @@ export function categoryTable({ sums, leftOut, onchange }) {
           'label',
           { class: 'pick' },
           boxes[index],
-          h('span', {}, h('span', { class: 'name' }, name), h('span', { class: 'about', id: `about-${category}` }, about)),
+          h(
+            'span',
+            {},
+            h('span', { class: 'name' }, name),
+            h('span', { class: 'about', id: `about-${category}` }, about),
+          ),
         );
         const cells = row === null ? [] : figures(row, w);
-        return h('tr', { 'data-category': category, class: row?.documents === 0 && 'none' }, h('th', { scope: 'row' }, label), ...cells);
+        return h(
+          'tr',
+          { 'data-category': category, class: row?.documents === 0 && 'none' },
+          h('th', { scope: 'row' }, label),
+          ...cells,
+        );
       }),
     ),
     figured && h('tfoot', {}, totals),
@@ -137,7 +147,8 @@ export function collectionTable(collections) {
   const names = /** @type {Record<string, string>} */ (words().collections);
   const order = Object.keys(words().categories);
   const within = Object.keys(names);
-  const place = (/** @type {CollectionSummary} */ row) => order.indexOf(row.category) * 1000 + within.indexOf(row.name);
+  const place = (/** @type {CollectionSummary} */ row) =>
+    order.indexOf(row.category) * 1000 + within.indexOf(row.name);
   const rows = [...collections].sort((a, b) => place(a) - place(b));
   return h(
     'table',
@@ -161,7 +172,11 @@ export function collectionTable(collections) {
         ),
       ),
     ),
-    h('tfoot', {}, h('tr', { class: 'total' }, h('th', { scope: 'row' }, words().contents.total), ...figures(sum(rows), w))),
+    h(
+      'tfoot',
+      {},
+      h('tr', { class: 'total' }, h('th', { scope: 'row' }, words().contents.total), ...figures(sum(rows), w)),
+    ),
   );
 }
 

@@ -90,7 +90,12 @@ export function ask({ title, text, yes, no, danger = false }) {
         h('button', { type: 'button', id: 'answer-no', onclick: () => dialog.close('no') }, no),
         h(
           'button',
-          { type: 'button', id: 'answer-yes', class: danger ? 'danger' : 'primary', onclick: () => dialog.close('yes') },
+          {
+            type: 'button',
+            id: 'answer-yes',
+            class: danger ? 'danger' : 'primary',
+            onclick: () => dialog.close('yes'),
+          },
           yes,
         ),
       ),

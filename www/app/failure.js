@@ -20,7 +20,13 @@ export function failurePanel(problem, { id = 'error', title, about, again, dismi
   const cancelled = kind === 'cancelled';
   return h(
     'section',
-    { class: `card failure ${cancelled ? 'calm' : ''}`, id, 'data-kind': kind, role: 'alert', 'aria-labelledby': `${id}-title` },
+    {
+      class: `card failure ${cancelled ? 'calm' : ''}`,
+      id,
+      'data-kind': kind,
+      role: 'alert',
+      'aria-labelledby': `${id}-title`,
+    },
     h('div', { class: 'emblem' }, icon(cancelled ? 'stop' : 'alert')),
     h('h1', { id: `${id}-title`, tabindex: -1 }, cancelled ? w.cancelledTitle : title),
     h('p', { class: 'lead' }, what),
@@ -29,7 +35,13 @@ export function failurePanel(problem, { id = 'error', title, about, again, dismi
     h(
       'div',
       { class: 'actions' },
-      again && h('button', { type: 'button', class: 'primary', id: `${id}-again`, onclick: again }, icon('again'), w.again),
+      again &&
+        h(
+          'button',
+          { type: 'button', class: 'primary', id: `${id}-again`, onclick: again },
+          icon('again'),
+          w.again,
+        ),
       dismiss && h('button', { type: 'button', id: `${id}-dismiss`, onclick: dismiss }, w.dismiss),
     ),
     !cancelled && details(problem, kind, id),
@@ -62,12 +74,23 @@ function details({ message, subject, expected, actual }, kind, id) {
     [w.moment, new Date().toISOString()],
   ]).filter(([, value]) => value);
   const text = rows.map(([label, value]) => `${label}: ${value}`).join('\n');
-  const list = h('dl', { class: 'technical' }, rows.flatMap(([label, value]) => [h('dt', {}, label), h('dd', {}, value)]));
+  const list = h(
+    'dl',
+    { class: 'technical' },
+    rows.flatMap(([label, value]) => [h('dt', {}, label), h('dd', {}, value)]),
+  );
   return h(
     'details',
     { class: 'more' },
     h('summary', {}, w.details),
     list,
-    copyButton({ id: `${id}-copy`, text: () => text, source: list, label: w.copy, done: w.copied, select: w.selected }),
+    copyButton({
+      id: `${id}-copy`,
+      text: () => text,
+      source: list,
+      label: w.copy,
+      done: w.copied,
+      select: w.selected,
+    }),
   );
 }

@@ -19,7 +19,13 @@ let opened = null;
 export function fileCard() {
   const w = words().file;
   const outcome = h('div', { id: 'file-outcome' });
-  const input = h('input', { type: 'file', id: 'file', accept: '.zip,application/zip', class: 'unseen', onchange: chosen });
+  const input = h('input', {
+    type: 'file',
+    id: 'file',
+    accept: '.zip,application/zip',
+    class: 'unseen',
+    onchange: chosen,
+  });
   const zone = h(
     'div',
     { class: 'drop', ondragover: over, ondragleave: away, ondrop: dropped },
@@ -58,7 +64,12 @@ export function fileCard() {
     fill(outcome, h('p', { class: 'hint', role: 'status' }, w.opening));
     try {
       const backup = await openBackup(file);
-      opened = { name: file.name, size: file.size, manifest: backup.manifest, collections: backup.summary.collections };
+      opened = {
+        name: file.name,
+        size: file.size,
+        manifest: backup.manifest,
+        collections: backup.summary.collections,
+      };
       backup.close();
       show();
       byId('file-title')?.focus();

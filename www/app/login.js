@@ -42,7 +42,11 @@ export function askToSignIn() {
       h('h2', { id: 'login-title' }, w.again),
       h('p', {}, w.againLead),
       loginForm(() => dialog.close('in')),
-      h('button', { type: 'button', class: 'quiet wide', id: 'give-up', onclick: () => dialog.close('out') }, w.giveUp),
+      h(
+        'button',
+        { type: 'button', class: 'quiet wide', id: 'give-up', onclick: () => dialog.close('out') },
+        w.giveUp,
+      ),
     );
     function closed() {
       dialog.remove();
@@ -79,7 +83,14 @@ function loginForm(onsignedin) {
   });
   const reveal = h(
     'button',
-    { type: 'button', class: 'reveal', id: 'reveal', 'aria-label': w.show, 'aria-pressed': 'false', onclick: toggle },
+    {
+      type: 'button',
+      class: 'reveal',
+      id: 'reveal',
+      'aria-label': w.show,
+      'aria-pressed': 'false',
+      onclick: toggle,
+    },
     icon('eye'),
   );
   const problem = h('p', { class: 'problem', id: 'login-problem', role: 'alert', hidden: true });

@@ -71,15 +71,54 @@ function drawTop() {
       h(
         'nav',
         { class: 'breadcrumb', 'aria-label': w.breadcrumb },
-        h('ol', {}, w.path.map((name) => h('li', {}, name)), h('li', { 'aria-current': 'page' }, words().backup.view)),
+        h(
+          'ol',
+          {},
+          w.path.map((name) => h('li', {}, name)),
+          h('li', { 'aria-current': 'page' }, words().backup.view),
+        ),
       ),
       h(
         'div',
         { class: 'tools' },
-        who && h('span', { class: 'who', title: w.signedInAs(who) }, h('span', { class: 'unseen' }, w.signedInAs(who)), h('span', { 'aria-hidden': 'true' }, who)),
-        h('button', { type: 'button', class: 'quiet', id: 'language', lang: language() === 'de' ? 'en' : 'de', title: w.language, onclick: switchLanguage }, words().otherLanguage),
-        h('button', { type: 'button', class: 'quiet square', id: 'theme', 'aria-label': dark ? w.light : w.dark, title: dark ? w.light : w.dark, onclick: switchTheme }, icon(dark ? 'sun' : 'moon')),
-        who && h('button', { type: 'button', class: 'quiet', id: 'logout', title: w.logout, onclick: logout }, icon('logout'), h('span', { class: 'wide-only' }, w.logout)),
+        who &&
+          h(
+            'span',
+            { class: 'who', title: w.signedInAs(who) },
+            h('span', { class: 'unseen' }, w.signedInAs(who)),
+            h('span', { 'aria-hidden': 'true' }, who),
+          ),
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'quiet',
+            id: 'language',
+            lang: language() === 'de' ? 'en' : 'de',
+            title: w.language,
+            onclick: switchLanguage,
+          },
+          words().otherLanguage,
+        ),
+        h(
+          'button',
+          {
+            type: 'button',
+            class: 'quiet square',
+            id: 'theme',
+            'aria-label': dark ? w.light : w.dark,
+            title: dark ? w.light : w.dark,
+            onclick: switchTheme,
+          },
+          icon(dark ? 'sun' : 'moon'),
+        ),
+        who &&
+          h(
+            'button',
+            { type: 'button', class: 'quiet', id: 'logout', title: w.logout, onclick: logout },
+            icon('logout'),
+            h('span', { class: 'wide-only' }, w.logout),
+          ),
       ),
     ),
   );
@@ -128,7 +167,9 @@ function leave(unasked) {
 
 function jobChanged() {
   draw();
-  const title = { idle: 'backup-title', running: 'running-title', done: 'result-title', failed: 'error-title' }[job.state];
+  const title = { idle: 'backup-title', running: 'running-title', done: 'result-title', failed: 'error-title' }[
+    job.state
+  ];
   byId(title)?.focus();
   if (job.state === 'done' && job.result) announce(words().result.said(bytes(job.result.archive.size)));
   scrollTo({ top: 0 });
@@ -143,7 +184,8 @@ function holdBack(event) {
 const systemDark = matchMedia('(prefers-color-scheme: dark)');
 function applyTheme() {
   const chosen = kept(THEME);
-  document.documentElement.dataset.theme = chosen === 'dark' || chosen === 'light' ? chosen : systemDark.matches ? 'dark' : 'light';
+  document.documentElement.dataset.theme =
+    chosen === 'dark' || chosen === 'light' ? chosen : systemDark.matches ? 'dark' : 'light';
 }
 
 systemDark.addEventListener('change', () => (applyTheme(), drawTop()));

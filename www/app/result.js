@@ -15,18 +15,28 @@ export function resultPanel({ file, manifest, archive }, { seconds, without, ano
   const w = words().result;
   const moment = dateTime(new Date(manifest.created));
   const left = without.map(categoryName).join(', ');
-  const download = h('a', { class: 'button primary big', id: 'download', download: archive.name }, icon('download'), w.downloadSize(bytes(archive.size)));
+  const download = h(
+    'a',
+    { class: 'button primary big', id: 'download', download: archive.name },
+    icon('download'),
+    w.downloadSize(bytes(archive.size)),
+  );
   void addressOf(archive, file).then((address) => download.setAttribute('href', address));
   const digest = h('code', { id: 'sha256', class: 'digest' }, archive.sha256);
   const fact = (/** @type {string} */ label, /** @type {string} */ value, /** @type {string} */ id) =>
-    h('div', {}, h('dt', {}, label), h('dd', { id }, value));
+    h('div', { class: id === 'result-name' && 'broad' }, h('dt', {}, label), h('dd', { id }, value));
   return h(
     'section',
     { class: 'card result', id: 'result', 'aria-labelledby': 'result-title', 'data-archive': archive.id },
     h('div', { class: 'emblem' }, icon('check')),
     h('h1', { id: 'result-title', tabindex: -1 }, w.title),
     h('p', { class: 'lead' }, left ? w.partialLead(moment, left) : w.lead(moment)),
-    h('div', { class: 'actions' }, download, h('button', { type: 'button', class: 'quiet', id: 'another', onclick: another }, w.another)),
+    h(
+      'div',
+      { class: 'actions' },
+      download,
+      h('button', { type: 'button', class: 'quiet', id: 'another', onclick: another }, w.another),
+    ),
     h(
       'dl',
       { class: 'figures' },
@@ -41,9 +51,21 @@ export function resultPanel({ file, manifest, archive }, { seconds, without, ano
       { class: 'checksum' },
       h('span', { class: 'label' }, w.sha256),
       digest,
-      copyButton({ id: 'copy-sha256', text: () => archive.sha256, source: digest, label: w.copy, done: w.copied, select: w.selected }),
+      copyButton({
+        id: 'copy-sha256',
+        text: () => archive.sha256,
+        source: digest,
+        label: w.copy,
+        done: w.copied,
+        select: w.selected,
+      }),
     ),
     h('p', { class: 'note' }, icon('shield'), h('span', {}, words().backup.privacy)),
-    h('details', { class: 'more', id: 'inside' }, h('summary', {}, w.inside), collectionTable(ofManifest(manifest))),
+    h(
+      'details',
+      { class: 'more', id: 'inside' },
+      h('summary', {}, w.inside),
+      collectionTable(ofManifest(manifest)),
+    ),
   );
 }

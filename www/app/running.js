@@ -52,7 +52,10 @@ export function runningPanel() {
     const codes = [...job.notices.map(({ kind }) => kind), ...(waiting ? /** @type {const} */ (['waiting']) : [])];
     if (shownNotices !== codes.join()) {
       shownNotices = codes.join();
-      fill(notices, ...codes.map((code) => h('li', { 'data-code': code }, icon('info'), h('span', {}, w.notices[code]))));
+      fill(
+        notices,
+        ...codes.map((code) => h('li', { 'data-code': code }, icon('info'), h('span', {}, w.notices[code]))),
+      );
     }
     if (job.cancelling) {
       cancel.disabled = true;
