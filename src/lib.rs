@@ -11,4 +11,5 @@ pub mod limits;
 pub mod manifest;
 pub mod part;
 pub mod path;
+pub mod reader;
 pub mod writer;

@@ -1,5 +1,7 @@
 //! How much is too much: the sizes that the format fixes, and what a reader allows an archive that it does not trust.
 
+use crate::error::{Error, ErrorKind, Result};
+
 /// The largest document: bytes of its line without the line feed.
 pub const MAX_DOCUMENT_BYTES: usize = 32 << 20;
 
@@ -30,6 +32,16 @@ pub struct Limits {
 impl Limits {
     /// Output that no ratio limits: it costs no more than a moment.
     pub const RATIO_FREE_BYTES: u64 = 64 << 20;
+
+    /// # Errors
+    /// `limit-exceeded` where so few stored bytes must not become so many.
+    pub(crate) fn check_ratio(&self, stored: u64, decoded: u64) -> Result<()> {
+        if decoded <= Self::RATIO_FREE_BYTES || decoded / self.ratio.max(1) <= stored {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::LimitExceeded, "an entry grows too much when it is decompressed")
+            .expected(format!("at most {} times its {stored} bytes", self.ratio), decoded))
+    }
 }
 
 impl Default for Limits {

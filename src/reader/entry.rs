@@ -1,0 +1,374 @@
+//! One entry: its local header is compared with the central one, its bytes with size, CRC-32 and SHA-256, as they are
+//! read. Whoever has read to the end without an error has read what was written.
+
+use super::block::BlockReader;
+use super::directory::{Fields, bytes_at, resolve_zip64};
+use crate::codec::Decoder;
+use crate::digest::{Hasher, Sha256};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{Limits, MAX_DOCUMENT_BYTES};
+use flate2::read::DeflateDecoder;
+use std::fmt;
+use std::io::{self, Read, Seek, SeekFrom, Take};
+
+const LOCAL: [u8; 4] = 0x0403_4b50_u32.to_le_bytes();
+const LOCAL_BYTES: u64 = 30;
+
+/// Sizes and CRC-32 stand behind the data, not in the local header (APPNOTE.TXT section 4.4.4).
+const DATA_DESCRIPTOR: u16 = 1 << 3;
+
+/// How many decoded bytes of a part are read at once.
+const LINES_BUFFER: usize = 256 << 10;
+
+/// One entry of the central directory.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its name; a folder's ends in a slash.
+    pub name: String,
+    /// Bytes that a ZIP tool unpacks.
+    pub size: u64,
+    /// Bytes in the archive.
+    pub stored_size: u64,
+    /// Why it cannot be read, where the directory says that much.
+    pub problem: Option<Error>,
+    pub(super) raw_name: Box<[u8]>,
+    pub(super) method: Method,
+    pub(super) crc32: u32,
+    pub(super) flags: u16,
+    pub(super) needed: u16,
+    pub(super) moment: (u16, u16),
+    /// Where the local header begins, and where it and the data have to end.
+    pub(super) at: u64,
+    pub(super) limit: u64,
+    /// Whether the header is the one that FORMAT.md section 2 asks for.
+    pub(super) canonical: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Stored,
+    Deflate,
+}
+
+impl Entry {
+    /// Marks it as not readable; the first reason stays.
+    pub(super) fn refuse(&mut self, problem: Error) {
+        self.problem.get_or_insert_with(|| problem.on(self.name.as_str()));
+    }
+
+    /// Reads the local header; answers where the data begins.
+    fn data_at<R: Read + Seek>(&self, input: &mut BlockReader<R>) -> Result<u64> {
+        let header = bytes_at(input, self.at, LOCAL_BYTES)?;
+        let mut fields = Fields(&header);
+        fields.signature(LOCAL, "local header")?;
+        let (needed, flags, method) = (fields.u16()?, fields.u16()?, fields.u16()?);
+        let moment = (fields.u16()?, fields.u16()?);
+        let (crc32, stored, size) = (fields.u32()?, u64::from(fields.u32()?), u64::from(fields.u32()?));
+        let (name_bytes, extra_bytes) = (u64::from(fields.u16()?), u64::from(fields.u16()?));
+        let name = bytes_at(input, self.at + LOCAL_BYTES, name_bytes)?;
+        let extra = bytes_at(input, self.at + LOCAL_BYTES + name_bytes, extra_bytes)?;
+        let (mut local_stored, mut local_size) = (stored, size);
+        let only_zip64 = resolve_zip64(&extra, &mut [&mut local_size, &mut local_stored])?;
+        let method_agrees = method == if self.method == Method::Deflate { 8 } else { 0 };
+        let absent = flags & DATA_DESCRIPTOR != 0 && crc32 == 0 && stored == 0 && size == 0;
+        let sizes_agree = (crc32, local_stored, local_size) == (self.crc32, self.stored_size, self.size);
+        for (what, agrees) in [
+            ("name", *name == *self.raw_name),
+            ("compression", method_agrees),
+            ("flags", flags == self.flags),
+            ("size or CRC-32", sizes_agree || absent),
+            // Nothing depends on these, but in an archive of ours nothing differs.
+            ("version or time", !self.canonical || (needed, moment) == (self.needed, self.moment)),
+            ("extra fields", !self.canonical || only_zip64),
+        ] {
+            if !agrees {
+                return Err(Error::new(
+                    ErrorKind::DamagedEntry,
+                    format!("local and central header differ in {what}"),
+                ));
+            }
+        }
+        Ok(self.at + LOCAL_BYTES + name_bytes + extra_bytes)
+    }
+}
+
+/// Gives the content of an entry. Errors are [`io::Error`]s that carry an [`Error`] naming the entry.
+pub struct EntryReader<'a, R> {
+    source: Source<'a, R>,
+    name: String,
+    size: u64,
+    stored_size: u64,
+    crc32: u32,
+    sha256: Option<Sha256>,
+    read: u64,
+    crc: crc32fast::Hasher,
+    hasher: Hasher,
+    ended: bool,
+}
+
+enum Source<'a, R> {
+    Stored(Take<&'a mut BlockReader<R>>),
+    Deflate(Box<DeflateDecoder<Take<&'a mut BlockReader<R>>>>),
+}
+
+impl<'a, R: Read + Seek> EntryReader<'a, R> {
+    /// Opens an entry, whose content has to have this digest, if any. `tight`: nothing may lie between this entry's
+    /// data and what follows it.
+    pub(super) fn open(
+        input: &'a mut BlockReader<R>,
+        entry: &Entry,
+        sha256: Option<Sha256>,
+        tight: bool,
+    ) -> Result<Self> {
+        let on = |error: Error| error.on(entry.name.as_str());
+        if let Some(problem) = &entry.problem {
+            return Err(problem.clone());
+        }
+        let at = entry.data_at(input).map_err(on)?;
+        let end = at.checked_add(entry.stored_size);
+        if end.is_none_or(|end| end > entry.limit) {
+            return Err(on(Error::new(
+                ErrorKind::ConflictingEntries,
+                "an entry's bytes overlap what follows it",
+            )));
+        }
+        if tight && end != Some(entry.limit) {
+            return Err(on(Error::new(ErrorKind::DamagedEntry, "unknown bytes follow an entry")));
+        }
+        input.seek(SeekFrom::Start(at))?;
+        let data = input.take(entry.stored_size);
+        Ok(Self {
+            source: match entry.method {
+                Method::Stored => Source::Stored(data),
+                Method::Deflate => Source::Deflate(Box::new(DeflateDecoder::new(data))),
+            },
+            name: entry.name.clone(),
+            size: entry.size,
+            stored_size: entry.stored_size,
+            crc32: entry.crc32,
+            sha256,
+            read: 0,
+            crc: crc32fast::Hasher::new(),
+            hasher: Hasher::default(),
+            ended: false,
+        })
+    }
+
+    fn damaged(&self, message: &str) -> Error {
+        Error::new(ErrorKind::DamagedEntry, message).on(self.name.as_str())
+    }
+
+    fn check_end(&mut self) -> Result<()> {
+        if self.read != self.size {
+            return Err(self.damaged("an entry is too short").expected(self.size, self.read));
+        }
+        if let Source::Deflate(decoder) = &self.source
+            && decoder.total_in() != self.stored_size
+        {
+            return Err(self.damaged("bytes follow the end of an entry's compressed data"));
+        }
+        let crc32 = std::mem::take(&mut self.crc).finalize();
+        if crc32 != self.crc32 {
+            let (expected, actual) = (format!("{:08x}", self.crc32), format!("{crc32:08x}"));
+            return Err(self.damaged("an entry's CRC-32 is wrong").expected(expected, actual));
+        }
+        if let Some(expected) = self.sha256 {
+            let found = std::mem::take(&mut self.hasher).finish();
+            if found != expected {
+                return Err(self
+                    .damaged("an entry's SHA-256 is not the manifest's")
+                    .expected(expected, found));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read + Seek> Read for EntryReader<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.ended || out.is_empty() {
+            return Ok(0);
+        }
+        let result = match &mut self.source {
+            Source::Stored(data) => data.read(out),
+            Source::Deflate(decoder) => decoder.read(out).map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                    let message = "an entry's compressed data is damaged";
+                    Error::new(ErrorKind::DamagedEntry, message).on(self.name.as_str()).into()
+                }
+                _ => error,
+            }),
+        };
+        let count = result?;
+        if count == 0 {
+            self.check_end()?;
+            self.ended = true;
+            return Ok(0);
+        }
+        self.read += count as u64;
+        if self.read > self.size {
+            return Err(self.damaged("an entry is longer than its header says").into());
+        }
+        let bytes = out.get(..count).unwrap_or_default();
+        self.crc.update(bytes);
+        if self.sha256.is_some() {
+            self.hasher.update(bytes);
+        }
+        Ok(count)
+    }
+}
+
+impl<R> fmt::Debug for EntryReader<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryReader")
+            .field("name", &self.name)
+            .field("read", &self.read)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the manifest says of a part's lines.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced {
+    pub(super) documents: u64,
+    pub(super) bytes: u64,
+}
+
+/// The lines of a part, in its order.
+pub struct Lines<'a, R> {
+    decoder: Decoder<EntryReader<'a, R>>,
+    name: String,
+    stored_size: u64,
+    limits: Limits,
+    announced: Option<Announced>,
+    buffer: Vec<u8>,
+    from: usize,
+    to: usize,
+    ended: bool,
+    documents: u64,
+    bytes: u64,
+}
+
+impl<'a, R: Read + Seek> Lines<'a, R> {
+    pub(super) fn new(entry: EntryReader<'a, R>, announced: Option<Announced>, limits: Limits) -> Self {
+        Self {
+            name: entry.name.clone(),
+            stored_size: entry.size,
+            decoder: Decoder::new(entry),
+            limits,
+            announced,
+            buffer: vec![0; LINES_BUFFER],
+            from: 0,
+            to: 0,
+            ended: false,
+            documents: 0,
+            bytes: 0,
+        }
+    }
+
+    /// The next line without its line feed; none at the end, once everything has agreed. Empty lines, which our own
+    /// parts never have, are passed over.
+    ///
+    /// # Errors
+    /// `damaged-part`, `damaged-entry`, `limit-exceeded`, `io`; the lines before stand.
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        let (from, to) = loop {
+            let Some((from, to)) = self.next_span().map_err(|error| error.on(self.name.as_str()))? else {
+                return Ok(None);
+            };
+            if from < to {
+                break (from, to);
+            }
+        };
+        self.documents += 1;
+        Ok(self.buffer.get(from..to))
+    }
+
+    /// How many lines have been given.
+    pub fn documents(&self) -> u64 {
+        self.documents
+    }
+
+    /// How many bytes have been decoded.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Where the next line lies in the buffer.
+    fn next_span(&mut self) -> Result<Option<(usize, usize)>> {
+        let mut searched = 0;
+        loop {
+            let pending = self.buffer.get(self.from..self.to).unwrap_or_default();
+            let found = pending.get(searched..).unwrap_or_default().iter().position(|byte| *byte == b'\n');
+            let from = self.from;
+            if let Some(length) = found.map(|found| found + searched) {
+                self.from += length + 1;
+                return Ok(Some((from, from + length)));
+            }
+            searched = pending.len();
+            if searched > MAX_DOCUMENT_BYTES {
+                return Err(Error::new(ErrorKind::LimitExceeded, "a line is too long")
+                    .expected(format!("at most {MAX_DOCUMENT_BYTES} bytes"), "more"));
+            }
+            if self.ended || self.fill()? == 0 {
+                self.ended = true;
+                if searched == 0 {
+                    self.check_end()?;
+                    return Ok(None);
+                }
+                if self.announced.is_some() {
+                    return Err(Error::new(
+                        ErrorKind::DamagedPart,
+                        "the last line does not end in a line feed",
+                    ));
+                }
+                let from = self.from;
+                self.from = self.to;
+                return Ok(Some((from, self.to)));
+            }
+        }
+    }
+
+    /// Decodes more behind what is pending; answers how much, which is nothing only at the end.
+    fn fill(&mut self) -> Result<usize> {
+        self.buffer.copy_within(self.from..self.to, 0);
+        (self.from, self.to) = (0, self.to - self.from);
+        if self.to == self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        let room = self.buffer.get_mut(self.to..).unwrap_or_default();
+        let count = self.decoder.read(room)?;
+        self.to += count;
+        self.bytes += count as u64;
+        self.limits.check_ratio(self.stored_size, self.bytes)?;
+        let most = self.announced.map_or(self.limits.entry_bytes, |announced| announced.bytes);
+        if self.bytes > most {
+            let kind =
+                if self.announced.is_some() { ErrorKind::DamagedPart } else { ErrorKind::LimitExceeded };
+            return Err(
+                Error::new(kind, "a part holds more than it may").expected(format!("{most} bytes"), "more")
+            );
+        }
+        Ok(count)
+    }
+
+    fn check_end(&self) -> Result<()> {
+        let Some(Announced { documents, bytes }) = self.announced else { return Ok(()) };
+        if (documents, bytes) == (self.documents, self.bytes) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::DamagedPart, "a part does not hold what the manifest says").expected(
+            format!("{documents} documents in {bytes} bytes"),
+            format!("{} documents in {} bytes", self.documents, self.bytes),
+        ))
+    }
+}
+
+impl<R> fmt::Debug for Lines<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines")
+            .field("name", &self.name)
+            .field("documents", &self.documents)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,275 @@
+//! Reads a backup, be it ours, another program's, damaged or hostile (FORMAT.md section 9).
+//!
+//! Opening reads the end records, the central directory and the manifest, and nothing else. An entry is compared with
+//! its local header, size, CRC-32 and SHA-256 when it is read. Memory stays flat: content streams, and what the
+//! directory can make the reader allocate is bounded by the size of the file and by [`Limits`]. One bad entry does not
+//! hide the others: its problem is an error of that entry alone.
+//!
+//! Left out on purpose: archives in several disks, encryption, compression other than Deflate, bytes in front of the
+//! archive.
+
+mod block;
+mod directory;
+mod entry;
+mod summary;
+mod verify;
+
+pub use block::{BLOCK_BYTES, BlockReader};
+pub use entry::{Entry, EntryReader, Lines};
+pub use summary::{AttachmentInfo, CollectionInfo, Summary, collection_of};
+pub use verify::Verdict;
+
+use crate::digest::{Hasher, Sha256};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::Limits;
+use crate::manifest::{MANIFEST_NAME, Manifest, PartEntry};
+use crate::path::ATTACHMENTS;
+use entry::Announced;
+use std::collections::HashMap;
+use std::io::{Read, Seek, SeekFrom};
+
+/// What a long call reports: how many more bytes of the archive it is done with, often none. An error ends the call.
+pub type OnProgress<'a> = &'a mut dyn FnMut(u64) -> Result<()>;
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// `manifest.json`.
+    Manifest,
+    /// Documents.
+    Part,
+    /// A file of a document.
+    Attachment,
+    /// A folder: no content.
+    Folder,
+    /// What no manifest names and no rule knows.
+    Other,
+}
+
+/// An open backup.
+#[derive(Debug)]
+pub struct BackupReader<R> {
+    input: BlockReader<R>,
+    limits: Limits,
+    entries: Vec<Entry>,
+    index: HashMap<String, usize>,
+    roles: Vec<Role>,
+    canonical: bool,
+    manifest: Option<Result<Manifest>>,
+}
+
+/// What an entry is, and where the manifest speaks of it.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Manifest,
+    Part(Option<(usize, usize)>),
+    Attachment(Option<usize>),
+    Folder,
+    Other,
+}
+
+impl<R: Read + Seek> BackupReader<R> {
+    /// Opens a backup with the usual limits.
+    ///
+    /// # Errors
+    /// `not-an-archive`, `damaged-directory`, `limit-exceeded`, `newer-format`, `io`.
+    pub fn open(inner: R) -> Result<Self> {
+        Self::open_with(inner, Limits::default())
+    }
+
+    /// Opens a backup.
+    ///
+    /// # Errors
+    /// As [`BackupReader::open`].
+    pub fn open_with(inner: R, limits: Limits) -> Result<Self> {
+        let mut input = BlockReader::new(inner)?;
+        let (entries, canonical) = directory::read(&mut input, &limits)?;
+        let index = entries.iter().enumerate().map(|(at, entry)| (entry.name.clone(), at)).collect();
+        let mut reader = Self { input, limits, entries, index, roles: Vec::new(), canonical, manifest: None };
+        reader.manifest = match reader.index.get(MANIFEST_NAME) {
+            Some(at) => match reader.read_manifest(*at) {
+                Err(error) if is_fatal(&error) || error.kind == ErrorKind::NewerFormat => return Err(error),
+                manifest => Some(manifest),
+            },
+            None => None,
+        };
+        reader.assign_roles();
+        Ok(reader)
+    }
+
+    /// What the backup says it holds; none where it has no manifest.
+    ///
+    /// # Errors
+    /// Why the manifest cannot be used. Everything else stays readable, as if there were none.
+    pub fn manifest(&self) -> Result<Option<&Manifest>> {
+        self.manifest.as_ref().map(|manifest| manifest.as_ref().map_err(Clone::clone)).transpose()
+    }
+
+    /// Every entry, in the order of the directory.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What this entry, counted as in [`BackupReader::entries`], is.
+    pub fn kind(&self, at: usize) -> EntryKind {
+        match self.roles.get(at) {
+            Some(Role::Manifest) => EntryKind::Manifest,
+            Some(Role::Part(_)) => EntryKind::Part,
+            Some(Role::Attachment(_)) => EntryKind::Attachment,
+            Some(Role::Folder) => EntryKind::Folder,
+            Some(Role::Other) | None => EntryKind::Other,
+        }
+    }
+
+    /// Bytes of the whole file.
+    pub fn length(&self) -> u64 {
+        self.input.length()
+    }
+
+    /// The lines of this part.
+    ///
+    /// # Errors
+    /// `missing-entry`; `bad-argument` where it is no part; the entry's own problem; `io`.
+    pub fn lines(&mut self, part: &str) -> Result<Lines<'_, R>> {
+        let at = self.find(part)?;
+        if self.kind(at) != EntryKind::Part {
+            return Err(Error::new(ErrorKind::BadArgument, "this entry holds no documents").on(part));
+        }
+        self.lines_at(at)
+    }
+
+    /// The content of an attachment, by its path in the archive.
+    ///
+    /// # Errors
+    /// `missing-entry`; `bad-argument` where it is no attachment; the entry's own problem; `io`.
+    pub fn attachment(&mut self, path: &str) -> Result<EntryReader<'_, R>> {
+        let at = self.find(path)?;
+        if self.kind(at) != EntryKind::Attachment {
+            return Err(Error::new(ErrorKind::BadArgument, "this entry is no attachment").on(path));
+        }
+        self.open_entry(at)
+    }
+
+    /// The content of any entry, as a ZIP tool unpacks it.
+    ///
+    /// # Errors
+    /// `missing-entry`; the entry's own problem; `io`.
+    pub fn entry(&mut self, name: &str) -> Result<EntryReader<'_, R>> {
+        let at = self.find(name)?;
+        self.open_entry(at)
+    }
+
+    /// The SHA-256 of the whole file.
+    ///
+    /// # Errors
+    /// `io`, and those of `progress`.
+    pub fn sha256(&mut self, progress: OnProgress<'_>) -> Result<Sha256> {
+        let mut hasher = Hasher::default();
+        let mut buffer = vec![0; BLOCK_BYTES];
+        self.input.seek(SeekFrom::Start(0))?;
+        loop {
+            let count = self.input.read(&mut buffer)?;
+            if count == 0 {
+                return Ok(hasher.finish());
+            }
+            hasher.update(buffer.get(..count).unwrap_or_default());
+            progress(count as u64)?;
+        }
+    }
+
+    /// Gives back what it reads from.
+    pub fn into_inner(self) -> R {
+        self.input.into_inner()
+    }
+
+    fn find(&self, name: &str) -> Result<usize> {
+        let missing = || Error::new(ErrorKind::MissingEntry, "the archive has no such entry").on(name);
+        self.index.get(name).copied().ok_or_else(missing)
+    }
+
+    /// The manifest, where it is there and sound.
+    fn sound_manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref().and_then(|manifest| manifest.as_ref().ok())
+    }
+
+    fn part_entry(&self, at: usize) -> Option<&PartEntry> {
+        let Some(Role::Part(Some((collection, part)))) = self.roles.get(at) else { return None };
+        self.sound_manifest()?.collections.get(*collection)?.parts.get(*part)
+    }
+
+    fn open_entry(&mut self, at: usize) -> Result<EntryReader<'_, R>> {
+        let manifest = self.manifest.as_ref().and_then(|manifest| manifest.as_ref().ok());
+        let sha256 = match (self.roles.get(at), manifest) {
+            (Some(Role::Part(_)), _) => self.part_entry(at).map(|part| part.sha256),
+            (Some(Role::Attachment(Some(file))), Some(manifest)) => {
+                manifest.attachments.get(*file).map(|file| file.record.sha256)
+            }
+            _ => None,
+        };
+        let tight = self.canonical && manifest.is_some();
+        let no_entry = || Error::new(ErrorKind::MissingEntry, "the archive has no such entry");
+        EntryReader::open(&mut self.input, self.entries.get(at).ok_or_else(no_entry)?, sha256, tight)
+    }
+
+    fn lines_at(&mut self, at: usize) -> Result<Lines<'_, R>> {
+        let announced =
+            self.part_entry(at).map(|part| Announced { documents: part.documents, bytes: part.bytes });
+        let limits = self.limits.clone();
+        Ok(Lines::new(self.open_entry(at)?, announced, limits))
+    }
+
+    fn read_manifest(&mut self, at: usize) -> Result<Manifest> {
+        let size = self.entries.get(at).map_or(0, |entry| entry.size);
+        if size > self.limits.manifest_bytes {
+            return Err(Error::new(ErrorKind::LimitExceeded, "the manifest is too large")
+                .on(MANIFEST_NAME)
+                .expected(format!("at most {} bytes", self.limits.manifest_bytes), size));
+        }
+        let mut json = Vec::new();
+        self.open_entry(at)?.read_to_end(&mut json)?;
+        Manifest::parse(&json)
+    }
+
+    fn assign_roles(&mut self) {
+        let mut roles: Vec<Role> = match self.sound_manifest() {
+            // Ours: the manifest alone says what an entry is.
+            Some(_) => self.entries.iter().map(|_| Role::Other).collect(),
+            None => self.entries.iter().map(|entry| role_by_name(&entry.name)).collect(),
+        };
+        let mut assign = |name: &str, role| {
+            if let Some(slot) = self.index.get(name).and_then(|at| roles.get_mut(*at)) {
+                *slot = role;
+            }
+        };
+        assign(MANIFEST_NAME, Role::Manifest);
+        if let Some(manifest) = self.sound_manifest() {
+            for (number, collection) in manifest.collections.iter().enumerate() {
+                for (part, entry) in collection.parts.iter().enumerate() {
+                    assign(&entry.name, Role::Part(Some((number, part))));
+                }
+            }
+            for (number, attachment) in manifest.attachments.iter().enumerate() {
+                assign(&attachment.path, Role::Attachment(Some(number)));
+            }
+        }
+        self.roles = roles;
+    }
+}
+
+/// What an entry of a backup without a manifest is.
+fn role_by_name(name: &str) -> Role {
+    if name.ends_with('/') {
+        Role::Folder
+    } else if name.starts_with(ATTACHMENTS) {
+        Role::Attachment(None)
+    } else if name.ends_with(".jsonl.br") {
+        Role::Part(None)
+    } else {
+        Role::Other
+    }
+}
+
+/// Whether this says nothing about the archive: reading failed, or somebody cancelled.
+fn is_fatal(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::Cancelled | ErrorKind::Internal)
+}

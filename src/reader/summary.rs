@@ -1,0 +1,171 @@
+//! What is in a backup, for people: from the manifest, or told by looking at every document.
+
+use super::{BackupReader, EntryKind, OnProgress, Role, is_fatal};
+use crate::catalog::{self, Category};
+use crate::document::{self, Document};
+use crate::error::{Error, Result};
+use crate::path::ATTACHMENTS;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+
+/// What is in a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Its collections, in the order of their names as bytes.
+    pub collections: Vec<CollectionInfo>,
+    /// Its attachments, in the order of the archive.
+    pub attachments: Vec<AttachmentInfo>,
+    /// What could not be read while looking; always empty with a manifest, from which all is known.
+    pub problems: Vec<Error>,
+}
+
+/// One collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CollectionInfo {
+    /// Its name; without a manifest, for documents that nobody knows, the stem of the part's name.
+    pub name: String,
+    /// Its category.
+    pub category: Category,
+    /// How many documents.
+    pub documents: u64,
+    /// Bytes of JSON lines, line feeds included.
+    pub bytes: u64,
+    /// The entries with documents of it.
+    pub parts: Vec<String>,
+}
+
+/// One attachment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachmentInfo {
+    /// The name of the entry.
+    pub path: String,
+    /// Collection of the owner, where it is known.
+    pub collection: Option<String>,
+    /// `_id` of the owner, where it is known; without a manifest, the folder's name.
+    pub id: Option<String>,
+    /// File name.
+    pub name: String,
+    /// Media type, where a manifest says it.
+    #[serde(rename = "type")]
+    pub media_type: Option<String>,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+impl<R: Read + Seek> BackupReader<R> {
+    /// What is in the backup. Without a manifest this reads every part.
+    ///
+    /// # Errors
+    /// `io`, and those of `progress`; what is damaged stands in [`Summary::problems`].
+    pub fn summary(&mut self, progress: OnProgress<'_>) -> Result<Summary> {
+        let attachments = self.attachments();
+        if let Some(manifest) = self.sound_manifest() {
+            let collections = manifest.collections.iter().map(|collection| CollectionInfo {
+                name: collection.name.to_string(),
+                category: collection.category,
+                documents: collection.documents,
+                bytes: collection.bytes,
+                parts: collection.parts.iter().map(|part| part.name.clone()).collect(),
+            });
+            return Ok(Summary { collections: collections.collect(), attachments, problems: Vec::new() });
+        }
+        let mut found = BTreeMap::new();
+        let mut problems = Vec::new();
+        for at in 0..self.entries.len() {
+            if self.kind(at) == EntryKind::Part
+                && let Err(error) = self.look_through(at, &mut found, progress)
+            {
+                if is_fatal(&error) {
+                    return Err(error);
+                }
+                problems.push(error);
+            }
+        }
+        Ok(Summary { collections: found.into_values().collect(), attachments, problems })
+    }
+
+    fn look_through(
+        &mut self,
+        at: usize,
+        found: &mut BTreeMap<String, CollectionInfo>,
+        progress: OnProgress<'_>,
+    ) -> Result<()> {
+        let Some((part, stored)) = self.entries.get(at).map(|entry| (entry.name.clone(), entry.stored_size))
+        else {
+            return Ok(());
+        };
+        let mut lines = self.lines_at(at)?;
+        let mut reported = 0;
+        let mut number = 0_u64;
+        while let Some(line) = lines.next_line()? {
+            number += 1;
+            let document =
+                document::parse(line).map_err(|error| error.on(format!("{part}, line {number}")))?;
+            let (name, category) = collection_of(&document, &part);
+            let bytes = line.len() as u64 + 1;
+            let info = match found.get_mut(name) {
+                Some(info) => info,
+                None => found.entry(name.to_owned()).or_insert_with(|| CollectionInfo {
+                    name: name.to_owned(),
+                    category,
+                    documents: 0,
+                    bytes: 0,
+                    parts: Vec::new(),
+                }),
+            };
+            info.documents += 1;
+            info.bytes += bytes;
+            if info.parts.last() != Some(&part) {
+                info.parts.push(part.clone());
+            }
+            if lines.bytes() - reported >= super::BLOCK_BYTES as u64 {
+                reported = lines.bytes();
+                progress(0)?;
+            }
+        }
+        progress(stored)
+    }
+
+    fn attachments(&self) -> Vec<AttachmentInfo> {
+        let described = self.entries.iter().zip(&self.roles).filter_map(|(entry, role)| match role {
+            Role::Attachment(Some(number)) => {
+                let attachment = self.sound_manifest()?.attachments.get(*number)?;
+                let record = attachment.record.clone();
+                Some(AttachmentInfo {
+                    path: attachment.path.clone(),
+                    collection: Some(record.collection.into()),
+                    id: Some(record.id),
+                    name: record.name,
+                    media_type: Some(record.media_type),
+                    size: record.size,
+                })
+            }
+            Role::Attachment(None) => {
+                let path = entry.name.strip_prefix(ATTACHMENTS).unwrap_or(&entry.name);
+                let (collection, id, name) = match path.splitn(3, '/').collect::<Vec<_>>()[..] {
+                    [collection, id, name] => (Some(collection.to_owned()), Some(id.to_owned()), name),
+                    _ => (None, None, path),
+                };
+                let (path, name) = (entry.name.clone(), name.to_owned());
+                Some(AttachmentInfo { path, collection, id, name, media_type: None, size: entry.size })
+            }
+            _ => None,
+        });
+        described.collect()
+    }
+}
+
+/// The collection of a document in a backup without a manifest, and its category: told by its `documentType`, else by
+/// its id, else by the name of the part that it stands in.
+pub fn collection_of<'a>(document: &Document, part: &'a str) -> (&'a str, Category) {
+    if let Some(row) = catalog::recognise(document.document_type.as_deref(), &document.id) {
+        return (row.name, row.category);
+    }
+    let file = part.rsplit('/').next().unwrap_or(part);
+    let stem = file.split('.').next().unwrap_or(file);
+    (stem, catalog::category_of(stem))
+}

@@ -1,0 +1,152 @@
+//! Checks everything: every entry is read, every document parsed, and all is compared with the manifest.
+
+use super::{BLOCK_BYTES, BackupReader, EntryKind, OnProgress, Role, is_fatal};
+use crate::document;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::MANIFEST_NAME;
+use serde::Serialize;
+use std::io::{Read, Seek};
+
+/// What a check has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Everything that is wrong: of the directory and the manifest first, then of the entries in their order, of each
+    /// entry the first.
+    pub problems: Vec<Error>,
+    /// How many entries were read.
+    pub entries: u64,
+    /// How many documents were read.
+    pub documents: u64,
+    /// Whether a manifest says what the backup has to hold. Without one nobody can tell whether something is missing.
+    pub has_manifest: bool,
+}
+
+impl Verdict {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+impl<R: Read + Seek> BackupReader<R> {
+    /// Reads everything and compares. Does what [`BackupReader::verify_directory`] and then, for each entry,
+    /// [`BackupReader::verify_entry`] do.
+    ///
+    /// # Errors
+    /// `io`, and those of `progress`; what is damaged stands in the verdict.
+    pub fn verify(&mut self, progress: OnProgress<'_>) -> Result<Verdict> {
+        let mut verdict = self.verify_directory();
+        for at in 0..self.entries.len() {
+            self.verify_entry(at, &mut verdict, progress)?;
+        }
+        Ok(verdict)
+    }
+
+    /// Compares the directory with the manifest, without reading an entry: the beginning of a verdict.
+    pub fn verify_directory(&self) -> Verdict {
+        let mut problems = Vec::new();
+        if let Some(Err(error)) = &self.manifest {
+            problems.push(error.clone());
+        }
+        if let Some(manifest) = self.sound_manifest() {
+            if !self.canonical {
+                let message = "the ZIP headers are not those that a backup has";
+                problems.push(Error::new(ErrorKind::DamagedDirectory, message));
+            }
+            let parts = manifest.parts().map(|(_, part)| (part.name.as_str(), part.size));
+            let attachments = manifest.attachments.iter().map(|file| (file.path.as_str(), file.record.size));
+            let mut in_order = true;
+            let mut last = None;
+            for (name, size) in parts.chain(attachments) {
+                let Some(at) = self.index.get(name) else {
+                    let message = "an entry that the manifest names is missing";
+                    problems.push(Error::new(ErrorKind::MissingEntry, message).on(name));
+                    continue;
+                };
+                in_order &= last < Some(at);
+                last = Some(at);
+                let found = self.entries.get(*at).map_or(0, |entry| entry.size);
+                if found != size {
+                    let message = "an entry has not the size that the manifest says";
+                    problems
+                        .push(Error::new(ErrorKind::DamagedEntry, message).on(name).expected(size, found));
+                }
+            }
+            if !in_order || last >= self.index.get(MANIFEST_NAME) {
+                let message = "the entries are not in the order of the manifest";
+                problems.push(Error::new(ErrorKind::DamagedDirectory, message));
+            }
+            for (entry, _) in
+                self.entries.iter().zip(&self.roles).filter(|(_, role)| matches!(role, Role::Other))
+            {
+                let message = "the manifest does not name an entry";
+                problems.push(Error::new(ErrorKind::BadManifest, message).on(entry.name.as_str()));
+            }
+        }
+        Verdict { problems, entries: 0, documents: 0, has_manifest: self.sound_manifest().is_some() }
+    }
+
+    /// Reads one entry, counted as in [`BackupReader::entries`], and adds to the verdict what is wrong with it.
+    ///
+    /// # Errors
+    /// As [`BackupReader::verify`].
+    pub fn verify_entry(&mut self, at: usize, verdict: &mut Verdict, progress: OnProgress<'_>) -> Result<()> {
+        let result = match self.kind(at) {
+            EntryKind::Part => self.verify_part(at, &mut verdict.documents, progress),
+            _ => self.verify_content(at, progress),
+        };
+        verdict.entries += 1;
+        match result {
+            Err(error) if is_fatal(&error) => return Err(error),
+            // What already stands there for this entry, such as a bad manifest, is not said twice.
+            Err(error) if !verdict.problems.contains(&error) => verdict.problems.push(error),
+            _ => {}
+        }
+        progress(self.entries.get(at).map_or(0, |entry| entry.stored_size))
+    }
+
+    fn verify_content(&mut self, at: usize, progress: OnProgress<'_>) -> Result<()> {
+        let mut content = self.open_entry(at)?;
+        let mut buffer = vec![0; BLOCK_BYTES];
+        while content.read(&mut buffer)? > 0 {
+            progress(0)?;
+        }
+        Ok(())
+    }
+
+    fn verify_part(&mut self, at: usize, documents: &mut u64, progress: OnProgress<'_>) -> Result<()> {
+        let part = self.entries.get(at).map(|entry| entry.name.clone()).unwrap_or_default();
+        let announced = self.part_entry(at).map(|entry| (entry.first.clone(), entry.last.clone()));
+        let mut lines = self.lines_at(at)?;
+        let (mut first, mut last) = (String::new(), String::new());
+        let (mut number, mut reported) = (0_u64, 0);
+        while let Some(line) = lines.next_line()? {
+            number += 1;
+            let on_line = |error: Error| error.on(format!("{part}, line {number}"));
+            let id = document::parse(line).map_err(on_line)?.id;
+            if announced.is_some() && id <= last {
+                let message = "documents are not in the order of their ids";
+                return Err(on_line(Error::new(ErrorKind::DamagedPart, message)));
+            }
+            if number == 1 {
+                first.clone_from(&id);
+            }
+            last = id;
+            *documents += 1;
+            if lines.bytes() - reported >= BLOCK_BYTES as u64 {
+                reported = lines.bytes();
+                progress(0)?;
+            }
+        }
+        match announced {
+            Some(ids) if ids != (first.clone(), last.clone()) => {
+                let message = "a part does not begin and end with the ids that the manifest says";
+                Err(Error::new(ErrorKind::DamagedPart, message)
+                    .on(part)
+                    .expected(format!("{:?} to {:?}", ids.0, ids.1), format!("{first:?} to {last:?}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
