@@ -1,3 +1,226 @@
-//! The reference DiKAS server.
+//! The reference DiKAS server: documents, attachments and backups over HTTP, and the admin page.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), dikas_server::Failure> {
+//! use dikas_server::{Config, Server};
+//!
+//! let config = Config { listen: "127.0.0.1:0".into(), demo: Some(30), ..Config::new("/tmp/dikas") };
+//! let server = Server::start(config).await?;
+//! println!("http://{}", server.address());
+//! server.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Server`] is all of it on a socket. [`App`] with [`app`] is the same without one, for tests.
 
+mod api;
+pub mod auth;
+pub mod blobs;
+mod clock;
 pub mod demo;
+mod failure;
+mod random;
+mod setup;
+pub mod store;
+mod web;
+
+pub use api::ROLES_EXTENSION;
+pub use failure::{Failure, Result};
+pub use setup::{DEMO_LOGIN, Setup};
+pub use web::POLICY;
+
+use auth::Auth;
+use axum::Router;
+use axum::response::IntoResponse;
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{SnapshotOptions, Snapshots, Store};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// How long requests under way may take once the server shall stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How a server is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data folder; made where it is missing.
+    pub data: PathBuf,
+    /// Address and port; port 0 takes a free one.
+    pub listen: String,
+    /// Fills an empty store with this many days of demo data.
+    pub demo: Option<u32>,
+    /// Life of an access token.
+    pub access_life: Duration,
+    /// When snapshots end.
+    pub snapshots: SnapshotOptions,
+    /// How large bodies may be.
+    pub limits: BodyLimits,
+}
+
+impl Config {
+    /// The usual, with this data folder.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            listen: "127.0.0.1:5015".to_owned(),
+            demo: None,
+            access_life: Duration::from_secs(3600),
+            snapshots: SnapshotOptions::default(),
+            limits: BodyLimits::default(),
+        }
+    }
+}
+
+/// How large bodies may be, in bytes. A single document has the limit of the format.
+#[derive(Debug, Clone)]
+pub struct BodyLimits {
+    /// Many documents in one call.
+    pub bulk_bytes: usize,
+    /// An attachment.
+    pub attachment_bytes: u64,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self { bulk_bytes: 64 << 20, attachment_bytes: 2 << 30 }
+    }
+}
+
+/// Everything that requests share.
+#[derive(Debug)]
+pub struct App {
+    store: Arc<Store>,
+    snapshots: Snapshots,
+    auth: Arc<Auth>,
+    limits: BodyLimits,
+    setup: Setup,
+    _lock: File,
+}
+
+impl App {
+    /// Opens the data folder, and sets it up where it is fresh. Blocks.
+    ///
+    /// # Errors
+    /// Where the folder cannot be used, is in use by another server, or holds a newer store.
+    pub fn open(config: &Config) -> Result<Self> {
+        let lock = lock_folder(config)?;
+        let store = Arc::new(Store::open(&config.data)?);
+        let auth = Arc::new(Auth::open(Arc::clone(&store), &config.data, config.access_life)?);
+        let setup = setup::set_up(&store, &auth, config.demo)?;
+        let snapshots = Snapshots::new(Arc::clone(&store), config.snapshots.clone());
+        Ok(Self { store, snapshots, auth, limits: config.limits.clone(), setup, _lock: lock })
+    }
+
+    /// What became of the first start.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// The store beneath.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// The whole server as a service: API and page.
+pub fn app(state: Arc<App>) -> Router {
+    api::router(&state).fallback(web::page).with_state(state).layer(CatchPanicLayer::custom(
+        |panic: Box<dyn std::any::Any + Send>| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Failure::internal(format_args!("a request panicked: {text}")).into_response()
+        },
+    ))
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    app: Arc<App>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens the data folder, listens and serves.
+    ///
+    /// # Errors
+    /// Those of [`App::open`], or where the address is in use.
+    pub async fn start(config: Config) -> Result<Self> {
+        let listener = TcpListener::bind(&config.listen).await.map_err(|error| {
+            let why = match error.kind() {
+                std::io::ErrorKind::AddrInUse => "another program listens there already".to_owned(),
+                _ => error.to_string(),
+            };
+            Failure::bad_request(format!("cannot listen on {}: {why}", config.listen))
+        })?;
+        let address = listener.local_addr()?;
+        let app = Arc::new(blocking(move || App::open(&config)).await?);
+        let service = self::app(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let until = async { drop(stopped.await) };
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(until).await {
+                tracing::error!("serving ended: {error}");
+            }
+        });
+        Ok(Self { address, app, stop, serving })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What became of the first start.
+    pub fn setup(&self) -> &Setup {
+        self.app.setup()
+    }
+
+    /// Lets requests under way end, ten seconds at most, and stops.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        self.app.snapshots.close_all();
+        let mut serving = self.serving;
+        if tokio::time::timeout(GRACE, &mut serving).await.is_err() {
+            serving.abort();
+        }
+        let store = Arc::clone(&self.app.store);
+        if let Err(failure) = blocking(move || store.checkpoint()).await {
+            tracing::warn!("the last checkpoint failed: {failure}");
+        }
+    }
+}
+
+/// Runs what blocks on a thread where it may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Failure::internal(format_args!("a request failed: {error}"))),
+    }
+}
+
+/// Makes the data folder, and keeps other servers out of it for as long as the file is open.
+fn lock_folder(config: &Config) -> Result<File> {
+    let usable = |error: std::io::Error| {
+        Failure::bad_request(format!("cannot use the data folder {}: {error}", config.data.display()))
+    };
+    std::fs::create_dir_all(&config.data).map_err(usable)?;
+    let lock = File::create(config.data.join("lock")).map_err(usable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Failure::bad_request(format!(
+            "the data folder {} is in use by another running server",
+            config.data.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(usable(error)),
+    }
+}

@@ -1,3 +1,72 @@
-//! To come.
+//! `dikas-server`: the reference DiKAS server.
 
-fn main() {}
+use clap::Parser;
+use dikas_server::{Config, DEMO_LOGIN, Server, Setup};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The reference DiKAS server: documents, attachments and backups, and the admin page.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// The data folder; made where it is missing.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+
+    /// Address and port to listen on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5015")]
+    listen: String,
+
+    /// Fills an empty data folder with this many days of a demo restaurant; 730 where no number is given. The login is
+    /// admin / demo: not for real data.
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "730",
+        value_parser = clap::value_parser!(u32).range(1..=3650))]
+    demo: Option<u32>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dikas-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let Arguments { data, listen, demo } = arguments;
+    let server = Server::start(Config { listen, demo, ..Config::new(data) }).await?;
+    match server.setup() {
+        Setup::Existing => {}
+        Setup::Demo => println!("Demo data. Login: {} / {}", DEMO_LOGIN.0, DEMO_LOGIN.1),
+        Setup::NotDemo => println!("The data folder holds data that is no demo data; it was left alone."),
+        Setup::Created { username, password } => {
+            println!("First start. An admin was created; this password is shown only now:");
+            println!("  user name  {username}");
+            println!("  password   {password}");
+        }
+    }
+    println!("DiKAS listens on http://{}", server.address());
+    stop_asked().await?;
+    tracing::info!("stopping");
+    server.stop().await;
+    Ok(())
+}
+
+/// Waits for Ctrl-C, or for the system to end the service.
+async fn stop_asked() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            result = tokio::signal::ctrl_c() => result,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,151 @@
+//! Files of documents.
+
+use super::answer;
+use super::documents::allowed;
+use super::files::file_answer;
+use super::request::Params;
+use crate::App;
+use crate::auth::Principal;
+use crate::failure::{Failure, Result};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use dikas_archive::api::AttachmentRecord;
+use futures::StreamExt;
+use serde::Deserialize;
+use std::sync::Arc;
+
+#[derive(Deserialize)]
+pub(super) struct Which {
+    id: String,
+    name: Option<String>,
+}
+
+/// Answers a file of a document; without `name`, the records of all its files.
+#[utoipa::path(get, path = "/documents/{collection}/attachments", tag = "attachments",
+    params(
+        ("collection" = String, Path, description = "Collection of the owner."),
+        ("id" = String, Query, description = "`_id` of the owner."),
+        ("name" = Option<String>, Query, description = "File name.")),
+    responses(
+        (status = OK, description = "The bytes, or a list of records."),
+        (status = PARTIAL_CONTENT, description = "The range that was asked for."),
+        (status = NOT_FOUND, description = "There is no such file.")),
+    extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
+pub(super) async fn get_attachment(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path(collection): Path<String>,
+    Params(Which { id, name }): Params<Which>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let collection = allowed(&principal, &collection)?;
+    let Some(name) = name else {
+        let records = crate::blocking(move || app.store.attachments(&collection, &id)).await?;
+        return Ok(answer(StatusCode::OK, records));
+    };
+    crate::blocking(move || {
+        let missing = || Failure::not_found("there is no such attachment").on(&name);
+        let record = app.store.attachment(&collection, &id, &name)?.ok_or_else(missing)?;
+        file_answer(app.store.blobs(), &record.sha256, Some(&record.name), &headers)
+    })
+    .await
+}
+
+/// Stores a file of a document that is there already.
+#[utoipa::path(put, path = "/documents/{collection}/attachments", tag = "attachments",
+    params(
+        ("collection" = String, Path, description = "Collection of the owner."),
+        ("id" = String, Query, description = "`_id` of the owner."),
+        ("name" = String, Query, description = "File name: 1 to 255 bytes, no control characters.")),
+    request_body(content_type = "application/octet-stream", description = "The bytes; Content-Type is kept."),
+    responses(
+        (status = CREATED, description = "It is new."),
+        (status = OK, description = "It replaced another, or was there already."),
+        (status = NOT_FOUND, description = "There is no such document."),
+        (status = CONFLICT, description = "`signed-document`: it would replace what fiscal law protects."),
+        (status = PAYLOAD_TOO_LARGE, description = "It is larger than this server takes.")),
+    extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
+pub(super) async fn put_attachment(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path(collection): Path<String>,
+    Params(which): Params<Which>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
+    let collection = allowed(&principal, &collection)?;
+    let name = file_name(which.name)?;
+    let media_type = media_type(&headers)?;
+    let id = which.id;
+    if crate::blocking({
+        let (app, collection, id) = (Arc::clone(&app), collection.clone(), id.clone());
+        move || app.store.document(&collection, &id)
+    })
+    .await?
+    .is_none()
+    {
+        return Err(Failure::not_found("there is no such document").on(id));
+    }
+    let mut upload = app.store.blobs().upload(app.limits.attachment_bytes)?;
+    let mut stream = body.into_data_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| Failure::bad_request(format!("the body broke off: {error}")))?;
+        upload = crate::blocking(move || {
+            upload.write(&chunk)?;
+            Ok(upload)
+        })
+        .await?;
+    }
+    let (record, created) = crate::blocking(move || {
+        let (sha256, size) = app.store.blobs().keep(upload)?;
+        let record = AttachmentRecord { collection, id, name, media_type, size, sha256 };
+        let created = app.store.put_attachment(&record)?;
+        Ok((record, created))
+    })
+    .await?;
+    Ok(answer(if created { StatusCode::CREATED } else { StatusCode::OK }, record))
+}
+
+/// Deletes a file of a document.
+#[utoipa::path(delete, path = "/documents/{collection}/attachments", tag = "attachments",
+    params(
+        ("collection" = String, Path, description = "Collection of the owner."),
+        ("id" = String, Query, description = "`_id` of the owner."),
+        ("name" = String, Query, description = "File name.")),
+    responses(
+        (status = OK, description = "It is gone."),
+        (status = NOT_FOUND, description = "There is no such file."),
+        (status = CONFLICT, description = "`signed-document`: fiscal law protects it.")),
+    extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
+pub(super) async fn delete_attachment(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path(collection): Path<String>,
+    Params(which): Params<Which>,
+) -> Result<Response> {
+    let collection = allowed(&principal, &collection)?;
+    let name = file_name(which.name)?;
+    crate::blocking(move || app.store.delete_attachment(&collection, &which.id, &name)).await?;
+    Ok(answer(StatusCode::OK, ()))
+}
+
+/// A name that a file can have. It is data and never a path, so a slash in it is fine.
+fn file_name(name: Option<String>) -> Result<String> {
+    let name = name.unwrap_or_default();
+    if name.is_empty() || name.len() > 255 || name.chars().any(char::is_control) {
+        let message = "a file name has 1 to 255 bytes and no control characters";
+        return Err(Failure::bad_request(message).on("name"));
+    }
+    Ok(name)
+}
+
+fn media_type(headers: &HeaderMap) -> Result<String> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok("application/octet-stream".to_owned()) };
+    let text = value.to_str().ok().filter(|text| !text.is_empty() && text.len() <= 255);
+    let text = text.ok_or_else(|| Failure::bad_request("this is no media type").on("content-type"))?;
+    Ok(text.to_owned())
+}

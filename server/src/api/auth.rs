@@ -1,0 +1,111 @@
+//! Logging in, staying logged in, and tokens for cron.
+
+use super::answer;
+use super::request::{Params, json};
+use crate::auth::{BACKUP_TOKEN_PREFIX, Principal};
+use crate::failure::{Failure, Result};
+use crate::store::BackupToken;
+use crate::{App, clock, random};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use dikas_archive::api::{LoginRequest, RefreshRequest};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Logs a user in.
+#[utoipa::path(post, path = "/auth/login", tag = "auth",
+    responses(
+        (status = OK, description = "Access and refresh token."),
+        (status = UNAUTHORIZED, description = "User name or password is wrong."),
+        (status = TOO_MANY_REQUESTS, description = "Too many failed logins; Retry-After says when to try again.")),
+    extensions(("x-dikas-roles" = json!(["anyone"]))))]
+pub(super) async fn login(
+    State(app): State<Arc<App>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    body: Body,
+) -> Result<Response> {
+    let LoginRequest { username, password } = json(body).await?;
+    let from = peer.map(|Extension(ConnectInfo(address))| address.ip());
+    Ok(answer(StatusCode::OK, app.auth.login(username, password, from).await?))
+}
+
+/// Gives new tokens for a refresh token.
+#[utoipa::path(post, path = "/auth/refresh", tag = "auth",
+    responses(
+        (status = OK, description = "Access and refresh token."),
+        (status = UNAUTHORIZED, description = "The login has ended.")),
+    extensions(("x-dikas-roles" = json!(["anyone"]))))]
+pub(super) async fn refresh(State(app): State<Arc<App>>, body: Body) -> Result<Response> {
+    let request: RefreshRequest = json(body).await?;
+    let tokens = crate::blocking(move || app.auth.refresh(&request.refresh_token)).await?;
+    Ok(answer(StatusCode::OK, tokens))
+}
+
+/// Body of `POST /auth/tokens`.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct TokenRequest {
+    /// What a person calls the token; at most 100 characters.
+    name: String,
+}
+
+/// Answer of `POST /auth/tokens`.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct NewToken {
+    /// The token itself. It is shown here and never again.
+    token: String,
+    #[serde(flatten)]
+    about: BackupToken,
+}
+
+/// Makes a long-lived token that can open and read its own snapshots, and nothing else.
+#[utoipa::path(post, path = "/auth/tokens", tag = "auth", request_body = TokenRequest,
+    responses((status = CREATED, description = "The token, this one time.")),
+    extensions(("x-dikas-roles" = json!(["admin"]))))]
+pub(super) async fn create_token(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    body: Body,
+) -> Result<Response> {
+    let TokenRequest { name } = json(body).await?;
+    if name.trim().is_empty() || name.chars().count() > 100 {
+        return Err(Failure::bad_request("a token has a name of 1 to 100 characters").on("name"));
+    }
+    let token = format!("{BACKUP_TOKEN_PREFIX}{}", random::hex::<32>()?);
+    let secret = token.clone();
+    let add = move || app.store.add_token(&secret, &name, &principal.name, &clock::now());
+    let about = crate::blocking(add).await?;
+    Ok(answer(StatusCode::CREATED, NewToken { token, about }))
+}
+
+/// Lists the backup tokens, without their secrets.
+#[utoipa::path(get, path = "/auth/tokens", tag = "auth",
+    responses((status = OK, description = "All backup tokens, the oldest first.")),
+    extensions(("x-dikas-roles" = json!(["admin"]))))]
+pub(super) async fn list_tokens(State(app): State<Arc<App>>) -> Result<Response> {
+    Ok(answer(StatusCode::OK, crate::blocking(move || app.store.tokens()).await?))
+}
+
+#[derive(Deserialize)]
+pub(super) struct TokenId {
+    id: String,
+}
+
+/// Makes a backup token void.
+#[utoipa::path(delete, path = "/auth/tokens", tag = "auth", params(("id" = String, Query, description = "Its id.")),
+    responses(
+        (status = OK, description = "It is void."),
+        (status = NOT_FOUND, description = "There is no such token.")),
+    extensions(("x-dikas-roles" = json!(["admin"]))))]
+pub(super) async fn delete_token(
+    State(app): State<Arc<App>>,
+    Params(TokenId { id }): Params<TokenId>,
+) -> Result<Response> {
+    crate::blocking(move || app.store.delete_token(&id)).await?;
+    Ok(answer(StatusCode::OK, ()))
+}

@@ -1,0 +1,152 @@
+//! The till's everyday traffic.
+
+use super::answer;
+use super::request::{Params, bytes};
+use crate::App;
+use crate::auth::{Principal, Role};
+use crate::failure::{Failure, Result};
+use crate::store::{Rules, Tally};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use dikas_archive::catalog::CollectionName;
+use dikas_archive::document;
+use dikas_archive::limits::MAX_DOCUMENT_BYTES;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// What a till has no business with.
+const ADMIN_ONLY: [&str; 4] = ["users", "settings", "printers", "print-templates"];
+
+#[derive(Deserialize)]
+pub(super) struct DocumentId {
+    id: String,
+}
+
+/// Answers one document, byte for byte as it is stored.
+#[utoipa::path(get, path = "/documents/{collection}", tag = "documents",
+    params(
+        ("collection" = String, Path, description = "Name of the collection."),
+        ("id" = String, Query, description = "`_id` of the document.")),
+    responses(
+        (status = OK, description = "The document.", content_type = "application/json"),
+        (status = NOT_FOUND, description = "There is no such document.")),
+    extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
+pub(super) async fn get_document(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path(collection): Path<String>,
+    Params(DocumentId { id }): Params<DocumentId>,
+) -> Result<Response> {
+    let collection = allowed(&principal, &collection)?;
+    let body = crate::blocking(move || {
+        let missing = || Failure::not_found("there is no such document").on(&id);
+        app.store.document(&collection, &id)?.ok_or_else(missing)
+    })
+    .await?;
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// Stores one document. CR and LF are dropped; every other byte stays.
+#[utoipa::path(put, path = "/documents/{collection}", tag = "documents",
+    params(
+        ("collection" = String, Path, description = "Name of the collection."),
+        ("id" = String, Query, description = "`_id` of the document, as in the body.")),
+    responses(
+        (status = CREATED, description = "It is new."),
+        (status = OK, description = "It was changed, or had the same bytes already.", body = Tally),
+        (status = BAD_REQUEST, description = "The body is no document, or another one's."),
+        (status = CONFLICT, description = "`signed-document`: it would change what fiscal law protects; \
+            `counter-backwards`: a till would turn a counter back."),
+        (status = PAYLOAD_TOO_LARGE, description = "It is larger than 32 MiB.")),
+    extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
+pub(super) async fn put_document(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path(collection): Path<String>,
+    Params(DocumentId { id }): Params<DocumentId>,
+    body: Body,
+) -> Result<Response> {
+    let collection = allowed(&principal, &collection)?;
+    let body = bytes(body, MAX_DOCUMENT_BYTES).await?;
+    let tally = crate::blocking(move || {
+        let (document, body) = document::ingest(body.into())?;
+        if document.id != id {
+            let message = format!("the document has another _id: expected {id:?}, found {:?}", document.id);
+            return Err(Failure::new(StatusCode::BAD_REQUEST, "bad-document", message).on("_id"));
+        }
+        app.store.put_documents(&collection, &[(document.id, body)], rules(&principal), |_| None)
+    })
+    .await?;
+    let status = if tally.created > 0 { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(answer(status, tally))
+}
+
+/// Stores many documents, JSON lines: all of them or none.
+#[utoipa::path(post, path = "/documents/{collection}", tag = "documents",
+    params(("collection" = String, Path, description = "Name of the collection.")),
+    request_body(content_type = "application/x-ndjson", description = "One document per line."),
+    responses(
+        (status = OK, description = "What became of them.", body = Tally),
+        (status = BAD_REQUEST, description = "A line is no document; the message names it."),
+        (status = CONFLICT, description = "`signed-document`, `counter-backwards`; the message names the line."),
+        (status = PAYLOAD_TOO_LARGE, description = "More than this server takes at once.")),
+    extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
+pub(super) async fn post_documents(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path(collection): Path<String>,
+    body: Body,
+) -> Result<Response> {
+    let collection = allowed(&principal, &collection)?;
+    let body = bytes(body, app.limits.bulk_bytes).await?;
+    let tally = crate::blocking(move || {
+        let line = |index: usize| format!("line {}", index + 1);
+        let mut documents = Vec::new();
+        for (index, text) in document::lines(&body).enumerate() {
+            let (document, body) =
+                document::ingest(text.to_vec()).map_err(|error| Failure::from(error).at(line(index)))?;
+            documents.push((document.id, body));
+        }
+        app.store.put_documents(&collection, &documents, rules(&principal), |index| Some(line(index)))
+    })
+    .await?;
+    Ok(answer(StatusCode::OK, tally))
+}
+
+/// Deletes one document and its attachments.
+#[utoipa::path(delete, path = "/documents/{collection}", tag = "documents",
+    params(
+        ("collection" = String, Path, description = "Name of the collection."),
+        ("id" = String, Query, description = "`_id` of the document.")),
+    responses(
+        (status = OK, description = "It is gone."),
+        (status = NOT_FOUND, description = "There is no such document."),
+        (status = CONFLICT, description = "`signed-document`: fiscal law protects it.")),
+    extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
+pub(super) async fn delete_document(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path(collection): Path<String>,
+    Params(DocumentId { id }): Params<DocumentId>,
+) -> Result<Response> {
+    let collection = allowed(&principal, &collection)?;
+    crate::blocking(move || app.store.delete_document(&collection, &id, rules(&principal))).await?;
+    Ok(answer(StatusCode::OK, ()))
+}
+
+/// The collection of this name, where the caller may touch it.
+pub(super) fn allowed(principal: &Principal, collection: &str) -> Result<CollectionName> {
+    let name: CollectionName = collection.parse().map_err(|error| Failure::from(error).on("collection"))?;
+    if principal.role != Role::Admin && ADMIN_ONLY.contains(&name.as_str()) {
+        return Err(Failure::forbidden("a till may not touch this collection").on(name.as_str()));
+    }
+    Ok(name)
+}
+
+fn rules(principal: &Principal) -> Rules {
+    Rules { counters_grow: principal.role != Role::Admin }
+}

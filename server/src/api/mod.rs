@@ -1,0 +1,167 @@
+//! The API under `/api/v1`. Each operation states its roles in OpenAPI as `x-dikas-roles`, and that statement is what
+//! the guard enforces: a route without it answers nobody.
+
+mod attachments;
+mod auth;
+mod documents;
+mod files;
+mod request;
+mod snapshots;
+
+use crate::App;
+use crate::auth::Role;
+use crate::failure::{Failure, Result};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json, Router};
+use dikas_archive::api::Envelope;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::sync::Arc;
+use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The extension in which each operation states who may call it: `anyone`, or roles.
+pub const ROLES_EXTENSION: &str = "x-dikas-roles";
+
+#[derive(OpenApi)]
+#[openapi(info(title = "DiKAS", version = "1", description = "Documents, attachments, backups."))]
+struct Description;
+
+/// Every route of the API, guarded.
+pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
+    let routes = OpenApiRouter::new()
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::create_token, auth::list_tokens, auth::delete_token))
+        .routes(routes!(
+            documents::get_document,
+            documents::put_document,
+            documents::delete_document,
+            documents::post_documents
+        ))
+        .routes(routes!(
+            attachments::get_attachment,
+            attachments::put_attachment,
+            attachments::delete_attachment
+        ))
+        .routes(routes!(snapshots::open_snapshot))
+        .routes(routes!(snapshots::close_snapshot))
+        .routes(routes!(snapshots::snapshot_documents))
+        .routes(routes!(snapshots::snapshot_attachments))
+        .routes(routes!(snapshots::snapshot_blob))
+        .routes(routes!(openapi));
+    let (router, openapi) =
+        OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", routes).split_for_parts();
+    let guard = Guard { app: Arc::clone(app), callers: Arc::new(callers(&openapi)) };
+    router
+        .route_layer(middleware::from_fn_with_state(guard, check))
+        .layer(Extension(Arc::new(openapi)))
+        .layer(middleware::map_response(private))
+}
+
+/// Answers data in the frame of every JSON answer.
+fn answer<T: Serialize>(status: StatusCode, data: T) -> Response {
+    let envelope = Envelope { data: Some(data), is_success: true, message: None, errors: Vec::new() };
+    (status, Json(envelope)).into_response()
+}
+
+/// What this document is made of.
+#[utoipa::path(get, path = "/openapi.json", tag = "about",
+    responses((status = OK, description = "This description.", content_type = "application/json")),
+    extensions(("x-dikas-roles" = json!(["anyone"]))))]
+async fn openapi(Extension(openapi): Extension<Arc<utoipa::openapi::OpenApi>>) -> Response {
+    Json(&*openapi).into_response()
+}
+
+/// Who may call which operation; none stands for anyone.
+type Callers = HashMap<(Method, String), Option<Vec<Role>>>;
+
+#[derive(Clone)]
+struct Guard {
+    app: Arc<App>,
+    callers: Arc<Callers>,
+}
+
+impl Guard {
+    /// The methods that this path knows, as `Allow` lists them.
+    fn methods(&self, path: &str) -> String {
+        let known = self.callers.keys().filter(|(_, of)| of == path).map(|(method, _)| method.as_str());
+        let mut known: Vec<&str> = known.collect();
+        known.sort_unstable();
+        known.join(", ")
+    }
+}
+
+fn callers(openapi: &utoipa::openapi::OpenApi) -> Callers {
+    let mut callers = Callers::new();
+    for (path, item) in &openapi.paths.paths {
+        for (method, operation) in operations(item) {
+            let stated = operation.extensions.as_ref().and_then(|extensions| extensions.get(ROLES_EXTENSION));
+            let stated = stated.cloned().unwrap_or_default();
+            let roles = match stated == serde_json::json!(["anyone"]) {
+                true => None,
+                false => Some(serde_json::from_value(stated).unwrap_or_default()),
+            };
+            callers.insert((method, path.clone()), roles);
+        }
+    }
+    callers
+}
+
+fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
+    let operations = [
+        (Method::GET, &item.get),
+        (Method::PUT, &item.put),
+        (Method::POST, &item.post),
+        (Method::DELETE, &item.delete),
+    ];
+    operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
+/// Lets a request pass whose caller has one of the roles that the operation states.
+async fn check(
+    State(guard): State<Guard>,
+    path: MatchedPath,
+    mut request: Request,
+    next: Next,
+) -> Result<Response> {
+    let method = match request.method() {
+        &Method::HEAD => Method::GET,
+        method => method.clone(),
+    };
+    let Some(roles) = guard.callers.get(&(method, path.as_str().to_owned())) else {
+        return Ok(crate::web::not_allowed(&guard.methods(path.as_str())));
+    };
+    if let Some(roles) = roles {
+        let token = bearer(&request)?;
+        let principal = crate::blocking(move || guard.app.auth.principal(&token)).await?;
+        if !roles.contains(&principal.role) {
+            return Err(Failure::forbidden("this login may not do that"));
+        }
+        request.extensions_mut().insert(principal);
+    }
+    Ok(next.run(request).await)
+}
+
+fn bearer(request: &Request) -> Result<String> {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    });
+    token.ok_or_else(|| Failure::unauthorized("a bearer token is needed"))
+}
+
+/// No answer of the API is for a cache or for guessing its type.
+async fn private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

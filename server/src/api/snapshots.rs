@@ -1,0 +1,150 @@
+//! One moment of the store, page by page.
+
+use super::answer;
+use super::files::file_answer;
+use super::request::{Params, json_or_default};
+use crate::App;
+use crate::auth::Principal;
+use crate::failure::{Failure, Result};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use dikas_archive::api::{CRC32_HEADER, DOCUMENTS_HEADER, NDJSON, NEXT_HEADER, SnapshotRequest};
+use dikas_archive::catalog::CollectionName;
+use dikas_archive::digest::Sha256;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// What `maxBytes` can be.
+const PAGE_BYTES: RangeInclusive<usize> = (64 << 10)..=(16 << 20);
+
+/// What `maxBytes` is where the caller does not say.
+const USUAL_PAGE_BYTES: usize = 4 << 20;
+
+/// Opens a snapshot of this moment.
+#[utoipa::path(post, path = "/backup/snapshots", tag = "backup",
+    responses(
+        (status = CREATED, description = "What it holds, by collection."),
+        (status = TOO_MANY_REQUESTS, description = "Too many are open; Retry-After says when to try again.")),
+    extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
+pub(super) async fn open_snapshot(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    body: Body,
+) -> Result<Response> {
+    let request: SnapshotRequest = json_or_default(body).await?;
+    if request.categories.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Failure::bad_request("at least one category has to be chosen").on("categories"));
+    }
+    let snapshot = crate::blocking(move || app.snapshots.open(principal.owner, &request)).await?;
+    Ok(answer(StatusCode::CREATED, snapshot))
+}
+
+/// Closes a snapshot.
+#[utoipa::path(delete, path = "/backup/snapshots/{id}", tag = "backup",
+    params(("id" = String, Path, description = "Id of the snapshot.")),
+    responses(
+        (status = OK, description = "It is closed."),
+        (status = GONE, description = "`snapshot-gone`: it was closed or has expired.")),
+    extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
+pub(super) async fn close_snapshot(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    app.snapshots.close(&id, &principal.owner).await?;
+    Ok(answer(StatusCode::OK, ()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PageParams {
+    after: Option<String>,
+    max_bytes: Option<usize>,
+}
+
+/// Answers a page of documents: whole lines in the order of their ids as bytes, at least one where there is one.
+#[utoipa::path(get, path = "/backup/snapshots/{id}/documents/{collection}", tag = "backup",
+    params(
+        ("id" = String, Path, description = "Id of the snapshot."),
+        ("collection" = String, Path, description = "Name of the collection."),
+        ("after" = Option<String>, Query, description = "Where the page before ended."),
+        ("maxBytes" = Option<u64>, Query, description = "About how much: 64 KiB to 16 MiB, usually 4 MiB.")),
+    responses(
+        (status = OK, description = "JSON lines, byte for byte as they are stored.",
+            content_type = "application/x-ndjson", headers(
+                ("dikas-documents" = u64, description = "How many lines."),
+                ("dikas-next" = String, description = "`after` of the next page, percent-encoded; absent on the last."),
+                ("dikas-crc32" = String, description = "CRC-32 of the body, 8 lower-case hex digits."))),
+        (status = NOT_FOUND, description = "The snapshot does not cover this collection."),
+        (status = GONE, description = "`snapshot-gone`: it was closed or has expired.")),
+    extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
+pub(super) async fn snapshot_documents(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path((id, collection)): Path<(String, String)>,
+    Params(PageParams { after, max_bytes }): Params<PageParams>,
+) -> Result<Response> {
+    let collection: CollectionName =
+        collection.parse().map_err(|error| Failure::from(error).on("collection"))?;
+    let max_bytes = max_bytes.unwrap_or(USUAL_PAGE_BYTES).clamp(*PAGE_BYTES.start(), *PAGE_BYTES.end());
+    let page = app.snapshots.page(&id, &principal.owner, collection, after, max_bytes).await?;
+    let mut answer = Response::builder()
+        .header(CONTENT_TYPE, NDJSON)
+        .header(DOCUMENTS_HEADER, page.documents)
+        .header(CRC32_HEADER, format!("{:08x}", crc32fast::hash(&page.lines)));
+    if let Some(next) = &page.next {
+        answer = answer.header(NEXT_HEADER, utf8_percent_encode(next, NON_ALPHANUMERIC).to_string());
+    }
+    answer.body(Body::from(page.lines)).map_err(Failure::internal)
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListParams {
+    after: Option<String>,
+}
+
+/// Lists attachments in the order of collection, id and name as bytes.
+#[utoipa::path(get, path = "/backup/snapshots/{id}/attachments", tag = "backup",
+    params(
+        ("id" = String, Path, description = "Id of the snapshot."),
+        ("after" = Option<String>, Query, description = "`next` of the page before.")),
+    responses(
+        (status = OK, description = "At most 1,000 records, and where the next page begins."),
+        (status = GONE, description = "`snapshot-gone`: it was closed or has expired.")),
+    extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
+pub(super) async fn snapshot_attachments(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path(id): Path<String>,
+    Params(ListParams { after }): Params<ListParams>,
+) -> Result<Response> {
+    Ok(answer(StatusCode::OK, app.snapshots.attachments(&id, &principal.owner, after).await?))
+}
+
+/// Answers the bytes of a file that the snapshot names.
+#[utoipa::path(get, path = "/backup/snapshots/{id}/blobs/{sha256}", tag = "backup",
+    params(
+        ("id" = String, Path, description = "Id of the snapshot."),
+        ("sha256" = String, Path, description = "Digest of the content, 64 lower-case hex digits.")),
+    responses(
+        (status = OK, description = "All bytes."),
+        (status = PARTIAL_CONTENT, description = "The range that was asked for."),
+        (status = NOT_FOUND, description = "The snapshot names no such blob."),
+        (status = GONE, description = "`snapshot-gone`: it was closed or has expired.")),
+    extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
+pub(super) async fn snapshot_blob(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Path((id, sha256)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let digest: Sha256 = sha256.parse().map_err(|error| Failure::from(error).on("sha256"))?;
+    app.snapshots.names_blob(&id, &principal.owner, digest).await?;
+    crate::blocking(move || file_answer(app.store.blobs(), &digest, None, &headers)).await
+}

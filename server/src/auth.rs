@@ -1,0 +1,297 @@
+//! Logins: passwords, access and refresh tokens, backup tokens.
+//!
+//! Passwords are checked with argon2 away from the async threads, a few at a time; a user who does not exist costs the
+//! same time. A token names a user and not a role: each call looks up what the user is now.
+
+use crate::failure::{Failure, Result};
+use crate::store::{Owner, Store};
+use crate::{clock, random};
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
+use dikas_archive::api::Tokens;
+use dikas_archive::catalog::CollectionName;
+use dikas_archive::digest::Sha256;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// How every backup token begins.
+pub const BACKUP_TOKEN_PREFIX: &str = "dkb_";
+
+/// Life of a refresh token; each refresh gives a new one.
+const REFRESH_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Failed logins of one name from one address, and of one address in all, before it has to wait.
+const FAILURES: [u32; 2] = [10, 60];
+
+/// For how long failed logins count.
+const FAILURES_COUNT_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// Stands in for the hash of a user who does not exist. No password has it.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9i$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Everything.
+    Admin,
+    /// The everyday traffic of a till.
+    Till,
+    /// Its own snapshots and jobs.
+    BackupToken,
+}
+
+/// Whoever makes a call.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// As what it may act.
+    pub role: Role,
+    /// Who it is.
+    pub owner: Owner,
+    /// Its name, for lists.
+    pub name: String,
+}
+
+/// Checks who somebody is.
+#[derive(Debug)]
+pub struct Auth {
+    store: Arc<Store>,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    access_life: Duration,
+    failures: Failures,
+    hashing: Semaphore,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    sub: String,
+    kind: Kind,
+    epoch: i64,
+    /// Begin of the digest of the password's hash: a new password voids old tokens.
+    password: String,
+    exp: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Access,
+    Refresh,
+}
+
+/// What a login needs of a document in `users`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct User {
+    #[serde(rename = "_id")]
+    id: String,
+    username: String,
+    role: Role,
+    password_hash: String,
+}
+
+impl Auth {
+    /// Logins to this store; the secret of its tokens lies in the data folder.
+    pub fn open(store: Arc<Store>, folder: &Path, access_life: Duration) -> Result<Self> {
+        let secret = secret(&folder.join("secret"))?;
+        let encoding = EncodingKey::from_secret(&secret);
+        let decoding = DecodingKey::from_secret(&secret);
+        let (failures, hashing) = (Failures::default(), Semaphore::new(2));
+        Ok(Self { store, encoding, decoding, access_life, failures, hashing })
+    }
+
+    /// Logs a user in.
+    ///
+    /// # Errors
+    /// `unauthorized`; 429 after many failures.
+    pub async fn login(
+        self: &Arc<Self>,
+        name: String,
+        password: String,
+        from: Option<IpAddr>,
+    ) -> Result<Tokens> {
+        self.failures.count(from, &name)?;
+        let permit = self.hashing.acquire().await.map_err(Failure::internal)?;
+        let auth = Arc::clone(self);
+        let (user, name) = crate::blocking(move || {
+            let user = auth.user_named(&name)?;
+            let hash = user.as_ref().map_or(NOBODY, |user| &user.password_hash);
+            let fits = verify(&password, hash);
+            Ok((user.filter(|_| fits), name))
+        })
+        .await?;
+        drop(permit);
+        let user = user.ok_or_else(|| Failure::unauthorized("user name or password is wrong"))?;
+        self.failures.forgive(from, &name);
+        self.tokens(&user)
+    }
+
+    /// New tokens for a refresh token. Blocks.
+    ///
+    /// # Errors
+    /// `unauthorized`
+    pub fn refresh(&self, token: &str) -> Result<Tokens> {
+        self.tokens(&self.user_of(token, Kind::Refresh)?)
+    }
+
+    /// Whoever this bearer token belongs to. Blocks.
+    ///
+    /// # Errors
+    /// `unauthorized`
+    pub fn principal(&self, token: &str) -> Result<Principal> {
+        if token.starts_with(BACKUP_TOKEN_PREFIX) {
+            let token = self.store.use_token(token, &clock::minute())?.ok_or_else(ended)?;
+            return Ok(Principal {
+                role: Role::BackupToken,
+                owner: Owner::Token(token.id),
+                name: token.name,
+            });
+        }
+        let user = self.user_of(token, Kind::Access)?;
+        Ok(Principal { role: user.role, owner: Owner::User(user.id), name: user.username })
+    }
+
+    /// Whether there is a user of this name, with this password. Blocks.
+    pub fn knows(&self, name: &str, password: &str) -> Result<bool> {
+        Ok(self.user_named(name)?.is_some_and(|user| verify(password, &user.password_hash)))
+    }
+
+    fn user_named(&self, name: &str) -> Result<Option<User>> {
+        let documents = self.store.documents("users")?;
+        let mut users = documents.iter().filter_map(|body| serde_json::from_slice::<User>(body).ok());
+        Ok(users.find(|user| user.username == name && user.role != Role::BackupToken))
+    }
+
+    fn user_of(&self, token: &str, kind: Kind) -> Result<User> {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.leeway = 0;
+        let claims =
+            jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation).map_err(|_| ended())?;
+        let claims = claims.claims;
+        if claims.kind != kind || claims.epoch != self.store.login_epoch()? {
+            return Err(ended());
+        }
+        let body =
+            self.store.document(&"users".parse::<CollectionName>()?, &claims.sub)?.ok_or_else(ended)?;
+        let user: User = serde_json::from_slice(&body).map_err(|_| ended())?;
+        if fingerprint(&user) != claims.password || user.role == Role::BackupToken {
+            return Err(ended());
+        }
+        Ok(user)
+    }
+
+    fn tokens(&self, user: &User) -> Result<Tokens> {
+        let epoch = self.store.login_epoch()?;
+        let token = |kind, life: Duration| {
+            let (sub, password) = (user.id.clone(), fingerprint(user));
+            let claims = Claims { sub, kind, epoch, password, exp: clock::unix() + life.as_secs() };
+            jsonwebtoken::encode(&Header::default(), &claims, &self.encoding).map_err(Failure::internal)
+        };
+        Ok(Tokens {
+            access_token: token(Kind::Access, self.access_life)?,
+            refresh_token: token(Kind::Refresh, REFRESH_LIFE)?,
+            expires_in: self.access_life.as_secs(),
+        })
+    }
+}
+
+/// The document of a user with this password.
+pub fn user_document(id: &str, name: &str, role: Role, password: &str) -> Result<String> {
+    let hash: PasswordHash =
+        Argon2::default().hash_password(password.as_bytes()).map_err(Failure::internal)?;
+    let document = serde_json::json!({
+        "_id": id,
+        "documentType": "User",
+        "username": name,
+        "role": role,
+        "passwordHash": hash.to_string(),
+    });
+    Ok(document.to_string())
+}
+
+/// Whether this PHC string was made from this password. A hash that would take unreasonable memory or time fits none.
+fn verify(password: &str, hash: &str) -> bool {
+    let Ok(parsed) = PasswordHash::new(hash) else { return false };
+    let Ok(params) = Params::try_from(&parsed) else { return false };
+    let reasonable = params.m_cost() <= 256 << 10 && params.t_cost() <= 16 && params.p_cost() <= 16;
+    reasonable && Argon2::default().verify_password(password.as_bytes(), hash).is_ok()
+}
+
+fn fingerprint(user: &User) -> String {
+    Sha256::of(user.password_hash.as_bytes()).to_string().chars().take(16).collect()
+}
+
+fn ended() -> Failure {
+    Failure::unauthorized("the login has ended or is not valid: log in again")
+}
+
+/// The key that tokens are signed with: 256 random bits, readable by the owner of the process alone.
+fn secret(path: &Path) -> Result<Vec<u8>> {
+    if let Ok(secret) = fs::read(path)
+        && secret.len() == 64
+    {
+        return Ok(secret);
+    }
+    let secret = random::hex::<32>()?.into_bytes();
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(&secret)?;
+    file.sync_all()?;
+    Ok(secret)
+}
+
+/// Failed logins, by name and address and by address alone.
+#[derive(Debug, Default)]
+struct Failures(Mutex<HashMap<FailureKey, (u32, Instant)>>);
+
+/// An address and a name.
+type FailureKey = (Option<IpAddr>, String);
+
+impl Failures {
+    /// Counts an attempt as failed until it is forgiven, so that many at once do not slip through.
+    fn count(&self, from: Option<IpAddr>, name: &str) -> Result<()> {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() > 10_000 {
+            failures.retain(|_, (_, since)| since.elapsed() < FAILURES_COUNT_FOR);
+        }
+        for (key, most) in keys(from, name).into_iter().zip(FAILURES) {
+            let (count, since) = failures.entry(key).or_insert((0, Instant::now()));
+            if since.elapsed() >= FAILURES_COUNT_FOR {
+                (*count, *since) = (0, Instant::now());
+            }
+            if *count >= most {
+                let left = FAILURES_COUNT_FOR.saturating_sub(since.elapsed()).as_secs().max(1);
+                return Err(Failure::too_many("too many failed logins", left));
+            }
+            *count += 1;
+        }
+        Ok(())
+    }
+
+    fn forgive(&self, from: Option<IpAddr>, name: &str) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let [of_name, of_address] = keys(from, name);
+        failures.remove(&of_name);
+        if let Some((count, _)) = failures.get_mut(&of_address) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+fn keys(from: Option<IpAddr>, name: &str) -> [FailureKey; 2] {
+    // A NUL cannot begin a name that anybody types: the second key is no name's.
+    [(from, name.chars().take(100).collect()), (from, "\0".to_owned())]
+}

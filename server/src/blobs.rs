@@ -1,0 +1,130 @@
+//! Content-addressed files: `blobs/ab/cdef…` holds the bytes whose SHA-256 is `abcdef…`.
+//!
+//! A blob is written to a temporary file, flushed to the disk and renamed before any row names it, so that a row never
+//! names bytes that are not there. Nothing here deletes a blob.
+
+use crate::failure::{Failure, Result};
+use dikas_archive::digest::{Hasher, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// The blobs of one data folder.
+#[derive(Debug)]
+pub struct Blobs {
+    folder: PathBuf,
+}
+
+impl Blobs {
+    /// Opens the blobs of this data folder and removes what an interrupted upload left behind.
+    pub fn open(data: &Path) -> Result<Self> {
+        let folder = data.join("blobs");
+        fs::create_dir_all(&folder)?;
+        let uploads = folder.join("uploads");
+        if uploads.exists() {
+            fs::remove_dir_all(&uploads)?;
+        }
+        fs::create_dir(&uploads)?;
+        Ok(Self { folder })
+    }
+
+    /// Begins a blob of at most `limit` bytes.
+    pub fn upload(&self, limit: u64) -> Result<Upload> {
+        let file = NamedTempFile::new_in(self.folder.join("uploads"))?;
+        Ok(Upload { file, hasher: Hasher::default(), size: 0, limit })
+    }
+
+    /// Stores these bytes.
+    pub fn put(&self, bytes: &[u8]) -> Result<(Sha256, u64)> {
+        let mut upload = self.upload(u64::MAX)?;
+        upload.write(bytes)?;
+        self.keep(upload)
+    }
+
+    /// Makes the upload a blob, durably; the same bytes again cost nothing.
+    pub fn keep(&self, upload: Upload) -> Result<(Sha256, u64)> {
+        let Upload { file, hasher, size, .. } = upload;
+        let digest = hasher.finish();
+        let path = self.path(&digest);
+        if fs::metadata(&path).is_ok_and(|existing| existing.len() == size) {
+            return Ok((digest, size));
+        }
+        file.as_file().sync_all()?;
+        let folder = path.parent().unwrap_or(&self.folder);
+        if !folder.exists() {
+            fs::create_dir_all(folder)?;
+            sync_folder(&self.folder)?;
+        }
+        file.persist(&path).map_err(|error| Failure::from(error.error))?;
+        sync_folder(folder)?;
+        Ok((digest, size))
+    }
+
+    /// Opens a blob, and says how long it is.
+    pub fn read(&self, digest: &Sha256) -> Result<(File, u64)> {
+        let file = File::open(self.path(digest))
+            .map_err(|error| Failure::internal(format_args!("blob {digest} cannot be opened: {error}")))?;
+        let size = file.metadata()?.len();
+        Ok((file, size))
+    }
+
+    fn path(&self, digest: &Sha256) -> PathBuf {
+        let digits = digest.to_string();
+        let (folder, name) = digits.split_at(2);
+        self.folder.join(folder).join(name)
+    }
+}
+
+/// A blob on its way in; dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Upload {
+    file: NamedTempFile,
+    hasher: Hasher,
+    size: u64,
+    limit: u64,
+}
+
+impl Upload {
+    /// Takes the next bytes in.
+    ///
+    /// # Errors
+    /// `too-large`, `no-space`
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.size += bytes.len() as u64;
+        if self.size > self.limit {
+            return Err(Failure::too_large(self.limit));
+        }
+        self.hasher.update(bytes);
+        Ok(self.file.write_all(bytes)?)
+    }
+}
+
+/// Whether these first bytes are those of a PNG, JPEG, WebP or GIF picture; its media type.
+pub fn picture_type(first: &[u8]) -> Option<&'static str> {
+    match first {
+        [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some("image/png"),
+        [0xFF, 0xD8, 0xFF, ..] => Some("image/jpeg"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
+        _ => None,
+    }
+}
+
+/// Reads the first bytes of a file, as many as [`picture_type`] needs.
+pub fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut first = Vec::with_capacity(12);
+    file.take(12).read_to_end(&mut first)?;
+    Ok(first)
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Windows flushes folders by itself and cannot open them as files.
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}

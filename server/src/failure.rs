@@ -1,0 +1,179 @@
+//! What the server answers when it cannot do what it was asked to.
+
+use axum::Json;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use dikas_archive::api::{ApiError, Envelope};
+use dikas_archive::error::{Error, ErrorKind};
+use std::fmt;
+
+/// The result of what the server does.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+/// An honest status, a stable code for programs, a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    field: Option<String>,
+    retry_after: Option<u64>,
+}
+
+impl Failure {
+    /// A failure with this status and code.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), field: None, retry_after: None }
+    }
+
+    /// 400: the request itself is wrong.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", message)
+    }
+
+    /// 401: no login, or one that has ended.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+    }
+
+    /// 403: this login may not do that.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// 404: there is no such thing.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", message)
+    }
+
+    /// 409: fiscal law forbids the change.
+    pub fn signed(what: &str) -> Self {
+        let message = "signed documents are kept as they are: they can be added, not changed or deleted";
+        Self::new(StatusCode::CONFLICT, "signed-document", message).on(what)
+    }
+
+    /// 410: the snapshot has expired, was closed, or belongs to somebody else.
+    pub fn snapshot_gone(why: &str) -> Self {
+        Self::new(StatusCode::GONE, "snapshot-gone", format!("the snapshot is gone: {why}"))
+    }
+
+    /// 413: more bytes than allowed.
+    pub fn too_large(limit: u64) -> Self {
+        let message = format!("the body is larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
+    }
+
+    /// 429: too much at once; again after `seconds`.
+    pub fn too_many(message: impl Into<String>, seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", message).again_after(seconds)
+    }
+
+    /// 503: not now; again after `seconds`.
+    pub fn unavailable(message: impl Into<String>, seconds: u64) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).again_after(seconds)
+    }
+
+    /// 500: our fault. The reason goes to the log and not to the caller.
+    pub fn internal(reason: impl fmt::Display) -> Self {
+        tracing::error!("{reason}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why")
+    }
+
+    /// Names the field, parameter or document concerned; the innermost name stays.
+    #[must_use]
+    pub fn on(mut self, field: impl Into<String>) -> Self {
+        self.field.get_or_insert_with(|| field.into());
+        self
+    }
+
+    /// Says where in the request it happened, such as `line 3`.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    fn again_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(field) = &self.field {
+            write!(f, " ({field})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let mut message = error.message.clone();
+        if let (Some(expected), Some(actual)) = (&error.expected, &error.actual) {
+            message = format!("{message}: expected {expected}, found {actual}");
+        }
+        let failure = match error.kind {
+            ErrorKind::BadDocument => Self::new(StatusCode::BAD_REQUEST, "bad-document", message),
+            ErrorKind::BadArgument => Self::bad_request(message),
+            ErrorKind::LimitExceeded => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message),
+            ErrorKind::NoSpace => no_space(),
+            _ => return Self::internal(error),
+        };
+        match error.subject {
+            Some(subject) => failure.on(subject),
+            None => failure,
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// 507: the disk is full.
+pub(crate) fn no_space() -> Failure {
+    tracing::error!("the disk with the data folder is full");
+    Failure::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        "no-space",
+        "the server's disk is full; nothing was stored",
+    )
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let envelope = Envelope::<()> {
+            data: None,
+            is_success: false,
+            message: Some(self.message.clone()),
+            errors: vec![ApiError { code: self.code.to_owned(), message: self.message, field: self.field }],
+        };
+        let mut response = (self.status, Json(envelope)).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}

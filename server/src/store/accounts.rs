@@ -1,0 +1,91 @@
+//! Who may log in: users, which are documents like others, and backup tokens, which are not.
+
+use super::{Store, Write, lock};
+use crate::failure::{Failure, Result};
+use crate::random;
+use dikas_archive::digest::Sha256;
+use rusqlite::{OptionalExtension, Row};
+use serde::{Deserialize, Serialize};
+
+/// A long-lived token for backups, as its owner may see it: without the secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupToken {
+    /// Names the token in lists and for deletion.
+    pub id: String,
+    /// What a person called it.
+    pub name: String,
+    /// When it was made, RFC 3339 in UTC.
+    pub created: String,
+    /// The user who made it.
+    pub created_by: String,
+    /// When it was last used, to the minute; null if never.
+    pub last_used: Option<String>,
+}
+
+impl Store {
+    /// Keeps a new backup token; of its secret only the digest.
+    pub fn add_token(&self, secret: &str, name: &str, created_by: &str, now: &str) -> Result<BackupToken> {
+        let token = BackupToken {
+            id: random::hex::<8>()?,
+            name: name.to_owned(),
+            created: now.to_owned(),
+            created_by: created_by.to_owned(),
+            last_used: None,
+        };
+        self.write(|write: &mut Write<'_>| {
+            let sql = "INSERT INTO tokens (id, hash, name, created, created_by) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let hash = Sha256::of(secret.as_bytes()).to_string();
+            write.transaction.execute(sql, (&token.id, hash, name, now, created_by))?;
+            Ok(())
+        })?;
+        Ok(token)
+    }
+
+    /// All backup tokens, the oldest first.
+    pub fn tokens(&self) -> Result<Vec<BackupToken>> {
+        self.read(|connection| {
+            let sql = "SELECT id, name, created, created_by, last_used FROM tokens ORDER BY created, id";
+            let mut statement = connection.prepare_cached(sql)?;
+            let tokens = statement.query_map((), token)?.collect::<rusqlite::Result<_>>()?;
+            Ok(tokens)
+        })
+    }
+
+    /// Makes a backup token void.
+    ///
+    /// # Errors
+    /// `not-found`
+    pub fn delete_token(&self, id: &str) -> Result<()> {
+        self.write(|write| match write.transaction.execute("DELETE FROM tokens WHERE id = ?1", [id])? {
+            0 => Err(Failure::not_found("there is no such backup token").on(id)),
+            _ => Ok(()),
+        })
+    }
+
+    /// The backup token with this secret; notes that it was used at `minute`.
+    pub fn use_token(&self, secret: &str, minute: &str) -> Result<Option<BackupToken>> {
+        let hash = Sha256::of(secret.as_bytes()).to_string();
+        let found = self.read(|connection| {
+            let sql = "SELECT id, name, created, created_by, last_used FROM tokens WHERE hash = ?1";
+            Ok(connection.prepare_cached(sql)?.query_row([&hash], token).optional()?)
+        })?;
+        if let Some(token) = &found
+            && token.last_used.as_deref() != Some(minute)
+        {
+            let sql = "UPDATE tokens SET last_used = ?1 WHERE id = ?2";
+            lock(&self.writer).prepare_cached(sql)?.execute((minute, &token.id))?;
+        }
+        Ok(found)
+    }
+}
+
+fn token(row: &Row<'_>) -> rusqlite::Result<BackupToken> {
+    Ok(BackupToken {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        created: row.get(2)?,
+        created_by: row.get(3)?,
+        last_used: row.get(4)?,
+    })
+}

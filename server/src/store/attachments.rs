@@ -1,0 +1,131 @@
+//! Attachment records of the live generations.
+
+use super::{Store, documents, live_generation};
+use crate::failure::{Failure, Result};
+use dikas_archive::api::AttachmentRecord;
+use dikas_archive::catalog::{self, CollectionName};
+use dikas_archive::digest::Sha256;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+/// The columns that [`record`] reads.
+pub(super) const COLUMNS: &str = "document_id, name, type, size, sha256";
+
+impl Store {
+    /// The record of one attachment.
+    pub fn attachment(
+        &self,
+        collection: &CollectionName,
+        id: &str,
+        name: &str,
+    ) -> Result<Option<AttachmentRecord>> {
+        self.read(|connection| {
+            let Some(live) = live_generation(connection, collection.as_str())? else { return Ok(None) };
+            find(connection, collection, live, id, name)
+        })
+    }
+
+    /// The records of all attachments of a document, in the order of their names as bytes.
+    pub fn attachments(&self, collection: &CollectionName, id: &str) -> Result<Vec<AttachmentRecord>> {
+        self.read(|connection| {
+            let Some(live) = live_generation(connection, collection.as_str())? else { return Ok(Vec::new()) };
+            let sql = format!(
+                "SELECT {COLUMNS} FROM attachments WHERE generation = ?1 AND document_id = ?2 ORDER BY name"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query((live, id))?;
+            let mut records = Vec::new();
+            while let Some(row) = rows.next()? {
+                records.push(record(collection, row)?);
+            }
+            Ok(records)
+        })
+    }
+
+    /// Stores a record whose blob is in place; says whether it is a new one.
+    ///
+    /// # Errors
+    /// `not-found` without the document, `signed-document` where a file would be replaced.
+    pub fn put_attachment(&self, new: &AttachmentRecord) -> Result<bool> {
+        self.write(|write| {
+            let live = write.live_generation(new.collection.as_str())?;
+            if !documents::exists(&write.transaction, live, &new.id)? {
+                return Err(Failure::not_found("there is no such document").on(&new.id));
+            }
+            let old = find(&write.transaction, &new.collection, live, &new.id, &new.name)?;
+            match &old {
+                Some(old) if old == new => return Ok(false),
+                Some(_) if catalog::is_signed(new.collection.as_str()) => {
+                    return Err(Failure::signed(&new.id));
+                }
+                _ => {}
+            }
+            let seq = write.next_position();
+            let sql = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                       ON CONFLICT DO UPDATE SET type = excluded.type, size = excluded.size,
+                           sha256 = excluded.sha256, seq = excluded.seq";
+            let size = i64::try_from(new.size).map_err(Failure::internal)?;
+            write.transaction.prepare_cached(sql)?.execute((
+                live,
+                &new.id,
+                &new.name,
+                &new.media_type,
+                size,
+                new.sha256.to_string(),
+                seq,
+            ))?;
+            Ok(old.is_none())
+        })
+    }
+
+    /// Deletes a record.
+    ///
+    /// # Errors
+    /// `not-found`, `signed-document`
+    pub fn delete_attachment(&self, collection: &CollectionName, id: &str, name: &str) -> Result<()> {
+        self.write(|write| {
+            let live = live_generation(&write.transaction, collection.as_str())?;
+            let found = match live {
+                Some(live) => find(&write.transaction, collection, live, id, name)?,
+                None => None,
+            };
+            if found.is_none() {
+                return Err(Failure::not_found("there is no such attachment").on(name));
+            }
+            if catalog::is_signed(collection.as_str()) {
+                return Err(Failure::signed(id));
+            }
+            write.next_position();
+            let sql = "DELETE FROM attachments WHERE generation = ?1 AND document_id = ?2 AND name = ?3";
+            write.transaction.prepare_cached(sql)?.execute((live, id, name))?;
+            Ok(())
+        })
+    }
+}
+
+/// The record in a row of [`COLUMNS`].
+pub(super) fn record(collection: &CollectionName, row: &Row<'_>) -> Result<AttachmentRecord> {
+    let sha256: String = row.get(4)?;
+    Ok(AttachmentRecord {
+        collection: collection.clone(),
+        id: row.get(0)?,
+        name: row.get(1)?,
+        media_type: row.get(2)?,
+        size: super::unsigned(row.get(3)?),
+        sha256: sha256.parse::<Sha256>()?,
+    })
+}
+
+fn find(
+    connection: &Connection,
+    collection: &CollectionName,
+    generation: i64,
+    id: &str,
+    name: &str,
+) -> Result<Option<AttachmentRecord>> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM attachments WHERE generation = ?1 AND document_id = ?2 AND name = ?3");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_row((generation, id, name), |row| Ok(record(collection, row))).optional()?;
+    found.transpose()
+}

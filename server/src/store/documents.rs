@@ -1,0 +1,161 @@
+//! Documents of the live generations.
+
+use super::{Store, Write, live_generation};
+use crate::failure::{Failure, Result};
+use axum::http::StatusCode;
+use dikas_archive::catalog::{self, CollectionName};
+use rusqlite::{Connection, OptionalExtension};
+use serde::{Deserialize, Serialize};
+
+/// What a write has to keep to, beyond what holds for everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Counters may grow, and neither shrink nor vanish.
+    pub counters_grow: bool,
+}
+
+/// What became of the documents that were sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Tally {
+    /// New documents.
+    pub created: u64,
+    /// Documents that had other bytes before.
+    pub changed: u64,
+    /// Documents that were there already, byte for byte.
+    pub unchanged: u64,
+}
+
+/// A document that passed the ingest rule: its `_id`, its bytes.
+type Body = (String, Vec<u8>);
+
+impl Store {
+    /// The bytes of a document.
+    pub fn document(&self, collection: &CollectionName, id: &str) -> Result<Option<Vec<u8>>> {
+        self.read(|connection| {
+            let Some(live) = live_generation(connection, collection.as_str())? else { return Ok(None) };
+            body(connection, live, id)
+        })
+    }
+
+    /// All documents of a collection that a few documents make up, such as users and settings.
+    pub fn documents(&self, collection: &str) -> Result<Vec<Vec<u8>>> {
+        self.read(|connection| documents(connection, collection))
+    }
+
+    /// Stores these documents: all of them or, on an error, none. `place` names the one that was refused.
+    ///
+    /// # Errors
+    /// `signed-document`, `counter-backwards`
+    pub fn put_documents(
+        &self,
+        collection: &CollectionName,
+        documents: &[Body],
+        rules: Rules,
+        place: impl Fn(usize) -> Option<String>,
+    ) -> Result<Tally> {
+        self.write(|write| {
+            let live = write.live_generation(collection.as_str())?;
+            let mut tally = Tally::default();
+            for (index, (id, body)) in documents.iter().enumerate() {
+                put(write, collection, live, id, body, rules, &mut tally).map_err(|failure| {
+                    match place(index) {
+                        Some(place) => failure.at(place),
+                        None => failure,
+                    }
+                })?;
+            }
+            Ok(tally)
+        })
+    }
+
+    /// Deletes a document and its attachments.
+    ///
+    /// # Errors
+    /// `not-found`, `signed-document`, `counter-backwards`
+    pub fn delete_document(&self, collection: &CollectionName, id: &str, rules: Rules) -> Result<()> {
+        self.write(|write| {
+            let live = live_generation(&write.transaction, collection.as_str())?;
+            let Some(live) = live.filter(|live| exists(&write.transaction, *live, id).unwrap_or(true)) else {
+                return Err(Failure::not_found("there is no such document").on(id));
+            };
+            if catalog::is_signed(collection.as_str()) {
+                return Err(Failure::signed(id));
+            }
+            if rules.counters_grow && collection.as_str() == "counters" {
+                return Err(counter_backwards(id));
+            }
+            write.next_position();
+            let sql = "DELETE FROM documents WHERE generation = ?1 AND id = ?2";
+            write.transaction.prepare_cached(sql)?.execute((live, id))?;
+            Ok(())
+        })
+    }
+}
+
+/// Stores one document in its live generation.
+pub(super) fn put(
+    write: &mut Write<'_>,
+    collection: &CollectionName,
+    live: i64,
+    id: &str,
+    new: &[u8],
+    rules: Rules,
+    tally: &mut Tally,
+) -> Result<()> {
+    let old = body(&write.transaction, live, id)?;
+    match &old {
+        Some(old) if old == new => {
+            tally.unchanged += 1;
+            return Ok(());
+        }
+        Some(_) if catalog::is_signed(collection.as_str()) => return Err(Failure::signed(id)),
+        Some(old) if rules.counters_grow && collection.as_str() == "counters" => {
+            let grows = counter(old).is_none_or(|old| counter(new).is_some_and(|new| new >= old));
+            if !grows {
+                return Err(counter_backwards(id));
+            }
+        }
+        _ => {}
+    }
+    let seq = write.next_position();
+    let sql = "INSERT INTO documents (generation, id, seq, body) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT DO UPDATE SET seq = excluded.seq, body = excluded.body";
+    write.transaction.prepare_cached(sql)?.execute((live, id, seq, new))?;
+    match old {
+        Some(_) => tally.changed += 1,
+        None => tally.created += 1,
+    }
+    Ok(())
+}
+
+/// Whether the generation has this document.
+pub(super) fn exists(connection: &Connection, generation: i64, id: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM documents WHERE generation = ?1 AND id = ?2";
+    Ok(connection.prepare_cached(sql)?.exists((generation, id))?)
+}
+
+/// All documents of a collection.
+pub(super) fn documents(connection: &Connection, collection: &str) -> Result<Vec<Vec<u8>>> {
+    let sql = "SELECT body FROM documents JOIN collections ON live = generation WHERE name = ?1 ORDER BY id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let bodies = statement.query_map([collection], |row| row.get(0))?;
+    Ok(bodies.collect::<rusqlite::Result<_>>()?)
+}
+
+fn body(connection: &Connection, generation: i64, id: &str) -> Result<Option<Vec<u8>>> {
+    let sql = "SELECT body FROM documents WHERE generation = ?1 AND id = ?2";
+    Ok(connection.prepare_cached(sql)?.query_row((generation, id), |row| row.get(0)).optional()?)
+}
+
+/// The number that a counter stands at.
+fn counter(body: &[u8]) -> Option<f64> {
+    #[derive(Deserialize)]
+    struct Counter {
+        value: f64,
+    }
+    serde_json::from_slice::<Counter>(body).ok().map(|counter| counter.value)
+}
+
+fn counter_backwards(id: &str) -> Failure {
+    Failure::new(StatusCode::CONFLICT, "counter-backwards", "a counter only goes forward").on(id)
+}

@@ -1,0 +1,236 @@
+//! The store: documents and attachment records in SQLite, files as content-addressed blobs beside it.
+//!
+//! One connection writes, a few read, and each open snapshot has one of its own. A write takes the next position in
+//! its transaction and goes to the live generation of its collection; what was answered is on the disk. Everything
+//! here blocks: async callers come through `spawn_blocking`. No module outside of this one names the database.
+
+mod accounts;
+mod attachments;
+mod documents;
+mod snapshots;
+
+pub use accounts::BackupToken;
+pub use documents::{Rules, Tally};
+pub use snapshots::{Owner, SnapshotOptions, Snapshots};
+
+use crate::blobs::Blobs;
+use crate::failure::{Failure, Result, no_space};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The version of the schema that this program writes (`PRAGMA user_version`).
+const SCHEMA_VERSION: i64 = 1;
+
+/// How many idle reading connections are kept.
+const READERS: usize = 4;
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    blobs: Blobs,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+    installation: String,
+}
+
+impl Store {
+    /// Opens the store in this folder, and makes it where there is none.
+    ///
+    /// # Errors
+    /// Where the folder cannot be used, or the store was written by a newer version.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("dikas.sqlite");
+        let blobs = Blobs::open(folder)?;
+        let mut writer = Connection::open(&path)?;
+        prepare(&mut writer)?;
+        let installation =
+            writer.query_row("SELECT value FROM meta WHERE key = 'installation'", (), |row| row.get(0))?;
+        let (writer, readers) = (Mutex::new(writer), Mutex::default());
+        Ok(Self { path, blobs, writer, readers, installation })
+    }
+
+    /// The blobs beside the database.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// 128 random bits that the installation got at its first start.
+    pub fn installation(&self) -> &str {
+        &self.installation
+    }
+
+    /// Counts up whenever every login becomes void at once.
+    pub fn login_epoch(&self) -> Result<i64> {
+        self.read(|connection| meta(connection, "login-epoch").map(Option::unwrap_or_default))
+    }
+
+    /// Whether no document was ever written.
+    pub fn is_empty(&self) -> Result<bool> {
+        self.read(|connection| Ok(position(connection)? == 0))
+    }
+
+    /// How far the filling with demo data came: none, `filling` or `filled`.
+    pub fn demo_state(&self) -> Result<Option<String>> {
+        self.read(|connection| meta(connection, "demo"))
+    }
+
+    /// Notes how far the filling with demo data came.
+    pub fn set_demo_state(&self, state: &str) -> Result<()> {
+        self.write(|write| set_meta(&write.transaction, "demo", &state))
+    }
+
+    /// Forgets every document and attachment record.
+    pub fn clear(&self) -> Result<()> {
+        self.write(|write| {
+            Ok(write.transaction.execute_batch(
+                "DELETE FROM documents; DELETE FROM attachments; DELETE FROM collections; DELETE FROM generations;",
+            )?)
+        })
+    }
+
+    /// Copies the write-ahead log into the database and truncates it, as far as open snapshots allow.
+    pub fn checkpoint(&self) -> Result<()> {
+        let connection = lock(&self.writer);
+        let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+        if busy {
+            tracing::debug!("the write-ahead log is still in use");
+        }
+        Ok(())
+    }
+
+    /// Runs one reading transaction.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let pooled = lock(&self.readers).pop();
+        let mut connection = match pooled {
+            Some(connection) => connection,
+            None => self.reader()?,
+        };
+        let transaction = connection.transaction()?;
+        let result = work(&transaction)?;
+        transaction.finish()?;
+        let mut readers = lock(&self.readers);
+        if readers.len() < READERS {
+            readers.push(connection);
+        }
+        Ok(result)
+    }
+
+    /// Runs one writing transaction; an error leaves everything as it was.
+    fn write<T>(&self, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = lock(&self.writer);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let before = position(&transaction)?;
+        let mut write = Write { transaction, position: before };
+        let result = work(&mut write)?;
+        if write.position != before {
+            set_meta(&write.transaction, "position", &write.position)?;
+        }
+        write.transaction.commit()?;
+        Ok(result)
+    }
+
+    fn reader(&self) -> Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    }
+}
+
+/// A writing transaction under way.
+struct Write<'a> {
+    transaction: Transaction<'a>,
+    position: i64,
+}
+
+impl Write<'_> {
+    /// The number of the next write.
+    fn next_position(&mut self) -> i64 {
+        self.position += 1;
+        self.position
+    }
+
+    /// The generation that writes to this collection go to.
+    fn live_generation(&self, collection: &str) -> Result<i64> {
+        if let Some(live) = live_generation(&self.transaction, collection)? {
+            return Ok(live);
+        }
+        self.transaction.execute("INSERT INTO generations (collection) VALUES (?1)", [collection])?;
+        let id = self.transaction.last_insert_rowid();
+        self.transaction.execute("INSERT INTO collections (name, live) VALUES (?1, ?2)", (collection, id))?;
+        Ok(id)
+    }
+}
+
+fn live_generation(connection: &Connection, collection: &str) -> Result<Option<i64>> {
+    let mut statement = connection.prepare_cached("SELECT live FROM collections WHERE name = ?1")?;
+    Ok(statement.query_row([collection], |row| row.get(0)).optional()?)
+}
+
+fn position(connection: &Connection) -> Result<i64> {
+    meta(connection, "position").map(Option::unwrap_or_default)
+}
+
+fn meta<T: rusqlite::types::FromSql>(connection: &Connection, key: &str) -> Result<Option<T>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+}
+
+fn set_meta(connection: &Connection, key: &str, value: &dyn rusqlite::ToSql) -> Result<()> {
+    let sql =
+        "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
+    connection.prepare_cached(sql)?.execute((key, value))?;
+    Ok(())
+}
+
+/// Sets the connection up and brings the schema to this program's version.
+fn prepare(connection: &mut Connection) -> Result<()> {
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // Documents lie in the nodes of the tree itself. 16 KiB hold some twenty-five of the usual ones, and a receipt of
+    // 4 KiB still needs no overflow page.
+    connection
+        .execute_batch("PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+    connection.execute_batch("PRAGMA journal_size_limit = 67108864;")?;
+    let version: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
+    match version {
+        SCHEMA_VERSION => Ok(()),
+        0 => {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(include_str!("schema.sql"))?;
+            set_meta(&transaction, "installation", &crate::random::hex::<16>()?)?;
+            set_meta(&transaction, "login-epoch", &1)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            Ok(transaction.commit()?)
+        }
+        newer => Err(Failure::bad_request(format!(
+            "the data folder was written by a newer DiKAS: its store has version {newer}, this program knows \
+             {SCHEMA_VERSION}. Start the newer program"
+        ))),
+    }
+}
+
+/// A thread that panicked has rolled its transaction back: what the lock guards is sound.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => no_space(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Failure::unavailable("the store is busy", 1)
+            }
+            _ => Failure::internal(format_args!("database: {error}")),
+        }
+    }
+}
