@@ -23,7 +23,7 @@ export function runningPanel() {
   const share = h('output', { class: 'share', id: 'percent', 'aria-hidden': 'true' });
   const steps = h('ol', { class: 'steps', 'aria-label': w.steps });
   const figures = h('dl', { class: 'figures' });
-  const notices = h('ul', { class: 'notices', id: 'notices', role: 'status' });
+  const notices = h('div', { class: 'notices', id: 'notices', role: 'status' });
   const cancel = h('button', { type: 'button', id: 'cancel', onclick: () => job.cancel() }, icon('stop'), w.cancel);
 
   let saidPhase = '';
@@ -54,7 +54,7 @@ export function runningPanel() {
       shownNotices = codes.join();
       fill(
         notices,
-        ...codes.map((code) => h('li', { 'data-code': code }, icon('info'), h('span', {}, w.notices[code]))),
+        ...codes.map((code) => h('p', { 'data-code': code }, icon('info'), h('span', {}, w.notices[code]))),
       );
     }
     if (job.cancelling) {

@@ -18,6 +18,9 @@ const KEY = 'dikas.session';
 /** Renewed this many milliseconds before it runs out, so that no call starts with a token about to end. */
 const EARLY = 60_000;
 
+/** How long to wait before each further attempt to renew, in seconds. */
+const PAUSES = [1, 2, 4, 8, 16, 30];
+
 /** A call that failed, with the kinds of the engine's errors. */
 export class Failure extends Error {
   /**
@@ -64,8 +67,9 @@ export function signOut() {
 /**
  * An access token for the engine.
  *
- * @param {string | undefined} rejected the token that the server has just refused, if any
- * @param {() => Promise<void>} [ended] asks the person to sign in again; without it the failure is passed on
+ * @param {string | null} rejected the token that the server has just refused, if any
+ * @param {() => Promise<void>} [ended] asks the person to sign in again; without it the failure is passed on. A caller
+ *   that waits for a person also waits for the server, a minute or so
  * @returns {Promise<string>}
  */
 export function token(rejected, ended) {
@@ -81,13 +85,32 @@ async function renew(ended) {
   try {
     if (!login) throw new Failure('unauthorized', 'nobody is signed in');
     const { username, refreshToken } = login;
-    remember(username, await call('/auth/refresh', { refreshToken }));
+    remember(username, await patiently(() => call('/auth/refresh', { refreshToken }), ended ? PAUSES : []));
   } catch (error) {
     if (!(error instanceof Failure) || error.kind !== 'unauthorized' || !ended) throw error;
     await ended();
   }
   if (!login) throw new Failure('unauthorized', 'the login has ended');
   return login.accessToken;
+}
+
+/**
+ * Tries again after each of the pauses while the server is away or busy.
+ *
+ * @template T
+ * @param {() => Promise<T>} attempt
+ * @param {readonly number[]} pauses in seconds
+ * @returns {Promise<T>}
+ */
+async function patiently(attempt, [pause, ...later]) {
+  try {
+    return await attempt();
+  } catch (error) {
+    const passing = error instanceof Failure && ['unreachable', 'busy', 'server-error'].includes(error.kind);
+    if (!passing || !pause) throw error;
+    await new Promise((resolve) => setTimeout(resolve, pause * 1000));
+    return patiently(attempt, later);
+  }
 }
 
 /**

@@ -232,6 +232,7 @@ export const de = {
     io: ['Eine Datei ließ sich nicht lesen oder schreiben.', 'Prüfen Sie, ob das Laufwerk verbunden und nicht voll ist, und versuchen Sie es noch einmal. Auch ein privates Fenster kann der Grund sein.'],
     'no-space': ['Auf diesem Gerät ist nicht genug Platz.', 'Schaffen Sie Platz auf dem Laufwerk, oder entfernen Sie fertige Backups aus diesem Browser, und versuchen Sie es noch einmal.'],
     'no-storage': ['Dieser Browser bietet keinen Ort, an dem das Backup entstehen kann.', 'Verlassen Sie das private Fenster, nehmen Sie einen anderen Browser, oder öffnen Sie die Seite auf dem Server selbst.'],
+    'engine-unavailable': ['Das Backup-Programm ließ sich in diesem Browser nicht starten.', 'Laden Sie die Seite neu. Hilft das nicht, nehmen Sie Chrome, Edge, Firefox oder Safari (ab 16.4) in aktueller Fassung.'],
     cancelled: ['Sie haben das Backup angehalten.', 'Sie können jederzeit ein neues starten.'],
     unreachable: ['Der Server war trotz mehrerer Versuche nicht mehr erreichbar.', 'Prüfen Sie, ob der DiKAS-Server eingeschaltet ist und ob dieses Gerät im selben Netzwerk ist, und versuchen Sie es noch einmal.'],
     unauthorized: ['Ihre Anmeldung ist abgelaufen oder wurde abgelehnt.', 'Melden Sie sich erneut an und starten Sie das Backup noch einmal.'],

@@ -234,6 +234,7 @@ export const en = {
     io: ['Reading or writing a file failed.', 'Check that the drive is connected and not full, then try again. A private window may also be the cause.'],
     'no-space': ['There is not enough room on this device.', 'Make room on the drive, or remove finished backups from this browser, then try again.'],
     'no-storage': ['This browser offers no place to build the backup in.', 'Leave the private window, or use another browser, or open the page on the server itself.'],
+    'engine-unavailable': ['The backup program could not be started in this browser.', 'Reload the page. If that does not help, use a current Chrome, Edge, Firefox or Safari (16.4 or newer).'],
     cancelled: ['You stopped the backup.', 'You can start a new one at any time.'],
     unreachable: ['The server could not be reached any more, though it was tried several times.', 'Check that the DiKAS server is switched on and that this device is in the same network, then try again.'],
     unauthorized: ['Your login has ended or was refused.', 'Sign in again, then start the backup once more.'],
