@@ -65,7 +65,7 @@ function removed(id) {
 
 function start() {
   const without = [...leftOut];
-  const all = Object.keys(words().categories);
+  const all = /** @type {import('./job.js').Category[]} */ (Object.keys(words().categories));
   forgetAddresses();
   asked = null;
   void job.start(without.length > 0 ? all.filter((category) => !leftOut.has(category)) : undefined, without);

@@ -15,6 +15,7 @@ import { token } from './session.js';
 /**
  * @typedef {import('../engine/protocol.js').Progress} Progress
  * @typedef {import('../engine/protocol.js').Notice} Notice
+ * @typedef {import('../engine/protocol.js').Category} Category
  * @typedef {Awaited<ReturnType<typeof createBackup>>} Finished
  * @typedef {import('./failure.js').Problem} Problem
  * @typedef {{ name: string, finished: string, size: number }} Last
@@ -65,7 +66,7 @@ class Job extends EventTarget {
   }
 
   /**
-   * @param {readonly string[] | undefined} categories undefined means everything
+   * @param {readonly Category[] | undefined} categories undefined means everything
    * @param {readonly string[]} without what that leaves out
    */
   async start(categories, without) {

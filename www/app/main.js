@@ -194,3 +194,4 @@ job.addEventListener('tick', drawTitle);
 addEventListener('beforeunload', holdBack);
 applyTheme();
 draw();
+if (!user()) byId('username')?.focus();

@@ -248,7 +248,7 @@ export const de = {
   categories: {
     articles: ['Artikel', 'Artikel, Gruppen, Optionsvorlagen, Artikelbilder'],
     customers: ['Kunden', 'Kunden, Guthaben und Buchungen, Kundendokumente'],
-    staff: ['Personal', 'Mitarbeiter, Arbeitszeiten, Anmeldungen, Fotos'],
+    staff: ['Personal', 'Mitarbeiter, Arbeitszeiten, Benutzer mit Passwörtern, Fotos'],
     tables: ['Tische', 'Tische, Bereiche, Reservierungen, offene Bestellungen'],
     settings: ['Einstellungen', 'Konfiguration, Drucker, Druckvorlagen, Zähler'],
     revenue: ['Umsatzdaten', 'Belege, Tagesabschlüsse, Schichten, Ausgaben mit Quittungen'],
@@ -267,7 +267,7 @@ export const de = {
     'customer-transactions': 'Guthabenbuchungen',
     employees: 'Mitarbeiter',
     'time-entries': 'Arbeitszeiten',
-    users: 'Anmeldungen',
+    users: 'Benutzer',
     tables: 'Tische',
     'table-groups': 'Bereiche',
     reservations: 'Reservierungen',

@@ -217,7 +217,7 @@ export const en = {
   },
 
   /** For every kind of `src/error.rs`, and `busy` of this page: what happened, and what to do. What was not changed stands in `failure`. */
-  errors: {
+  errors: /** @satisfies {Record<import('../../engine/protocol.js').ErrorKind | 'busy', readonly string[]>} */ ({
     'not-an-archive': ['The file is not a ZIP archive, or its end is missing.', 'If it was downloaded or copied, do that once more; perhaps it was cut short. Otherwise choose another file.'],
     'damaged-directory': ['The directory of the archive is damaged.', 'Use another copy of this backup. Sound parts can still be rescued: keep the file.'],
     'damaged-entry': ['A part of the archive is not what its directory says.', 'Use another copy of this backup. If it happened while creating one, try again; should it stay, have the memory and the disk of this device checked.'],
@@ -245,12 +245,12 @@ export const en = {
     incomplete: ['What arrived is not all that the server announced.', 'So that no backup only looks complete, it was thrown away. Try again; if it stays, pass the technical details on to your DiKAS dealer.'],
     busy: ['The server has too much to do at the moment.', 'Try again in a minute.'],
     internal: ['The program made a mistake.', 'Reload the page and try again. If it happens again, pass the technical details on to your DiKAS dealer.'],
-  },
+  }),
 
-  categories: {
+  categories: /** @satisfies {Record<import('../../engine/protocol.js').Category, readonly string[]>} */ ({
     articles: ['Articles', 'Articles, groups, option templates, article pictures'],
     customers: ['Customers', 'Customers, credit and its movements, customer documents'],
-    staff: ['Staff', 'Employees, working times, logins, staff photos'],
+    staff: ['Staff', 'Employees, working times, users and their passwords, staff photos'],
     tables: ['Tables', 'Tables, areas, reservations, open orders'],
     settings: ['Settings', 'Configuration, printers, print templates, counters'],
     revenue: ['Revenue data', 'Receipts, end-of-day reports, shifts, expenses with receipts'],
@@ -259,7 +259,7 @@ export const en = {
     vouchers: ['Vouchers', 'Vouchers and what is left on them'],
     invoices: ['Invoices', 'Invoices, dunning notices'],
     other: ['Other', 'What this version does not know by name'],
-  },
+  }),
 
   collections: {
     articles: 'Articles',
@@ -269,7 +269,7 @@ export const en = {
     'customer-transactions': 'Credit movements',
     employees: 'Employees',
     'time-entries': 'Working times',
-    users: 'Logins',
+    users: 'Users',
     tables: 'Tables',
     'table-groups': 'Areas',
     reservations: 'Reservations',
