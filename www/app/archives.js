@@ -50,6 +50,7 @@ export function archiveList({ onremoved, onlisted }) {
   const list = h('ul', { class: 'rows', id: 'archives', 'aria-labelledby': 'archives-title' });
 
   async function load() {
+    // Without the engine there is no list, and the view says so already.
     const archives = await listArchives().catch(() => []);
     archives.sort((/** @type {Archive} */ a, /** @type {Archive} */ b) => b.finished.localeCompare(a.finished));
     section.hidden = archives.length === 0 && problem.childElementCount === 0;

@@ -5,13 +5,13 @@ import { contents, storage } from '../engine/index.js';
 import { archiveList, forgetAddresses } from './archives.js';
 import { byCategory, categoryName, categoryTable, counted, total } from './contents.js';
 import { fill, h, icon } from './dom.js';
-import { failurePanel } from './failure.js';
+import { explained, failurePanel } from './failure.js';
 import { fileCard } from './file.js';
 import { job, lastBackup } from './job.js';
 import { bytes, dateTime, relative, words } from './language.js';
 import { resultPanel } from './result.js';
 import { runningPanel } from './running.js';
-import { token } from './session.js';
+import { authorised } from './session.js';
 
 /**
  * @typedef {Awaited<ReturnType<typeof contents>>} Contents
@@ -89,6 +89,7 @@ function readyCards(replaces, onended) {
   const amount = h('p', { class: 'amount', id: 'amount', role: 'status' }, w.loading);
   const room = h('p', { class: 'hint', id: 'room' });
   const partial = h('p', { class: 'note warn', id: 'partial', hidden: true });
+  const trouble = h('p', { class: 'note warn', id: 'trouble', role: 'status', hidden: true });
   const table = h('div', { id: 'categories' });
 
   /** @param {ReadonlyMap<string, Sum | null>} sums */
@@ -112,7 +113,7 @@ function readyCards(replaces, onended) {
 
   async function load() {
     try {
-      asked ??= contents({ url: location.origin, auth: ({ rejected }) => token(rejected) });
+      asked ??= authorised((auth) => contents({ auth }));
       const { source, collections } = await asked;
       fill(whose, w.of(source.business));
       fillTable(byCategory(collections));
@@ -121,10 +122,12 @@ function readyCards(replaces, onended) {
       asked = null;
       const problem = /** @type {Problem} */ (error);
       if (problem.kind === 'unauthorized') return onended();
-      if (problem.kind === 'forbidden') {
-        const panel = failurePanel(problem, { title: words().failure.title, about: 'backup' });
+      if (problem.kind === 'forbidden' || problem.kind === 'engine-unavailable') {
+        const panel = failurePanel(problem, { title: words().failure.never, about: 'backup' });
         return create.closest('section')?.replaceWith(panel);
       }
+      trouble.hidden = false;
+      fill(trouble, icon('alert'), h('span', {}, explained(problem.kind).join(' ')));
       fillTable(new Map(Object.keys(words().categories).map((category) => [category, null])));
       await showRoom(room, []);
     }
@@ -140,6 +143,7 @@ function readyCards(replaces, onended) {
       h('h1', { id: 'backup-title', tabindex: -1 }, w.title),
       h('p', { class: 'lead' }, w.lead),
       amount,
+      trouble,
       h('div', { class: 'actions' }, create),
       partial,
       replaces,

@@ -51,10 +51,10 @@ export function failurePanel(problem, { id = 'error', title, about, again, dismi
 /**
  * What a kind means and what to do about it.
  *
- * @param {string} kind
+ * @param {string} [kind]
  */
-function explained(kind) {
-  const table = /** @type {Record<string, string[]>} */ (words().errors);
+export function explained(kind = 'internal') {
+  const table = /** @type {Record<string, readonly string[]>} */ (words().errors);
   return table[kind] ?? table['internal'] ?? [];
 }
 

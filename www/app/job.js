@@ -10,7 +10,7 @@ import { createBackup } from '../engine/index.js';
 import { keep, kept } from './memory.js';
 import { askToSignIn } from './login.js';
 import { Pace } from './pace.js';
-import { token } from './session.js';
+import { authorised } from './session.js';
 
 /**
  * @typedef {import('../engine/protocol.js').Progress} Progress
@@ -80,14 +80,14 @@ class Job extends EventTarget {
     const timer = setInterval(() => this.#tick(), TICK);
     const awake = stayAwake();
     try {
-      this.result = await createBackup({
-        url: location.origin,
-        auth: ({ rejected }) => token(rejected, askToSignIn),
+      const options = {
         categories: categories && [...categories],
-        onProgress: (progress) => this.#take(progress),
-        onNotice: (notice) => this.#notice(notice),
+        onProgress: (/** @type {Progress} */ progress) => this.#take(progress),
+        onNotice: (/** @type {Notice} */ notice) => this.#notice(notice),
         signal: this.#abort.signal,
-      });
+      };
+      const signInAgain = () => (this.state === 'running' ? askToSignIn() : Promise.reject(this.error));
+      this.result = await authorised((auth) => createBackup({ ...options, auth }), signInAgain);
       const { name, finished, size } = this.result.archive;
       keep(LAST, JSON.stringify({ name, finished, size }));
       this.state = 'done';

@@ -65,14 +65,35 @@ export function signOut() {
 }
 
 /**
- * An access token for the engine.
+ * Runs work of the engine in the name of who is signed in. When a token cannot be renewed, the reason is what it fails
+ * with, and not the refusal that the engine makes of it.
  *
- * @param {string | null} rejected the token that the server has just refused, if any
+ * @template T
+ * @param {(auth: (asked: { rejected: string | null }) => Promise<string>) => Promise<T>} work
  * @param {() => Promise<void>} [ended] asks the person to sign in again; without it the failure is passed on. A caller
  *   that waits for a person also waits for the server, a minute or so
+ * @returns {Promise<T>}
+ */
+export async function authorised(work, ended) {
+  /** @type {unknown} */
+  let reason = null;
+  try {
+    return await work(({ rejected }) => {
+      const given = token(rejected, ended);
+      given.catch((error) => (reason = error));
+      return given;
+    });
+  } catch (error) {
+    throw reason ?? error;
+  }
+}
+
+/**
+ * @param {string | null} rejected the token that the server has just refused, if any
+ * @param {(() => Promise<void>) | undefined} ended
  * @returns {Promise<string>}
  */
-export function token(rejected, ended) {
+function token(rejected, ended) {
   if (login && login.accessToken !== rejected && Date.now() < login.expires - EARLY) {
     return Promise.resolve(login.accessToken);
   }

@@ -194,6 +194,7 @@ export const de = {
   failure: {
     cancelledTitle: 'Abgebrochen',
     title: 'Es ist kein Backup entstanden',
+    never: 'Hier lässt sich kein Backup erstellen',
     fileTitle: 'Diese Datei ließ sich nicht öffnen',
     archiveTitle: 'Das hat nicht geklappt',
     again: 'Noch einmal versuchen',

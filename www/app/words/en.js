@@ -195,6 +195,7 @@ export const en = {
   failure: {
     cancelledTitle: 'Cancelled',
     title: 'No backup was made',
+    never: 'No backup can be made here',
     fileTitle: 'This file could not be opened',
     archiveTitle: 'That did not work',
     again: 'Try again',
