@@ -124,6 +124,7 @@ function readyCards(replaces, onended) {
       if (problem.kind === 'unauthorized') return onended();
       if (problem.kind === 'forbidden' || problem.kind === 'engine-unavailable') {
         const panel = failurePanel(problem, { title: words().failure.never, about: 'backup' });
+        table.closest('section')?.remove();
         return create.closest('section')?.replaceWith(panel);
       }
       trouble.hidden = false;
