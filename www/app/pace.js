@@ -11,7 +11,7 @@ const FETCH = 0.88;
 const FINISH = 0.9;
 const MOST = 0.99;
 
-/** Speeds are taken over the last so many seconds, and a new guess replaces the old one as slowly as that. */
+/** Speeds are taken over the last so many seconds. A new guess replaces the old one as slowly as that, fast at first. */
 const WINDOW = 12;
 const SETTLE = 6;
 
@@ -23,6 +23,7 @@ export class Pace {
   #left = null;
 
   #leftAt = 0;
+  #since = 0;
 
   /** Share done, 0 to 0.99; it never goes back unless the job started over. */
   fraction = 0;
@@ -36,7 +37,7 @@ export class Pace {
   note(progress, time) {
     this.fraction = Math.max(this.fraction, overall(progress));
     const last = this.#marks.at(-1);
-    if (last && (last.phase === 'verify') !== (progress.phase === 'verify')) this.#marks = [];
+    if (last && kind(last.phase) !== kind(progress.phase)) this.#marks = [];
     this.#marks.push({ time, fraction: this.fraction, bytes: progress.bytes, phase: progress.phase });
     while (this.#marks.length > 2 && (this.#marks[0]?.time ?? time) < time - WINDOW) this.#marks.shift();
   }
@@ -65,8 +66,10 @@ export class Pace {
     // Nothing moves: then neither does the guess.
     if (!speed) return this.#left;
     const guess = (1 - this.fraction) / speed;
+    if (this.#left === null) this.#since = time;
+    const settle = Math.min(SETTLE, 1 + (time - this.#since) / 3);
     const expected = this.#left === null ? guess : Math.max(0, this.#left - passed);
-    this.#left = expected + (guess - expected) * (1 - Math.exp(-passed / SETTLE));
+    this.#left = expected + (guess - expected) * (1 - Math.exp(-passed / settle));
     return this.#left;
   }
 
@@ -78,6 +81,15 @@ export class Pace {
     const slope = (of(last) - of(first)) / (last.time - first.time);
     return slope > 0 ? slope : null;
   }
+}
+
+/**
+ * Phases of a kind count the same bytes at about the same speed.
+ *
+ * @param {string} phase
+ */
+function kind(phase) {
+  return phase === 'open' || phase === 'verify' ? phase : 'fetch';
 }
 
 /** @param {Progress} progress */
