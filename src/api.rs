@@ -24,6 +24,7 @@ pub const NDJSON: &str = "application/x-ndjson";
 /// The frame around every JSON answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Envelope<T> {
     /// What was asked for; null on failure.
     pub data: Option<T>,
@@ -39,6 +40,7 @@ pub struct Envelope<T> {
 /// One reason for a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiError {
     /// The stable code, kebab-case: `unauthorized`, `forbidden`, `snapshot-gone`, `signed-document`, …
     pub code: String,
@@ -52,6 +54,7 @@ pub struct ApiError {
 /// Body of `POST /auth/login`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LoginRequest {
     /// `username` of a document in `users`.
     pub username: String,
@@ -62,6 +65,7 @@ pub struct LoginRequest {
 /// Body of `POST /auth/refresh`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RefreshRequest {
     /// What the last login or refresh answered.
     pub refresh_token: String,
@@ -70,6 +74,7 @@ pub struct RefreshRequest {
 /// Answer of `POST /auth/login` and `POST /auth/refresh`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tokens {
     /// Bearer token of the following calls.
     pub access_token: String,
@@ -82,6 +87,7 @@ pub struct Tokens {
 /// Body of `POST /backup/snapshots`; an empty body means everything.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SnapshotRequest {
     /// The categories to back up; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +97,7 @@ pub struct SnapshotRequest {
 /// Answer of `POST /backup/snapshots`: one moment of the store, kept open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Snapshot {
     /// 128 random bits, as 32 lower-case hex digits.
     pub id: String,
@@ -105,6 +112,7 @@ pub struct Snapshot {
 /// Whose data it is, and how far it had come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SourceInfo {
     /// 128 random bits that the installation got at its first start, as 32 lower-case hex digits.
     pub installation: String,
@@ -119,6 +127,7 @@ pub struct SourceInfo {
 /// What a snapshot holds of one collection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CollectionSummary {
     /// Its name.
     pub name: CollectionName,
@@ -137,6 +146,7 @@ pub struct CollectionSummary {
 /// A file that belongs to a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AttachmentRecord {
     /// Collection of the owner.
     pub collection: CollectionName,
@@ -156,6 +166,7 @@ pub struct AttachmentRecord {
 /// Answer of `GET /backup/snapshots/{id}/attachments`: records in the order of collection, id and name as bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AttachmentPage {
     /// At most 1,000 records.
     pub attachments: Vec<AttachmentRecord>,

@@ -9,6 +9,7 @@ use std::str::FromStr;
 /// A SHA-256 digest (FIPS 180-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {

@@ -213,7 +213,11 @@ fn lock_folder(config: &Config) -> Result<File> {
     let usable = |error: std::io::Error| {
         Failure::bad_request(format!("cannot use the data folder {}: {error}", config.data.display()))
     };
-    std::fs::create_dir_all(&config.data).map_err(usable)?;
+    let mut folder = std::fs::DirBuilder::new();
+    // Personal data and password hashes: nobody else's to read.
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+    folder.recursive(true).create(&config.data).map_err(usable)?;
     let lock = File::create(config.data.join("lock")).map_err(usable)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),

@@ -3,17 +3,17 @@
 use super::answer;
 use super::documents::allowed;
 use super::files::file_answer;
-use super::request::Params;
+use super::request::{Params, Segments};
 use crate::App;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use dikas_archive::api::AttachmentRecord;
+use dikas_archive::api::{AttachmentRecord, Envelope};
 use futures::StreamExt;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -31,14 +31,14 @@ pub(super) struct Which {
         ("id" = String, Query, description = "`_id` of the owner."),
         ("name" = Option<String>, Query, description = "File name.")),
     responses(
-        (status = OK, description = "The bytes, or a list of records."),
+        (status = OK, description = "The bytes; or the records.", body = Envelope<Vec<AttachmentRecord>>),
         (status = PARTIAL_CONTENT, description = "The range that was asked for."),
         (status = NOT_FOUND, description = "There is no such file.")),
     extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
 pub(super) async fn get_attachment(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path(collection): Path<String>,
+    Segments(collection): Segments<String>,
     Params(Which { id, name }): Params<Which>,
     headers: HeaderMap,
 ) -> Result<Response> {
@@ -63,8 +63,9 @@ pub(super) async fn get_attachment(
         ("name" = String, Query, description = "File name: 1 to 255 bytes, no control characters.")),
     request_body(content_type = "application/octet-stream", description = "The bytes; Content-Type is kept."),
     responses(
-        (status = CREATED, description = "It is new."),
-        (status = OK, description = "It replaced another, or was there already."),
+        (status = CREATED, description = "It is new.", body = Envelope<AttachmentRecord>),
+        (status = OK, description = "It replaced another, or was there already.",
+            body = Envelope<AttachmentRecord>),
         (status = NOT_FOUND, description = "There is no such document."),
         (status = CONFLICT, description = "`signed-document`: it would replace what fiscal law protects."),
         (status = PAYLOAD_TOO_LARGE, description = "It is larger than this server takes.")),
@@ -72,7 +73,7 @@ pub(super) async fn get_attachment(
 pub(super) async fn put_attachment(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path(collection): Path<String>,
+    Segments(collection): Segments<String>,
     Params(which): Params<Which>,
     headers: HeaderMap,
     body: Body,
@@ -124,7 +125,7 @@ pub(super) async fn put_attachment(
 pub(super) async fn delete_attachment(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path(collection): Path<String>,
+    Segments(collection): Segments<String>,
     Params(which): Params<Which>,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;

@@ -11,18 +11,18 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use dikas_archive::api::{LoginRequest, RefreshRequest};
+use dikas_archive::api::{Envelope, LoginRequest, RefreshRequest, Tokens};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Logs a user in.
-#[utoipa::path(post, path = "/auth/login", tag = "auth",
+#[utoipa::path(post, path = "/auth/login", tag = "auth", request_body = LoginRequest,
     responses(
-        (status = OK, description = "Access and refresh token."),
+        (status = OK, description = "Access and refresh token.", body = Envelope<Tokens>),
         (status = UNAUTHORIZED, description = "User name or password is wrong."),
         (status = TOO_MANY_REQUESTS, description = "Too many failed logins; Retry-After says when to try again.")),
-    extensions(("x-dikas-roles" = json!(["anyone"]))))]
+    security(()), extensions(("x-dikas-roles" = json!(["anyone"]))))]
 pub(super) async fn login(
     State(app): State<Arc<App>>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
@@ -34,11 +34,11 @@ pub(super) async fn login(
 }
 
 /// Gives new tokens for a refresh token.
-#[utoipa::path(post, path = "/auth/refresh", tag = "auth",
+#[utoipa::path(post, path = "/auth/refresh", tag = "auth", request_body = RefreshRequest,
     responses(
-        (status = OK, description = "Access and refresh token."),
+        (status = OK, description = "Access and refresh token.", body = Envelope<Tokens>),
         (status = UNAUTHORIZED, description = "The login has ended.")),
-    extensions(("x-dikas-roles" = json!(["anyone"]))))]
+    security(()), extensions(("x-dikas-roles" = json!(["anyone"]))))]
 pub(super) async fn refresh(State(app): State<Arc<App>>, body: Body) -> Result<Response> {
     let request: RefreshRequest = json(body).await?;
     let tokens = crate::blocking(move || app.auth.refresh(&request.refresh_token)).await?;
@@ -65,7 +65,7 @@ struct NewToken {
 
 /// Makes a long-lived token that can open and read its own snapshots, and nothing else.
 #[utoipa::path(post, path = "/auth/tokens", tag = "auth", request_body = TokenRequest,
-    responses((status = CREATED, description = "The token, this one time.")),
+    responses((status = CREATED, description = "The token, this one time.", body = Envelope<NewToken>)),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn create_token(
     State(app): State<Arc<App>>,
@@ -85,7 +85,7 @@ pub(super) async fn create_token(
 
 /// Lists the backup tokens, without their secrets.
 #[utoipa::path(get, path = "/auth/tokens", tag = "auth",
-    responses((status = OK, description = "All backup tokens, the oldest first.")),
+    responses((status = OK, description = "All backup tokens, the oldest first.", body = Envelope<Vec<BackupToken>>)),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn list_tokens(State(app): State<Arc<App>>) -> Result<Response> {
     Ok(answer(StatusCode::OK, crate::blocking(move || app.store.tokens()).await?))

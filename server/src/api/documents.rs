@@ -1,17 +1,18 @@
 //! The till's everyday traffic.
 
 use super::answer;
-use super::request::{Params, bytes};
+use super::request::{Params, Segments, bytes};
 use crate::App;
 use crate::auth::{Principal, Role};
 use crate::failure::{Failure, Result};
 use crate::store::{Rules, Tally};
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use dikas_archive::api::Envelope;
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::document;
 use dikas_archive::limits::MAX_DOCUMENT_BYTES;
@@ -38,7 +39,7 @@ pub(super) struct DocumentId {
 pub(super) async fn get_document(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path(collection): Path<String>,
+    Segments(collection): Segments<String>,
     Params(DocumentId { id }): Params<DocumentId>,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;
@@ -56,8 +57,8 @@ pub(super) async fn get_document(
         ("collection" = String, Path, description = "Name of the collection."),
         ("id" = String, Query, description = "`_id` of the document, as in the body.")),
     responses(
-        (status = CREATED, description = "It is new."),
-        (status = OK, description = "It was changed, or had the same bytes already.", body = Tally),
+        (status = CREATED, description = "It is new.", body = Envelope<Tally>),
+        (status = OK, description = "It was changed, or had the same bytes already.", body = Envelope<Tally>),
         (status = BAD_REQUEST, description = "The body is no document, or another one's."),
         (status = CONFLICT, description = "`signed-document`: it would change what fiscal law protects; \
             `counter-backwards`: a till would turn a counter back."),
@@ -66,7 +67,7 @@ pub(super) async fn get_document(
 pub(super) async fn put_document(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path(collection): Path<String>,
+    Segments(collection): Segments<String>,
     Params(DocumentId { id }): Params<DocumentId>,
     body: Body,
 ) -> Result<Response> {
@@ -90,7 +91,7 @@ pub(super) async fn put_document(
     params(("collection" = String, Path, description = "Name of the collection.")),
     request_body(content_type = "application/x-ndjson", description = "One document per line."),
     responses(
-        (status = OK, description = "What became of them.", body = Tally),
+        (status = OK, description = "What became of them.", body = Envelope<Tally>),
         (status = BAD_REQUEST, description = "A line is no document; the message names it."),
         (status = CONFLICT, description = "`signed-document`, `counter-backwards`; the message names the line."),
         (status = PAYLOAD_TOO_LARGE, description = "More than this server takes at once.")),
@@ -98,7 +99,7 @@ pub(super) async fn put_document(
 pub(super) async fn post_documents(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path(collection): Path<String>,
+    Segments(collection): Segments<String>,
     body: Body,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;
@@ -130,7 +131,7 @@ pub(super) async fn post_documents(
 pub(super) async fn delete_document(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path(collection): Path<String>,
+    Segments(collection): Segments<String>,
     Params(DocumentId { id }): Params<DocumentId>,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;

@@ -65,9 +65,12 @@ enum Range {
     Unsatisfiable,
 }
 
-/// Reads a `Range` header. One that is malformed, or asks for several ranges, is as good as none (RFC 9110 section
-/// 14.2 allows that).
+/// Reads a `Range` header. One that is malformed, asks for several ranges, or concerns an empty file is as good as none
+/// (RFC 9110 section 14.2 allows that).
 fn range(text: &str, size: u64) -> Range {
+    if size == 0 {
+        return Range::Whole;
+    }
     let parse = || {
         let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
         let number = |digits: &str| {
@@ -112,7 +115,7 @@ mod tests {
             ("bytes=9-9", 10, part(9, 9)),
             ("bytes=10-", 10, Range::Unsatisfiable),
             ("bytes=-0", 10, Range::Unsatisfiable),
-            ("bytes=0-", 0, Range::Unsatisfiable),
+            ("bytes=0-", 0, Range::Whole),
             ("bytes=5-3", 10, Range::Whole),
             ("bytes=0-1,4-5", 10, Range::Whole),
             ("bytes=+1-2", 10, Range::Whole),

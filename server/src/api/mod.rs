@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -30,8 +31,21 @@ use utoipa_axum::routes;
 pub const ROLES_EXTENSION: &str = "x-dikas-roles";
 
 #[derive(OpenApi)]
-#[openapi(info(title = "DiKAS", version = "1", description = "Documents, attachments, backups."))]
+#[openapi(
+    info(title = "DiKAS", version = "1", description = "Documents, attachments, backups."),
+    modifiers(&Bearer)
+)]
 struct Description;
+
+struct Bearer;
+
+impl utoipa::Modify for Bearer {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        openapi.components.get_or_insert_default().add_security_scheme("bearer", scheme);
+        openapi.security = Some(vec![SecurityRequirement::new("bearer", [""; 0])]);
+    }
+}
 
 /// Every route of the API, guarded.
 pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
@@ -74,7 +88,7 @@ fn answer<T: Serialize>(status: StatusCode, data: T) -> Response {
 /// What this document is made of.
 #[utoipa::path(get, path = "/openapi.json", tag = "about",
     responses((status = OK, description = "This description.", content_type = "application/json")),
-    extensions(("x-dikas-roles" = json!(["anyone"]))))]
+    security(()), extensions(("x-dikas-roles" = json!(["anyone"]))))]
 async fn openapi(Extension(openapi): Extension<Arc<utoipa::openapi::OpenApi>>) -> Response {
     Json(&*openapi).into_response()
 }

@@ -2,17 +2,19 @@
 
 use super::answer;
 use super::files::file_answer;
-use super::request::{Params, json_or_default};
+use super::request::{Params, Segments, json_or_default};
 use crate::App;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use dikas_archive::api::{CRC32_HEADER, DOCUMENTS_HEADER, NDJSON, NEXT_HEADER, SnapshotRequest};
+use dikas_archive::api::{
+    AttachmentPage, CRC32_HEADER, DOCUMENTS_HEADER, Envelope, NDJSON, NEXT_HEADER, Snapshot, SnapshotRequest,
+};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -27,9 +29,9 @@ const PAGE_BYTES: RangeInclusive<usize> = (64 << 10)..=(16 << 20);
 const USUAL_PAGE_BYTES: usize = 4 << 20;
 
 /// Opens a snapshot of this moment.
-#[utoipa::path(post, path = "/backup/snapshots", tag = "backup",
+#[utoipa::path(post, path = "/backup/snapshots", tag = "backup", request_body = Option<SnapshotRequest>,
     responses(
-        (status = CREATED, description = "What it holds, by collection."),
+        (status = CREATED, description = "What it holds, by collection.", body = Envelope<Snapshot>),
         (status = TOO_MANY_REQUESTS, description = "Too many are open; Retry-After says when to try again.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
 pub(super) async fn open_snapshot(
@@ -55,7 +57,7 @@ pub(super) async fn open_snapshot(
 pub(super) async fn close_snapshot(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path(id): Path<String>,
+    Segments(id): Segments<String>,
 ) -> Result<Response> {
     app.snapshots.close(&id, &principal.owner).await?;
     Ok(answer(StatusCode::OK, ()))
@@ -87,7 +89,7 @@ pub(super) struct PageParams {
 pub(super) async fn snapshot_documents(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path((id, collection)): Path<(String, String)>,
+    Segments((id, collection)): Segments<(String, String)>,
     Params(PageParams { after, max_bytes }): Params<PageParams>,
 ) -> Result<Response> {
     let collection: CollectionName =
@@ -115,13 +117,14 @@ pub(super) struct ListParams {
         ("id" = String, Path, description = "Id of the snapshot."),
         ("after" = Option<String>, Query, description = "`next` of the page before.")),
     responses(
-        (status = OK, description = "At most 1,000 records, and where the next page begins."),
+        (status = OK, description = "At most 1,000 records, and where the next page begins.",
+            body = Envelope<AttachmentPage>),
         (status = GONE, description = "`snapshot-gone`: it was closed or has expired.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
 pub(super) async fn snapshot_attachments(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path(id): Path<String>,
+    Segments(id): Segments<String>,
     Params(ListParams { after }): Params<ListParams>,
 ) -> Result<Response> {
     Ok(answer(StatusCode::OK, app.snapshots.attachments(&id, &principal.owner, after).await?))
@@ -141,7 +144,7 @@ pub(super) async fn snapshot_attachments(
 pub(super) async fn snapshot_blob(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Path((id, sha256)): Path<(String, String)>,
+    Segments((id, sha256)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response> {
     let digest: Sha256 = sha256.parse().map_err(|error| Failure::from(error).on("sha256"))?;
