@@ -234,3 +234,30 @@ impl From<rusqlite::Error> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_store_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let installation = Store::open(folder.path()).unwrap().installation;
+        assert_eq!(Store::open(folder.path()).unwrap().installation, installation);
+        let connection = Connection::open(folder.path().join("dikas.sqlite")).unwrap();
+        connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
+        let refusal = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(refusal.contains("version 2") && refusal.contains("knows 1"), "{refusal}");
+    }
+
+    #[test]
+    fn commits_reach_the_disk_and_pages_hold_documents() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let writer = lock(&store.writer);
+        let mode: String = writer.query_row("PRAGMA journal_mode", (), |row| row.get(0)).unwrap();
+        let number =
+            |name| writer.query_row(&format!("PRAGMA {name}"), (), |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!((mode.as_str(), number("synchronous"), number("page_size")), ("wal", 2, 16_384));
+    }
+}

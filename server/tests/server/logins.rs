@@ -1,0 +1,138 @@
+//! Who gets in, and for how long.
+
+use crate::bench::{Bench, document_path};
+use axum::body::Body;
+use axum::http::{Method, StatusCode};
+use dikas_archive::api::Tokens;
+use dikas_server::auth::{Role, user_document};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const OK: StatusCode = StatusCode::OK;
+const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
+const PATH: &str = "/auth/tokens";
+
+#[tokio::test]
+async fn only_the_right_password_gets_in() {
+    let bench = Bench::new().await;
+    let tokens = bench.login("admin", &bench.password).await;
+    assert_eq!(tokens.expires_in, 3600);
+    for (name, password) in [("admin", "wrong"), ("admin", ""), ("nobody", "wrong"), ("", "")] {
+        bench.try_login(name, password).await.fails(UNAUTHORIZED, "unauthorized");
+    }
+    let extra = r#"{"username":"admin","password":"x","role":"admin"}"#;
+    let answer = bench.call(Method::POST, "/auth/login", None, extra).await;
+    answer.fails(StatusCode::BAD_REQUEST, "bad-request");
+}
+
+#[tokio::test]
+async fn a_hash_that_is_none_or_costs_too_much_lets_nobody_in() {
+    let bench = Bench::new().await;
+    for (number, hash) in
+        ["", "plain", "$2b$10$abc", "$argon2id$v=19$m=4194304,t=100,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAA"]
+            .iter()
+            .enumerate()
+    {
+        let id = format!("usr_{number}");
+        let user = json!({"_id": id, "username": id, "role": "admin", "passwordHash": hash}).to_string();
+        bench.put(&document_path("users", &id), user).await.expect(StatusCode::CREATED);
+        bench.try_login(&id, "").await.fails(UNAUTHORIZED, "unauthorized");
+        bench.try_login(&id, hash).await.fails(UNAUTHORIZED, "unauthorized");
+    }
+}
+
+#[tokio::test]
+async fn guessing_has_to_wait() {
+    let bench = Bench::new().await;
+    for _ in 0..10 {
+        bench.try_login("admin", "guess").await.fails(UNAUTHORIZED, "unauthorized");
+    }
+    let answer = bench.try_login("admin", &bench.password).await;
+    let answer = answer.fails(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
+    assert!(answer.header("retry-after").parse::<u64>().unwrap() > 60);
+    bench.try_login("somebody", "else").await.fails(UNAUTHORIZED, "unauthorized");
+}
+
+#[tokio::test]
+async fn right_logins_are_no_guesses() {
+    let bench = Bench::new().await;
+    for _ in 0..70 {
+        bench.login("admin", &bench.password).await;
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_for_what_they_are_for_and_run_out() {
+    let bench = Bench::with(|config| config.access_life = Duration::from_secs(1)).await;
+    let tokens = bench.login("admin", &bench.password).await;
+    let try_with = async |token: &str| bench.call(Method::GET, PATH, Some(token), Body::empty()).await.status;
+    let refresh = async |token: &str| {
+        let body = json!({"refreshToken": token}).to_string();
+        bench.call(Method::POST, "/auth/refresh", None, body).await
+    };
+    assert_eq!(try_with(&tokens.access_token).await, OK);
+    assert_eq!(try_with(&tokens.refresh_token).await, UNAUTHORIZED);
+    refresh(&tokens.access_token).await.fails(UNAUTHORIZED, "unauthorized");
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    assert_eq!(try_with(&tokens.access_token).await, UNAUTHORIZED);
+    let fresh: Tokens = refresh(&tokens.refresh_token).await.expect(OK).data();
+    assert_eq!(try_with(&fresh.access_token).await, OK);
+}
+
+#[tokio::test]
+async fn forged_tokens_are_refused() {
+    let bench = Bench::new().await;
+    let (head, rest) = bench.admin.split_once('.').unwrap();
+    let (claims, signature) = rest.split_once('.').unwrap();
+    // {"alg":"none","typ":"JWT"}
+    let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{claims}.");
+    let cut = format!("{head}.{claims}.{}", &signature[1..]);
+    for token in ["", "x", "dkb_", "a.b.c", &unsigned, &cut] {
+        let answer = bench.call(Method::GET, PATH, Some(token), Body::empty()).await;
+        answer.fails(UNAUTHORIZED, "unauthorized");
+    }
+    let other = Bench::new().await;
+    let answer = bench.call(Method::GET, PATH, Some(&other.admin), Body::empty()).await;
+    answer.fails(UNAUTHORIZED, "unauthorized");
+}
+
+#[tokio::test]
+async fn what_the_user_is_now_counts() {
+    let bench = Bench::new().await;
+    let token = bench.user("boss", Role::Admin).await;
+    let status = async || bench.call(Method::GET, PATH, Some(&token), Body::empty()).await.status;
+    assert_eq!(status().await, OK);
+    let path = document_path("users", "usr_boss");
+    let user: Value = serde_json::from_slice(&bench.get(&path).await.body).unwrap();
+    let mut demoted = user.clone();
+    demoted["role"] = json!("till");
+    bench.put(&path, demoted.to_string()).await.expect(OK);
+    assert_eq!(status().await, StatusCode::FORBIDDEN);
+    bench.put(&path, user.to_string()).await.expect(OK);
+    assert_eq!(status().await, OK);
+    let new = user_document("usr_boss", "boss", Role::Admin, "new").unwrap();
+    bench.put(&path, new).await.expect(OK);
+    assert_eq!(status().await, UNAUTHORIZED, "a new password voids old tokens");
+    bench.put(&path, user.to_string()).await.expect(OK);
+    bench.delete(&path).await.expect(OK);
+    assert_eq!(status().await, UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn backup_tokens_are_shown_once_and_can_be_made_void() {
+    let bench = Bench::new().await;
+    let token = bench.backup_token().await;
+    assert!(token.starts_with("dkb_") && token.len() == 4 + 64);
+    let list = bench.get(PATH).await.expect(OK);
+    assert!(!String::from_utf8_lossy(&list.body).contains(&token[4..]));
+    let list: Value = list.data();
+    assert_eq!((&list[0]["name"], &list[0]["lastUsed"]), (&json!("cron"), &Value::Null));
+    bench.call(Method::POST, "/backup/snapshots", Some(&token), "").await.expect(StatusCode::CREATED);
+    assert!(bench.get(PATH).await.data::<Value>()[0]["lastUsed"].is_string());
+    let path = format!("{PATH}?id={}", list[0]["id"].as_str().unwrap());
+    bench.delete(&path).await.expect(OK);
+    bench.delete(&path).await.fails(StatusCode::NOT_FOUND, "not-found");
+    let answer = bench.call(Method::POST, "/backup/snapshots", Some(&token), "").await;
+    answer.fails(UNAUTHORIZED, "unauthorized");
+    bench.post(PATH, r#"{"name":" "}"#).await.fails(StatusCode::BAD_REQUEST, "bad-request");
+}

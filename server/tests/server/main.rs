@@ -1,0 +1,11 @@
+//! The server as its callers see it: real router, real SQLite, real files.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod attachments;
+mod bench;
+mod documents;
+mod lifecycle;
+mod logins;
+mod roles;
+mod snapshots;
+mod web;
