@@ -1,13 +1,32 @@
-//! Jobs: straight-line async code over four small traits, the same in the browser, in the command line and in the
-//! server. Nothing here knows a runtime: whoever calls brings its own [`Encoder`] and [`Watch`].
+//! Jobs: straight-line async code over a few small traits, the same in the browser, in the command line and in the
+//! server. Nothing here knows a runtime, a clock or a source of randomness: whoever calls brings a [`Source`] (or a
+//! [`Transport`](transport::Transport) for [`HttpSource`](http::HttpSource)), an [`Encoder`] and a [`Watch`].
+//!
+//! ```
+//! use dikas_archive::api::SnapshotRequest;
+//! use dikas_archive::error::Result;
+//! use dikas_archive::job::InlineEncoder;
+//! use dikas_archive::job::backup::{Options, Outcome, backup};
+//! use dikas_archive::job::http::HttpSource;
+//! use dikas_archive::job::transport::Transport;
+//! use std::fs::File;
+//!
+//! async fn save(server: &impl Transport, file: &mut File) -> Result<Outcome> {
+//!     let open = async || HttpSource::open(server, &SnapshotRequest::default()).await;
+//!     backup(open, &InlineEncoder, file, &Options::default(), &()).await
+//! }
+//! ```
 
+pub mod backup;
 pub mod client;
 pub mod http;
 pub mod session;
 pub mod transport;
+mod verify;
 
 use crate::api::{AttachmentPage, Snapshot};
 use crate::catalog::CollectionName;
+use crate::codec;
 use crate::digest::Sha256;
 use crate::error::Result;
 use crate::part::EncodedPart;
@@ -54,6 +73,20 @@ pub trait Encoder {
     async fn encode(&self, raw: Vec<u8>) -> Result<EncodedPart>;
 }
 
+/// Compresses on the thread that asks, one part at a time.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InlineEncoder;
+
+impl Encoder for InlineEncoder {
+    fn slots(&self) -> NonZeroUsize {
+        NonZeroUsize::MIN
+    }
+
+    async fn encode(&self, raw: Vec<u8>) -> Result<EncodedPart> {
+        codec::encode(&raw)
+    }
+}
+
 /// Whoever looks on: shows progress, and may cancel.
 #[allow(async_fn_in_trait, reason = "jobs run on one thread: no future has to be Send")]
 pub trait Watch {
@@ -64,11 +97,21 @@ pub trait Watch {
     async fn checkpoint(&self) -> Result<()>;
 }
 
+/// Nobody looks on.
+impl Watch for () {
+    fn report(&self, _: Progress) {}
+
+    async fn checkpoint(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// What a job is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Asking the server for a snapshot.
+    #[default]
     Open,
     /// Fetching, compressing and writing documents.
     Documents,
@@ -80,8 +123,9 @@ pub enum Phase {
     Verify,
 }
 
-/// How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the
+/// archive, which is read once entry by entry and once as a whole.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// What the job is doing.

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod backup;
 mod http;
 mod store;
 mod wire;

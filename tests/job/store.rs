@@ -58,11 +58,11 @@ impl Store {
                 lines.insert(id.clone(), format!("{{\"_id\":\"{id}\",\"x\":\"{filler}\",\"n\":1.50}}\n"));
             }
             for id in lines.keys() {
-                let bytes = match random.below(20) {
+                let bytes = match random.below(30) {
                     0 => logo.to_vec(),
                     1 => Vec::new(),
                     2 => {
-                        let size = random.below(200_000);
+                        let size = random.below(60_000);
                         random.text(size).into_bytes()
                     }
                     _ => continue,
@@ -80,6 +80,23 @@ impl Store {
             }
         }
         Self::new(documents, records, blobs)
+    }
+
+    /// Two documents, one of which owns a file.
+    pub fn tiny() -> Self {
+        let line = |id: &str| (id.to_owned(), format!("{{\"_id\":\"{id}\"}}\n"));
+        let name: CollectionName = "articles".parse().unwrap();
+        let blob = b"not a picture".to_vec();
+        let record = AttachmentRecord {
+            collection: name.clone(),
+            id: "art_ä".to_owned(),
+            name: "a/b.png".to_owned(),
+            media_type: "image/png".to_owned(),
+            size: blob.len() as u64,
+            sha256: Sha256::of(&blob),
+        };
+        let documents = BTreeMap::from([(name, BTreeMap::from([line("art_1"), line("art_ä")]))]);
+        Self::new(documents, vec![record.clone()], HashMap::from([(record.sha256, blob)]))
     }
 
     pub fn new(

@@ -1,0 +1,438 @@
+//! The backup: snapshot → pages → parts → archive, read back before it counts.
+
+use super::{Encoder, Page, Phase, Progress, Source, Watch};
+use crate::api::{AttachmentRecord, CollectionSummary, Snapshot};
+use crate::digest::Sha256;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::Manifest;
+use crate::part::{EncodedPart, PartCutter, RawPart, RawPartInfo};
+use crate::writer::BackupWriter;
+use futures::channel::mpsc;
+use futures::future::try_join;
+use futures::{SinkExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek, Write};
+use std::rc::Rc;
+
+/// Attachments are read in ranges of at most this many bytes.
+const RANGE_BYTES: u64 = 4 << 20;
+
+/// So many ranges are under way at once, so that small files do not each cost a round trip.
+const RANGES_AHEAD: usize = 4;
+
+/// How often a job starts over with a new snapshot before it gives up.
+const RESTARTS: u32 = 1;
+
+/// Backs up what `open` gives a snapshot of into `out`, and reads the result back: when this returns, every entry has
+/// been compared with its headers and the manifest, and every document read.
+///
+/// `open` is asked once more when the server lets a snapshot go in the middle. While a page is fetched, the parts
+/// before it are compressed: memory holds at most `slots` parts in the encoder, one that waits, one that is being
+/// filled, and two pages. The archive depends on the snapshot alone, not on `options` or `encoder`.
+///
+/// # Errors
+/// Those of `open`, [`Source`], [`Encoder`], [`Watch::checkpoint`] and of writing; `incomplete` when not all has arrived
+/// that the snapshot announced; those of [`BackupReader`](crate::reader::BackupReader) when the archive is not read as it
+/// was written. On every error `out` is emptied, as far as that is possible: half a backup never looks like a whole one.
+pub async fn backup<S: Source>(
+    open: impl AsyncFn() -> Result<S>,
+    encoder: &impl Encoder,
+    out: &mut impl Output,
+    options: &Options,
+    watch: &impl Watch,
+) -> Result<Outcome> {
+    let result = run(open, encoder, out, options, watch).await;
+    if result.is_err() {
+        // What matters to the caller is the first error.
+        let _ = out.clear();
+    }
+    result
+}
+
+/// What changes the way of a backup, and not a byte of its result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How many bytes of JSON lines to ask for at once.
+    pub page_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { page_bytes: 2 << 20 }
+    }
+}
+
+/// A backup that was written, read back and found whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// What the archive says it holds.
+    pub manifest: Manifest,
+    /// Bytes of the archive.
+    pub size: u64,
+    /// Digest of the whole archive.
+    pub sha256: Sha256,
+    /// How many parts failed their check after compression and are stored uncompressed: 0, unless a codec is broken.
+    pub plain_parts: u64,
+    /// How often the job had to start over with a new snapshot.
+    pub restarts: u32,
+}
+
+/// A place for the archive.
+pub trait Output: Read + Write + Seek {
+    /// Drops all that was written, and goes to the start.
+    fn clear(&mut self) -> io::Result<()>;
+}
+
+impl Output for File {
+    fn clear(&mut self) -> io::Result<()> {
+        self.set_len(0)?;
+        self.rewind()
+    }
+}
+
+impl Output for Cursor<Vec<u8>> {
+    fn clear(&mut self) -> io::Result<()> {
+        self.get_mut().clear();
+        self.rewind()
+    }
+}
+
+impl<T: Output + ?Sized> Output for &mut T {
+    fn clear(&mut self) -> io::Result<()> {
+        T::clear(self)
+    }
+}
+
+async fn run<S: Source>(
+    open: impl AsyncFn() -> Result<S>,
+    encoder: &impl Encoder,
+    out: &mut impl Output,
+    options: &Options,
+    watch: &impl Watch,
+) -> Result<Outcome> {
+    let mut restarts = 0;
+    let (manifest, plain_parts, meter) = loop {
+        let meter = Meter::new(watch, restarts);
+        meter.advance(|_| {}).await?;
+        out.clear()?;
+        let source = open().await?;
+        meter.announce(source.snapshot());
+        let written = write(&source, encoder, out, options, &meter).await;
+        // A snapshot that cannot be closed expires by itself.
+        let _ = source.close().await;
+        match written {
+            Err(error) if error.kind == ErrorKind::SnapshotGone && restarts < RESTARTS => restarts += 1,
+            Err(error) => return Err(error),
+            Ok((manifest, plain_parts)) => break (manifest, plain_parts, meter),
+        }
+    };
+    let (size, sha256) = super::verify::verify(out, &manifest, &meter).await?;
+    Ok(Outcome { manifest, size, sha256, plain_parts, restarts })
+}
+
+async fn write(
+    source: &impl Source,
+    encoder: &impl Encoder,
+    out: &mut impl Output,
+    options: &Options,
+    meter: &Meter<'_, impl Watch>,
+) -> Result<(Manifest, u64)> {
+    let mut writer = BackupWriter::new(out);
+    meter.enter(Phase::Documents).await?;
+    // One part waits in the channel while others are compressed; the sender goes on when it has been taken.
+    let (sender, raw_parts) = mpsc::channel(0);
+    let fetched = fetch_parts(source, options, meter, sender);
+    let framed = frame_parts(raw_parts, encoder, &mut writer, meter);
+    let ((), plain_parts) = try_join(fetched, framed).await?;
+    meter.enter(Phase::Attachments).await?;
+    write_attachments(source, &mut writer, meter).await?;
+    meter.enter(Phase::Finish).await?;
+    let (_, manifest) = writer.finish(source.snapshot())?;
+    Ok((manifest, plain_parts))
+}
+
+/// Fetches every page and sends the parts that they fill. The next page is on its way while the parts of the one before
+/// wait for the encoder.
+async fn fetch_parts(
+    source: &impl Source,
+    options: &Options,
+    meter: &Meter<'_, impl Watch>,
+    mut parts: mpsc::Sender<RawPart>,
+) -> Result<()> {
+    let pages = pages(source, options.page_bytes);
+    futures::pin_mut!(pages);
+    let mut cutter = None;
+    let mut tally = (0, 0);
+    let mut next = pages.try_next().await?;
+    while let Some((summary, page)) = next {
+        let filling = cutter.get_or_insert_with(|| PartCutter::new(summary.name.clone()));
+        let mut filled = filling.push(&page.lines)?;
+        let (documents, bytes) = (page.documents, page.lines.len() as u64);
+        tally.0 += documents;
+        tally.1 += bytes;
+        check(summary, tally, page.next.is_none())?;
+        if page.next.is_none() {
+            filled.extend(cutter.take().and_then(PartCutter::finish));
+            tally = (0, 0);
+        }
+        drop(page);
+        let sent = async {
+            for part in filled {
+                // Only closed after an error, which is then the one that counts.
+                parts
+                    .send(part)
+                    .await
+                    .map_err(|_| Error::new(ErrorKind::Internal, "nobody takes the parts"))?;
+            }
+            Ok(())
+        };
+        ((), next) = try_join(sent, pages.try_next()).await?;
+        meter
+            .advance(|progress| {
+                progress.subject = Some(summary.name.to_string());
+                progress.documents += documents;
+                progress.bytes += bytes;
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// The pages of all collections, one after the other.
+fn pages<S: Source>(source: &S, max_bytes: u64) -> impl Stream<Item = Result<(&CollectionSummary, Page)>> {
+    let collections = source.snapshot().collections.iter();
+    stream::try_unfold(
+        (collections, None::<(&CollectionSummary, String)>),
+        move |(mut rest, cursor)| async move {
+            let (summary, after) = match cursor {
+                Some((summary, after)) => (summary, Some(after)),
+                None => match rest.next() {
+                    Some(summary) => (summary, None),
+                    None => return Ok(None),
+                },
+            };
+            let page = source.page(&summary.name, after.as_deref(), max_bytes).await?;
+            if page.documents == 0 && page.next.is_some() {
+                return Err(Error::new(ErrorKind::BadAnswer, "an empty page is not the last")
+                    .on(summary.name.as_str()));
+            }
+            let cursor = page.next.clone().map(|after| (summary, after));
+            Ok(Some(((summary, page), (rest, cursor))))
+        },
+    )
+}
+
+/// Whether a collection has as much as the snapshot said: never more, and at its end not less.
+fn check(summary: &CollectionSummary, found: (u64, u64), at_end: bool) -> Result<()> {
+    let announced = (summary.documents, summary.bytes);
+    let too_much = found.0 > announced.0 || found.1 > announced.1;
+    if !too_much && (!at_end || found == announced) {
+        return Ok(());
+    }
+    let text = |(documents, bytes)| format!("{documents} documents in {bytes} bytes");
+    Err(Error::new(
+        ErrorKind::Incomplete,
+        "what arrived is not what the snapshot announced; nothing was kept: try again",
+    )
+    .on(summary.name.as_str())
+    .expected(text(announced), text(found)))
+}
+
+/// Compresses parts, as many at once as the encoder has slots, and writes them in their order. Answers how many are
+/// stored uncompressed.
+async fn frame_parts<W: Write + Seek>(
+    parts: mpsc::Receiver<RawPart>,
+    encoder: &impl Encoder,
+    writer: &mut BackupWriter<W>,
+    meter: &Meter<'_, impl Watch>,
+) -> Result<u64> {
+    let mut encoded = parts.map(|part| encode(encoder, part)).buffered(encoder.slots().get());
+    let mut plain = 0;
+    while let Some((info, part)) = encoded.try_next().await? {
+        writer.part(&info, &part)?;
+        plain += u64::from(part.stored_plain);
+        meter.advance(|_| {}).await?;
+    }
+    Ok(plain)
+}
+
+async fn encode(encoder: &impl Encoder, part: RawPart) -> Result<(RawPartInfo, EncodedPart)> {
+    let (info, lines) = part.split();
+    let bytes = lines.len() as u64;
+    let encoded = encoder.encode(lines).await.map_err(|error| error.on(info.collection.as_str()))?;
+    if encoded.raw_bytes != bytes {
+        return Err(Error::new(ErrorKind::Internal, "the encoder took another part")
+            .on(info.collection.as_str())
+            .expected(bytes, encoded.raw_bytes));
+    }
+    Ok((info, encoded))
+}
+
+async fn write_attachments<W: Write + Seek>(
+    source: &impl Source,
+    writer: &mut BackupWriter<W>,
+    meter: &Meter<'_, impl Watch>,
+) -> Result<()> {
+    let announced = source.snapshot().collections.iter().map(|summary| summary.attachments).sum();
+    let (mut number, mut last) = (0, None::<Rc<AttachmentRecord>>);
+    let ranges = records(source).map_ok(|record| stream::iter(Range::all_of(record).map(Ok))).try_flatten();
+    let read = ranges.map_ok(|range| range.read(source)).try_buffered(RANGES_AHEAD);
+    futures::pin_mut!(read);
+    while let Some((range, bytes)) = read.try_next().await? {
+        if range.from == 0 {
+            number += 1;
+            check_record(&range.record, last.as_deref(), number, announced)?;
+            writer.attachment_start(&range.record)?;
+            last = Some(range.record.clone());
+        }
+        writer.attachment_data(&bytes)?;
+        let ends = range.from + range.bytes == range.record.size;
+        if ends {
+            writer.attachment_end()?;
+        }
+        meter
+            .advance(|progress| {
+                progress.subject = Some(range.record.name.clone());
+                progress.attachments += u64::from(ends);
+                progress.bytes += range.bytes;
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// All attachment records.
+fn records<S: Source>(source: &S) -> impl Stream<Item = Result<AttachmentRecord>> {
+    let pages = stream::try_unfold(Some(None::<String>), move |cursor| async move {
+        let Some(after) = cursor else { return Ok(None) };
+        let page = source.attachments(after.as_deref()).await?;
+        if page.attachments.is_empty() && page.next.is_some() {
+            return Err(Error::new(ErrorKind::BadAnswer, "an empty page of attachments is not the last"));
+        }
+        Ok(Some((stream::iter(page.attachments.into_iter().map(Ok)), page.next.map(Some))))
+    });
+    pages.try_flatten()
+}
+
+/// Whether this record may come after that one, as the `number`th.
+fn check_record(
+    record: &AttachmentRecord,
+    last: Option<&AttachmentRecord>,
+    number: u64,
+    announced: u64,
+) -> Result<()> {
+    let key = |record: &AttachmentRecord| (record.collection.clone(), record.id.clone(), record.name.clone());
+    if last.is_some_and(|last| key(last) >= key(record)) {
+        return Err(
+            Error::new(ErrorKind::BadAnswer, "the server lists attachments out of order").on(subject(record))
+        );
+    }
+    if number > announced {
+        return Err(Error::new(
+            ErrorKind::Incomplete,
+            "the server lists more attachments than the snapshot announced",
+        )
+        .on(subject(record))
+        .expected(announced, number));
+    }
+    Ok(())
+}
+
+fn subject(record: &AttachmentRecord) -> String {
+    format!("{}/{}/{}", record.collection, record.id, record.name)
+}
+
+/// Some bytes of an attachment.
+struct Range {
+    record: Rc<AttachmentRecord>,
+    from: u64,
+    bytes: u64,
+}
+
+impl Range {
+    /// An attachment in ranges; one without bytes is a range too.
+    fn all_of(record: AttachmentRecord) -> impl Iterator<Item = Self> {
+        let record = Rc::new(record);
+        let last = record.size.saturating_sub(1) / RANGE_BYTES;
+        (0..=last).map(move |number| {
+            let from = number * RANGE_BYTES;
+            Self { record: record.clone(), from, bytes: (record.size - from).min(RANGE_BYTES) }
+        })
+    }
+
+    async fn read(self, source: &impl Source) -> Result<(Self, Vec<u8>)> {
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < self.bytes {
+            let (from, missing) = (self.from + bytes.len() as u64, self.bytes - bytes.len() as u64);
+            let more = source.read(&self.record.sha256, from, missing).await;
+            let more = more.map_err(|error| error.on(subject(&self.record)))?;
+            if more.is_empty() || more.len() as u64 > missing {
+                return Err(Error::new(ErrorKind::BadAnswer, "a file is not as long as its record says")
+                    .on(subject(&self.record))
+                    .expected(format!("{} bytes", self.record.size), from + more.len() as u64));
+            }
+            if bytes.is_empty() {
+                bytes = more;
+            } else {
+                bytes.extend_from_slice(&more);
+            }
+        }
+        Ok((self, bytes))
+    }
+}
+
+/// Keeps the figures of one start, and tells them.
+pub(super) struct Meter<'a, W> {
+    watch: &'a W,
+    progress: RefCell<Progress>,
+}
+
+impl<'a, W: Watch> Meter<'a, W> {
+    fn new(watch: &'a W, restarts: u32) -> Self {
+        Self { watch, progress: RefCell::new(Progress { restarts, ..Progress::default() }) }
+    }
+
+    fn announce(&self, snapshot: &Snapshot) {
+        let mut progress = self.progress.borrow_mut();
+        for summary in &snapshot.collections {
+            progress.documents_total += summary.documents;
+            progress.attachments_total += summary.attachments;
+            progress.bytes_total += summary.bytes + summary.attachment_bytes;
+        }
+    }
+
+    async fn enter(&self, phase: Phase) -> Result<()> {
+        self.advance(|progress| (progress.phase, progress.subject) = (phase, None)).await
+    }
+
+    /// Enters a phase that counts bytes of its own.
+    pub(super) async fn recount(&self, phase: Phase, bytes_total: u64) -> Result<()> {
+        self.advance(|progress| {
+            (progress.phase, progress.subject) = (phase, None);
+            (progress.bytes, progress.bytes_total) = (0, bytes_total);
+        })
+        .await
+    }
+
+    pub(super) async fn read_back(&self, entry: Option<&str>, bytes: u64) -> Result<()> {
+        self.advance(|progress| {
+            progress.subject = entry.map(str::to_owned);
+            progress.bytes += bytes;
+        })
+        .await
+    }
+
+    /// Reports the changed figures, and gives others a turn.
+    async fn advance(&self, change: impl FnOnce(&mut Progress)) -> Result<()> {
+        let progress = {
+            let mut progress = self.progress.borrow_mut();
+            change(&mut progress);
+            progress.clone()
+        };
+        self.watch.report(progress);
+        self.watch.checkpoint().await
+    }
+}

@@ -1,0 +1,80 @@
+//! Reads a finished archive back: what counts is what the place where it was written gives back.
+
+use super::backup::{Meter, Output};
+use super::{Phase, Watch};
+use crate::digest::{Hasher, Sha256};
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::{MANIFEST_NAME, Manifest};
+use crate::reader::{BackupReader, EntryKind};
+use std::io::Read;
+
+/// How much is read between two checkpoints.
+const STEP_BYTES: u64 = 4 << 20;
+
+/// Compares all that the archive holds with its own headers and with the manifest, and that with the one that was meant.
+/// Answers size and digest of the whole file.
+pub(super) async fn verify(
+    out: &mut impl Output,
+    manifest: &Manifest,
+    meter: &Meter<'_, impl Watch>,
+) -> Result<(u64, Sha256)> {
+    let size = verify_entries(out, manifest, meter).await?;
+    out.rewind()?;
+    let mut hasher = Hasher::default();
+    let read = drain(out, None, meter, |bytes| hasher.update(bytes)).await?;
+    if read != size {
+        let error = Error::new(ErrorKind::Io, "the archive changed while it was read back");
+        return Err(error.expected(format!("{size} bytes"), read));
+    }
+    Ok((size, hasher.finish()))
+}
+
+async fn verify_entries(
+    out: &mut impl Output,
+    manifest: &Manifest,
+    meter: &Meter<'_, impl Watch>,
+) -> Result<u64> {
+    out.rewind()?;
+    let mut reader = BackupReader::open(out)?;
+    let entries: Vec<_> =
+        reader.entries().iter().map(|entry| (entry.name.clone(), entry.stored_size)).collect();
+    let stored: u64 = entries.iter().map(|(_, size)| size).sum();
+    meter.recount(Phase::Verify, stored.saturating_add(reader.length())).await?;
+    if reader.manifest()? != Some(manifest) {
+        let message = "the manifest is not read as it was written";
+        return Err(Error::new(ErrorKind::BadManifest, message).on(MANIFEST_NAME));
+    }
+    let mut verdict = reader.verify_directory();
+    for (at, (name, stored_size)) in entries.iter().enumerate() {
+        if let Some(problem) = verdict.problems.pop() {
+            return Err(problem);
+        }
+        if reader.kind(at) == EntryKind::Part {
+            reader.verify_entry(at, &mut verdict, &mut |_| Ok(()))?;
+            meter.read_back(Some(name), *stored_size).await?;
+        } else {
+            drain(&mut reader.entry(name)?, Some(name), meter, |_| ()).await?;
+        }
+    }
+    Ok(reader.length())
+}
+
+/// Reads to the end, step by step.
+async fn drain(
+    input: &mut impl Read,
+    subject: Option<&str>,
+    meter: &Meter<'_, impl Watch>,
+    mut take: impl FnMut(&[u8]),
+) -> Result<u64> {
+    let (mut total, mut buffer) = (0, Vec::new());
+    loop {
+        buffer.clear();
+        let read = Read::take(&mut *input, STEP_BYTES).read_to_end(&mut buffer)? as u64;
+        if read == 0 {
+            return Ok(total);
+        }
+        take(&buffer);
+        total += read;
+        meter.read_back(subject, read).await?;
+    }
+}
