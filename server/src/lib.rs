@@ -33,6 +33,7 @@ pub use web::POLICY;
 use auth::Auth;
 use axum::Router;
 use axum::response::IntoResponse;
+use axum::serve::ListenerExt;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{SnapshotOptions, Snapshots, Store};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -131,13 +132,16 @@ impl App {
 
 /// The whole server as a service: API and page.
 pub fn app(state: Arc<App>) -> Router {
-    api::router(&state).fallback(web::page).with_state(state).layer(CatchPanicLayer::custom(
-        |panic: Box<dyn std::any::Any + Send>| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Failure::internal(format_args!("a request panicked: {text}")).into_response()
-        },
-    ))
+    catch_panics(api::router(&state).fallback(web::page).with_state(state))
+}
+
+/// Answers 500 where a handler panics; the others go on.
+fn catch_panics(router: Router) -> Router {
+    router.layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Failure::internal(format_args!("a request panicked: {text}")).into_response()
+    }))
 }
 
 /// A running server.
@@ -168,6 +172,8 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
             let until = async { drop(stopped.await) };
+            // Small answers should not wait for an acknowledgement of what went before.
+            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
             if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(until).await {
                 tracing::error!("serving ended: {error}");
             }
@@ -200,8 +206,14 @@ impl Server {
     }
 }
 
-/// Runs what blocks on a thread where it may.
+/// Runs what blocks on a thread where it may, so many at once and no more: each may need a connection to the database.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    static AT_ONCE: Semaphore = Semaphore::const_new(32);
+    let permit = AT_ONCE.acquire().await.map_err(Failure::internal)?;
+    let work = move || {
+        let _permit = permit;
+        work()
+    };
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Failure::internal(format_args!("a request failed: {error}"))),
@@ -226,5 +238,28 @@ fn lock_folder(config: &Config) -> Result<File> {
             config.data.display()
         ))),
         Err(TryLockError::Error(error)) => Err(usable(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure_of_one_request() {
+        let handler = async || -> &'static str { panic!("on this thread") };
+        let router = catch_panics(Router::new().route("/", get(handler)));
+        for _ in 0..2 {
+            let answer =
+                router.clone().oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(answer.headers()["content-type"], "application/json");
+        }
+        let failure = blocking(|| -> Result<()> { panic!("on another thread") }).await.unwrap_err();
+        assert_eq!(failure.code(), "internal");
     }
 }

@@ -74,10 +74,10 @@ impl Store {
     /// `not-found`, `signed-document`, `counter-backwards`
     pub fn delete_document(&self, collection: &CollectionName, id: &str, rules: Rules) -> Result<()> {
         self.write(|write| {
-            let live = live_generation(&write.transaction, collection.as_str())?;
-            let Some(live) = live.filter(|live| exists(&write.transaction, *live, id).unwrap_or(true)) else {
+            let live = write.live_generation(collection.as_str())?;
+            if !exists(&write.transaction, live, id)? {
                 return Err(Failure::not_found("there is no such document").on(id));
-            };
+            }
             if catalog::is_signed(collection.as_str()) {
                 return Err(Failure::signed(id));
             }

@@ -26,6 +26,9 @@ const SCHEMA_VERSION: i64 = 1;
 /// How many idle reading connections are kept.
 const READERS: usize = 4;
 
+/// How long a connection waits for another one.
+const BUSY: Duration = Duration::from_secs(10);
+
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
@@ -91,10 +94,13 @@ impl Store {
         })
     }
 
-    /// Copies the write-ahead log into the database and truncates it, as far as open snapshots allow.
+    /// Copies the write-ahead log into the database and truncates it, unless readers keep it busy.
     pub fn checkpoint(&self) -> Result<()> {
         let connection = lock(&self.writer);
+        // Nobody can write meanwhile: readers are not waited for.
+        connection.busy_timeout(Duration::from_millis(100))?;
         let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+        connection.busy_timeout(BUSY)?;
         if busy {
             tracing::debug!("the write-ahead log is still in use");
         }
@@ -135,7 +141,7 @@ impl Store {
     fn reader(&self) -> Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     }
@@ -189,7 +195,7 @@ fn set_meta(connection: &Connection, key: &str, value: &dyn rusqlite::ToSql) -> 
 
 /// Sets the connection up and brings the schema to this program's version.
 fn prepare(connection: &mut Connection) -> Result<()> {
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     // Documents lie in the nodes of the tree itself. 16 KiB hold some twenty-five of the usual ones, and a receipt of
     // 4 KiB still needs no overflow page.

@@ -112,6 +112,7 @@ impl Snapshots {
         let slot = Slot::take(&self.open, self.options.open)?;
         let log = self.store.path.with_extension("sqlite-wal");
         if log_bytes(&log) > self.options.log_bytes / 2 {
+            // While another snapshot is open this truncates nothing, and costs next to nothing.
             self.store.checkpoint()?;
             if log_bytes(&log) > self.options.log_bytes {
                 return Err(Failure::unavailable(
