@@ -189,6 +189,91 @@ fn the_encoder_is_kept_busy_while_pages_are_fetched() {
 }
 
 #[test]
+fn a_slow_encoder_holds_the_pages_back() {
+    const PAGE_BYTES: u64 = 1 << 20;
+    struct Counted<'a>(&'a Store, &'a Cell<u64>);
+    impl Source for Counted<'_> {
+        fn snapshot(&self) -> &Snapshot {
+            self.0.snapshot()
+        }
+        async fn page(&self, collection: &CollectionName, after: Option<&str>, max: u64) -> Result<Page> {
+            let page = self.0.page(collection, after, max).await?;
+            self.1.set(self.1.get() + page.lines.len() as u64);
+            Ok(page)
+        }
+        async fn attachments(&self, after: Option<&str>) -> Result<AttachmentPage> {
+            self.0.attachments(after).await
+        }
+        async fn read(&self, blob: &Sha256, from: u64, max_bytes: u64) -> Result<Vec<u8>> {
+            self.0.read(blob, from, max_bytes).await
+        }
+        async fn close(self) -> Result<()> {
+            Ok(())
+        }
+    }
+    struct Slow<'a> {
+        served: &'a Cell<u64>,
+        encoded: Cell<u64>,
+        lead: Cell<u64>,
+    }
+    impl Encoder for Slow<'_> {
+        fn slots(&self) -> NonZeroUsize {
+            NonZeroUsize::MIN
+        }
+        async fn encode(&self, raw: Vec<u8>) -> Result<EncodedPart> {
+            for _ in 0..200 {
+                turn().await;
+            }
+            self.lead.set(self.lead.get().max(self.served.get() - self.encoded.get()));
+            self.encoded.set(self.encoded.get() + raw.len() as u64);
+            codec::encode(&raw)
+        }
+    }
+    let store = Store::generate(5, &[("articles", 700)], 65_000);
+    let served = Cell::new(0);
+    let encoder = Slow { served: &served, encoded: Cell::new(0), lead: Cell::new(0) };
+    let mut out = Cursor::new(Vec::new());
+    let options = Options { page_bytes: PAGE_BYTES };
+    let open = async || Ok(Counted(&store, &served));
+    block_on(backup(open, &encoder, &mut out, &options, &())).unwrap();
+    // One part in the encoder, one that waits, one that is being filled, two pages.
+    let bound = 3 * PART_BYTES as u64 + 2 * PAGE_BYTES;
+    assert!(served.get() > bound + PART_BYTES as u64, "enough to tell");
+    assert!(encoder.lead.get() <= bound, "{} of {bound}", encoder.lead.get());
+}
+
+#[test]
+fn a_source_without_an_end_is_left() {
+    struct Endless(Snapshot, Cell<u32>);
+    impl Source for &Endless {
+        fn snapshot(&self) -> &Snapshot {
+            &self.0
+        }
+        async fn page(&self, _: &CollectionName, _: Option<&str>, _: u64) -> Result<Page> {
+            let number = self.1.replace(self.1.get() + 1);
+            assert!(number < 1000, "the job believes everything");
+            let id = format!("art_{number:08}");
+            let lines = format!("{{\"_id\":\"{id}\"}}\n").into_bytes();
+            Ok(Page { lines, documents: 1, next: Some(id) })
+        }
+        async fn attachments(&self, _: Option<&str>) -> Result<AttachmentPage> {
+            Ok(AttachmentPage { attachments: Vec::new(), next: None })
+        }
+        async fn read(&self, _: &Sha256, _: u64, _: u64) -> Result<Vec<u8>> {
+            Ok(Vec::new())
+        }
+        async fn close(self) -> Result<()> {
+            Ok(())
+        }
+    }
+    let endless = Endless(Store::tiny().contents().snapshot.clone(), Cell::new(0));
+    let mut out = Cursor::new(Vec::new());
+    let open = async || Ok(&endless);
+    let error = block_on(backup(open, &InlineEncoder, &mut out, &Options::default(), &())).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Incomplete);
+}
+
+#[test]
 fn cancelled_at_any_moment_nothing_is_left() {
     let store = restaurant();
     let whole = Onlooker::default();
