@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The result of everything in this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// One failure: what happened, where, what was expected, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Error {
     /// The stable code.
@@ -20,12 +21,15 @@ pub struct Error {
     pub message: String,
     /// The archive entry, collection, document or field that it happened to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(all(test, not(target_arch = "wasm32")), ts(optional))]
     pub subject: Option<String>,
     /// What should have been there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(all(test, not(target_arch = "wasm32")), ts(optional))]
     pub expected: Option<String>,
     /// What was there instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(all(test, not(target_arch = "wasm32")), ts(optional))]
     pub actual: Option<String>,
 }
 
@@ -90,6 +94,7 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $code:literal,)*) => {
         /// The stable codes. A code never changes its meaning; new ones may come.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
         #[non_exhaustive]
         pub enum ErrorKind {
             $($(#[$doc])* #[serde(rename = $code)] $variant,)*
@@ -142,6 +147,8 @@ kinds! {
     NoSpace = "no-space",
     /// The browser offers no place for the archive.
     NoStorage = "no-storage",
+    /// The browser could not load or start the engine.
+    EngineUnavailable = "engine-unavailable",
     /// The person or the program cancelled.
     Cancelled = "cancelled",
     /// The server cannot be reached, and retries did not help.

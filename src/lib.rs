@@ -1,6 +1,7 @@
 //! Reads, writes and checks DiKAS backups, natively and in the browser.
 
 pub mod api;
+pub mod browser;
 pub mod catalog;
 pub mod codec;
 pub mod digest;

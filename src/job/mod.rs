@@ -108,6 +108,7 @@ impl Watch for () {
 
 /// What a job is doing.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Asking the server for a snapshot.
@@ -126,6 +127,7 @@ pub enum Phase {
 /// How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the
 /// archive, which is read once entry by entry and once as a whole.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// What the job is doing.

@@ -39,6 +39,7 @@ pub struct CollectionInfo {
 
 /// One attachment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct AttachmentInfo {
     /// The name of the entry.

@@ -1,0 +1,84 @@
+//! A file in the browser's own file system, as [`Blocks`]. Only dedicated workers have these handles; one excludes
+//! every other on the same file.
+
+use super::js;
+use super::pages::Blocks;
+use crate::error::{Error, ErrorKind};
+use std::io;
+use web_sys::{FileSystemReadWriteOptions, FileSystemSyncAccessHandle};
+
+/// An open file. Dropping it closes it.
+#[derive(Debug)]
+pub struct OpfsFile {
+    handle: FileSystemSyncAccessHandle,
+    size: u64,
+}
+
+impl OpfsFile {
+    /// Takes over a handle.
+    pub fn new(handle: FileSystemSyncAccessHandle) -> io::Result<Self> {
+        let size = handle.get_size().map_err(js::io_error)?;
+        Ok(Self { handle, size: js::to_u64(size)? })
+    }
+
+    /// Makes sure that what was written outlives a crash.
+    pub fn sync(&self) -> io::Result<()> {
+        self.handle.flush().map_err(js::io_error)
+    }
+}
+
+impl Blocks for OpfsFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn load(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let read = self.handle.read_with_u8_array_and_options(rest, &at_offset(at + done as u64)?);
+            done += count(read.map_err(js::io_error)?, rest.len(), "read")?;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+            let written = self.handle.write_with_u8_array_and_options(rest, &at_offset(at + done as u64)?);
+            done += count(written.map_err(js::io_error)?, rest.len(), "written")?;
+            self.size = self.size.max(at + done as u64);
+        }
+        Ok(())
+    }
+
+    fn truncate(&mut self, size: u64) -> io::Result<()> {
+        self.handle.truncate_with_f64(js::to_f64(size)?).map_err(js::io_error)?;
+        self.size = size;
+        Ok(())
+    }
+}
+
+impl Drop for OpfsFile {
+    fn drop(&mut self) {
+        self.handle.close();
+    }
+}
+
+fn at_offset(offset: u64) -> io::Result<FileSystemReadWriteOptions> {
+    let options = FileSystemReadWriteOptions::new();
+    options.set_at(js::to_f64(offset)?);
+    Ok(options)
+}
+
+/// A count that the browser answered with; none at all would make the caller try for ever.
+fn count(answered: f64, asked: usize, verb: &str) -> io::Result<usize> {
+    match js::to_u64(answered).map(usize::try_from) {
+        Ok(Ok(count)) if (1..=asked).contains(&count) => Ok(count),
+        _ => Err(Error::new(
+            ErrorKind::Io,
+            format!("the browser's storage has not {verb} what it was asked to"),
+        )
+        .expected(asked, answered)
+        .into()),
+    }
+}

@@ -1,0 +1,290 @@
+//! What a page and the worker of a job say to each other: JSON objects with a `type`. A [`Command`] that needs a file
+//! has it beside it in the message, as an [`Event`] that hands one over does: `{command, file}`, `{event, file}`.
+//!
+//! `www/engine/protocol.d.ts` is generated from here. A worker does one job: its first command is the job, later ones
+//! answer or cancel it.
+
+use crate::api::{CollectionSummary, SourceInfo};
+use crate::catalog::Category;
+use crate::digest::Sha256;
+use crate::error::Error;
+use crate::job::Progress;
+use crate::manifest::Manifest;
+use crate::reader::AttachmentInfo;
+use serde::{Deserialize, Serialize};
+
+/// What the page asks for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Command {
+    /// Make a backup and keep it; answered by [`Event::BackedUp`].
+    CreateBackup {
+        /// Address of the server, without `/api/v1`.
+        url: String,
+        /// The categories to back up; null means all.
+        categories: Option<Vec<Category>>,
+    },
+    /// What a backup would hold; answered by [`Event::Contents`].
+    Contents {
+        /// Address of the server, without `/api/v1`.
+        url: String,
+        /// The categories to look at; null means all.
+        categories: Option<Vec<Category>>,
+    },
+    /// Open the archive beside this command; answered by [`Event::Opened`].
+    OpenBackup,
+    /// Clean up, then list the finished archives; answered by [`Event::Archives`].
+    ListArchives,
+    /// Hand over a finished archive; answered by [`Event::ArchiveFile`].
+    OpenArchive {
+        /// Which one.
+        id: String,
+    },
+    /// Remove a finished archive; answered by [`Event::Removed`].
+    RemoveArchive {
+        /// Which one.
+        id: String,
+    },
+    /// Where archives go and how much space is there; answered by [`Event::Storage`].
+    Storage,
+    /// The answer to [`Event::NeedToken`].
+    Token {
+        /// The bearer token.
+        token: String,
+    },
+    /// The other answer to [`Event::NeedToken`]: there is none.
+    NoToken {
+        /// Why.
+        message: String,
+    },
+    /// End the job, undo what it left, and answer with [`Event::Failed`] of kind `cancelled`.
+    Cancel,
+}
+
+/// What the worker answers.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// The worker has loaded and takes its command.
+    Ready,
+    /// How far the job is; about ten times a second.
+    Progress {
+        /// How far.
+        progress: Progress,
+    },
+    /// Something that the person should know, though the job goes on.
+    Notice {
+        /// What.
+        notice: Notice,
+    },
+    /// The server wants a token; answered by [`Command::Token`] or [`Command::NoToken`].
+    NeedToken {
+        /// The token that the server has just refused; null when none was sent yet.
+        rejected: Option<String>,
+    },
+    /// The archive is whole, checked, and beside this event.
+    BackedUp {
+        /// What is kept.
+        archive: Archive,
+        /// What the archive says it holds.
+        manifest: Manifest,
+    },
+    /// What a backup would hold at this moment.
+    Contents {
+        /// The moment, RFC 3339 in UTC.
+        created: String,
+        /// Whose data it is.
+        source: SourceInfo,
+        /// Every collection that would be covered.
+        collections: Vec<CollectionSummary>,
+    },
+    /// The archive can be read. The worker stays until the page ends it.
+    Opened {
+        /// What the archive says it holds; null where it does not.
+        manifest: Option<Manifest>,
+        /// What was found in it.
+        summary: Summary,
+    },
+    /// The finished archives, the newest first.
+    Archives {
+        /// The archives.
+        archives: Vec<Archive>,
+    },
+    /// The archive is beside this event.
+    ArchiveFile,
+    /// The archive is gone.
+    Removed,
+    /// Where archives go.
+    Storage {
+        /// Place and space.
+        storage: Storage,
+    },
+    /// The job has failed; nothing of it is left.
+    Failed {
+        /// Why.
+        error: Error,
+    },
+}
+
+/// What the person should know, though the job goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Notice {
+    /// The server lost the snapshot, and the job began again with a new one.
+    StartedOver,
+    /// The browser has no file system for this page: the archive stays in memory, and goes with the page.
+    InMemory {
+        /// The most that an archive may have, in bytes.
+        limit: u64,
+    },
+    /// Parts whose compressed form failed its check stand in the archive uncompressed.
+    PlainParts {
+        /// How many.
+        parts: u64,
+    },
+}
+
+/// Where an archive is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// In the browser's file system for this page's origin.
+    Disk,
+    /// In Blobs that live as long as the page.
+    Memory,
+}
+
+/// A finished archive that the browser keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Archive {
+    /// What [`Command::OpenArchive`] and [`Command::RemoveArchive`] call it.
+    pub id: String,
+    /// File name, `.zip` included.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+    /// The moment of the data, by the server's clock, RFC 3339 in UTC.
+    pub created: String,
+    /// When the archive was finished, by the browser's clock, RFC 3339 in UTC.
+    pub finished: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Digest of the whole file.
+    pub sha256: Sha256,
+    /// How many documents.
+    pub documents: u64,
+    /// How many attachments.
+    pub attachments: u64,
+    /// Name of the business.
+    pub business: String,
+}
+
+/// Where archives go, and how much space is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Storage {
+    /// Where archives go.
+    pub place: Place,
+    /// Bytes that this page may use in all; null where the browser does not say.
+    pub quota: Option<u64>,
+    /// Bytes that it uses already; null where the browser does not say.
+    pub usage: Option<u64>,
+    /// The most that one archive may have, in bytes; null where only the space decides.
+    pub limit: Option<u64>,
+}
+
+/// What was found in an archive, with or without a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Size of the archive in bytes.
+    pub size: u64,
+    /// Every collection, in the order of their names as bytes.
+    pub collections: Vec<Found>,
+    /// Every attachment, in the order of the archive.
+    pub attachments: Vec<AttachmentInfo>,
+    /// What cannot be read; the rest can.
+    pub problems: Vec<Error>,
+}
+
+/// What was found of one collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Found {
+    /// Its name; for documents that nobody knows, the stem of their part's name.
+    pub name: String,
+    /// Its category.
+    pub category: Category,
+    /// How many documents.
+    pub documents: u64,
+    /// Bytes of JSON lines, line feeds included.
+    pub bytes: u64,
+    /// How many attachments its documents own.
+    pub attachments: u64,
+    /// Bytes of these attachments.
+    pub attachment_bytes: u64,
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use std::path::Path;
+    use ts_rs::{Config, TS};
+
+    struct Declarations<'a>(&'a Config, std::collections::BTreeMap<String, String>);
+
+    impl ts_rs::TypeVisitor for Declarations<'_> {
+        fn visit<T: TS + 'static + ?Sized>(&mut self) {
+            // Only derived types have a path, and a declaration of their own.
+            if T::output_path().is_some() && !self.1.contains_key(&T::ident(self.0)) {
+                let docs = T::docs().unwrap_or_default();
+                self.1.insert(T::ident(self.0), format!("{docs}export {}\n", T::decl(self.0)));
+                T::visit_dependencies(self);
+            }
+        }
+    }
+
+    #[test]
+    fn the_declarations_for_typescript_are_fresh() {
+        let config = Config::new().with_large_int("number");
+        let mut all = Declarations(&config, Default::default());
+        ts_rs::TypeVisitor::visit::<Command>(&mut all);
+        ts_rs::TypeVisitor::visit::<Event>(&mut all);
+        let head = "// Generated from src/browser/protocol.rs by `DIKAS_BLESS=1 cargo test -p dikas-archive protocol`.\n";
+        let fresh = all.1.into_values().fold(head.to_owned(), |text, decl| format!("{text}\n{decl}"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("www/engine/protocol.d.ts");
+        if std::env::var_os("DIKAS_BLESS").is_some() {
+            std::fs::write(&path, &fresh).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+        assert!(
+            committed == fresh,
+            "www/engine/protocol.d.ts is stale: run `DIKAS_BLESS=1 cargo test -p dikas-archive protocol`"
+        );
+    }
+
+    #[test]
+    fn messages_look_as_declared() {
+        let error = Error::new(ErrorKind::NoSpace, "full").expected(2, 1);
+        let json = serde_json::to_string(&Event::Failed { error }).unwrap();
+        let expected =
+            r#"{"type":"failed","error":{"kind":"no-space","message":"full","expected":"2","actual":"1"}}"#;
+        assert_eq!(json, expected);
+        let command =
+            serde_json::from_str(r#"{"type":"createBackup","url":"","categories":["articles"]}"#).unwrap();
+        assert!(
+            matches!(command, Command::CreateBackup { categories: Some(chosen), .. } if chosen == [Category::Articles])
+        );
+        assert!(serde_json::from_str::<Command>(r#"{"type":"noSuchThing"}"#).is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! Where a new archive goes: the browser's file system, else a chain of Blobs.
+
+use super::archives::{Archives, check_space};
+use super::opfs::OpfsFile;
+use super::pages::{Blocks, Paged};
+use super::protocol::{Archive, Notice, Place};
+use super::rope::{self, BlobRope};
+use super::{js, worker};
+use crate::api::Snapshot;
+use crate::digest::Sha256;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::backup::Output;
+use crate::manifest::Manifest;
+use js_sys::Date;
+use std::io::{self, Seek};
+use wasm_bindgen::JsValue;
+use web_sys::File;
+
+/// The bytes of a new archive.
+#[derive(Debug)]
+pub(super) enum Sink {
+    Disk(OpfsFile),
+    Memory(BlobRope),
+}
+
+/// The place of a new archive, to keep it there or to leave nothing.
+#[derive(Debug)]
+pub(super) struct Berth {
+    id: String,
+    archives: Option<Archives>,
+}
+
+impl Berth {
+    /// Makes room for an archive of this snapshot: archives of earlier backups go, and what is left has to suffice.
+    pub(super) async fn prepare(snapshot: &Snapshot) -> Result<(Self, Paged<Sink>)> {
+        let wanted = name(&snapshot.source.business, &snapshot.created);
+        let Some(archives) = Archives::open().await else {
+            worker::notice(Notice::InMemory { limit: rope::MAX_BYTES });
+            return Ok((Self { id: wanted, archives: None }, Paged::new(Sink::Memory(BlobRope::default()))));
+        };
+        for archive in archives.list().await? {
+            archives.remove(&archive.id).await?;
+        }
+        check_space(2 * estimate(snapshot)).await?;
+        let (id, file) = archives.create(&wanted).await?;
+        Ok((Self { id, archives: Some(archives) }, Paged::new(Sink::Disk(file))))
+    }
+
+    /// Keeps the archive, which has been verified, and hands it over as a file.
+    pub(super) async fn keep(
+        &self,
+        out: Paged<Sink>,
+        manifest: &Manifest,
+        size: u64,
+        sha256: Sha256,
+    ) -> Result<(Archive, File)> {
+        let sink = out.into_blocks()?;
+        if sink.size() != size {
+            return Err(Error::new(ErrorKind::Io, "the archive has not the size that was written")
+                .expected(size, sink.size()));
+        }
+        let name = format!("{}.zip", self.id);
+        let archive = Archive {
+            id: self.id.clone(),
+            name: name.clone(),
+            place: if self.archives.is_some() { Place::Disk } else { Place::Memory },
+            created: manifest.created.clone(),
+            finished: String::from(Date::new(&JsValue::from_f64(Date::now())).to_iso_string()),
+            size,
+            sha256,
+            documents: manifest.documents(),
+            attachments: manifest.attachments.len() as u64,
+            business: manifest.source.business.clone(),
+        };
+        let file = match (sink, &self.archives) {
+            (Sink::Memory(rope), _) => rope.into_file(&name)?,
+            (Sink::Disk(file), Some(archives)) => {
+                file.sync()?;
+                archives.finish(&archive).await?;
+                drop(file);
+                archives.file(&self.id).await?
+            }
+            (Sink::Disk(_), None) => return Err(Error::new(ErrorKind::Internal, "a file without a folder")),
+        };
+        if js::to_u64(file.size())? != size {
+            return Err(Error::new(ErrorKind::Io, "the browser gives back an archive of another size")
+                .expected(size, file.size()));
+        }
+        Ok((archive, file))
+    }
+
+    /// Leaves nothing; what refuses to go is a leftover, which the next clean-up takes.
+    pub(super) async fn discard(&self) {
+        if let Some(archives) = &self.archives {
+            let _ = archives.remove(&self.id).await;
+        }
+    }
+}
+
+impl Output for Paged<Sink> {
+    fn clear(&mut self) -> io::Result<()> {
+        self.truncate(0)?;
+        self.rewind()
+    }
+}
+
+impl Blocks for Sink {
+    fn size(&self) -> u64 {
+        match self {
+            Sink::Disk(file) => file.size(),
+            Sink::Memory(rope) => rope.size(),
+        }
+    }
+
+    fn load(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        match self {
+            Sink::Disk(file) => file.load(at, bytes),
+            Sink::Memory(rope) => rope.load(at, bytes),
+        }
+    }
+
+    fn store(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Sink::Disk(file) => file.store(at, bytes),
+            Sink::Memory(rope) => rope.store(at, bytes),
+        }
+    }
+
+    fn truncate(&mut self, size: u64) -> io::Result<()> {
+        match self {
+            Sink::Disk(file) => file.truncate(size),
+            Sink::Memory(rope) => rope.truncate(size),
+        }
+    }
+}
+
+/// What the archive will have at most, in bytes: attachments stay as they are, documents shrink to less than a quarter,
+/// and the manifest has some 500 bytes for each attachment.
+fn estimate(snapshot: &Snapshot) -> u64 {
+    let of = |count: fn(&crate::api::CollectionSummary) -> u64| {
+        snapshot.collections.iter().map(count).sum::<u64>()
+    };
+    let documents = of(|collection| collection.bytes / 4);
+    (1 << 20) + documents + of(|collection| collection.attachment_bytes + 500 * collection.attachments)
+}
+
+/// The name of an archive without `.zip`, fit for every file system: business and moment in UTC.
+fn name(business: &str, created: &str) -> String {
+    let mut words = String::new();
+    for c in business.chars().flat_map(char::to_lowercase) {
+        if words.chars().count() == 40 {
+            break;
+        } else if c.is_alphanumeric() {
+            words.push(c);
+        } else if !words.is_empty() && !words.ends_with('-') {
+            words.push('-');
+        }
+    }
+    let moment: String = created.chars().filter(|c| c.is_ascii_digit()).take(14).collect();
+    let (day, time) = moment.split_at_checked(8).unwrap_or((&moment, ""));
+    format!("dikas-{}-{day}-{time}", words.trim_end_matches('-'))
+}

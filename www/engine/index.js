@@ -1,0 +1,277 @@
+// @ts-check
+/**
+ * The DiKAS archive engine for web pages. Everything runs in workers: the page stays free, and gets promises.
+ *
+ *     import { createBackup } from "/engine/index.js";
+ *     const { file } = await createBackup({ url: "https://till.example:5015", auth: token, onProgress: console.log });
+ *
+ * Every function that takes a `signal` can be cancelled with it; it then fails with kind "cancelled". Every failure is
+ * a {@link BackupError}.
+ */
+
+import { spawn } from "./spawn.js";
+
+/**
+ * @import { Archive, Category, Command, Event, Manifest, Notice, Progress, Storage, Summary } from "./protocol.js"
+ * @import { ErrorKind } from "./protocol.js"
+ */
+
+/** @typedef {string | ((asked: { rejected: string | null }) => Promise<string>)} Auth A bearer token, or who gives one:
+ *   `rejected` is the token that the server has just refused, null at the start. */
+
+/** How long a cancelled worker gets to leave things tidy, in milliseconds. */
+const TIDY = 1_000;
+
+/** What went wrong: `kind` is for programs and never changes its meaning, the rest is for people. */
+export class BackupError extends Error {
+  /** @param {{ kind: ErrorKind, message: string, subject?: string, expected?: string, actual?: string }} error */
+  constructor({ kind, message, subject, expected, actual }) {
+    super(message);
+    this.name = "BackupError";
+    /** A stable code, such as "unreachable" or "no-space". */
+    this.kind = kind;
+    /** The archive entry, collection or document that it happened to. */
+    this.subject = subject;
+    /** What should have been there. */
+    this.expected = expected;
+    /** What was there instead. */
+    this.actual = actual;
+  }
+}
+
+/**
+ * Makes a backup in this browser: fetches, compresses, writes and reads back. The file exists only if all of it is
+ * there. Archives of earlier backups are removed from the browser when this one starts.
+ * @param {object} options
+ * @param {string} [options.url] Address of the server, without `/api/v1`; this page's own by default.
+ * @param {Auth} options.auth
+ * @param {Category[]} [options.categories] What to back up; all by default.
+ * @param {(progress: Progress) => void} [options.onProgress] Called about ten times a second.
+ * @param {(notice: Notice) => void} [options.onNotice] Called for what the person should know, though the job goes on.
+ * @param {AbortSignal} [options.signal]
+ * @returns {Promise<{ file: File, manifest: Manifest, archive: Archive }>}
+ */
+export async function createBackup({ url, auth, categories, onProgress, onNotice, signal }) {
+  /** @type {Command} */
+  const command = { type: "createBackup", url: address(url), categories: categories ?? null };
+  const { event, file } = await job(command, "backedUp", { auth, onProgress, onNotice, signal });
+  if (!file) throw internal("the archive has not arrived");
+  if (event.archive.place === "memory") {
+    inMemory.clear();
+    inMemory.set(event.archive.id, { archive: event.archive, file });
+  }
+  return { file, manifest: event.manifest, archive: event.archive };
+}
+
+/**
+ * What a backup would hold at this moment.
+ * @param {{ url?: string, auth: Auth, categories?: Category[], signal?: AbortSignal }} options
+ */
+export async function contents({ url, auth, categories, signal }) {
+  /** @type {Command} */
+  const command = { type: "contents", url: address(url), categories: categories ?? null };
+  const { event } = await job(command, "contents", { auth, signal });
+  return { created: event.created, source: event.source, collections: event.collections };
+}
+
+/**
+ * The finished archives that the browser keeps, the newest first. Removes what earlier backups left half-done, and what
+ * is older than a day.
+ * @param {{ signal?: AbortSignal }} [options]
+ * @returns {Promise<Archive[]>}
+ */
+export async function listArchives({ signal } = {}) {
+  const { event } = await job({ type: "listArchives" }, "archives", { signal });
+  return [...[...inMemory.values()].map(({ archive }) => archive), ...event.archives];
+}
+
+/**
+ * The file of a finished archive. It can be read until the archive is removed.
+ * @param {Archive} archive
+ * @param {{ signal?: AbortSignal }} [options]
+ * @returns {Promise<File>}
+ */
+export async function openArchiveFile({ id }, { signal } = {}) {
+  const kept = inMemory.get(id);
+  if (kept) return kept.file;
+  const { file } = await job({ type: "openArchive", id }, "archiveFile", { signal });
+  if (!file) throw internal("the archive has not arrived");
+  return file;
+}
+
+/**
+ * Removes a finished archive from the browser.
+ * @param {Archive} archive
+ * @param {{ signal?: AbortSignal }} [options]
+ */
+export async function removeArchive({ id }, { signal } = {}) {
+  if (!inMemory.delete(id)) await job({ type: "removeArchive", id }, "removed", { signal });
+}
+
+/**
+ * Where archives go, and how much space is there.
+ * @param {{ signal?: AbortSignal }} [options]
+ * @returns {Promise<Storage>}
+ */
+export async function storage({ signal } = {}) {
+  const { event } = await job({ type: "storage" }, "storage", { signal });
+  return event.storage;
+}
+
+/**
+ * Opens an archive, with or without a manifest, to see what is in it. Needs no server.
+ * @param {Blob | string} fileOrUrl A file, or the address of one.
+ * @param {{ signal?: AbortSignal }} [options]
+ * @returns {Promise<{ manifest: Manifest | null, summary: Summary, close(): void }>}
+ */
+export async function openBackup(fileOrUrl, { signal } = {}) {
+  const file = typeof fileOrUrl === "string" ? await download(fileOrUrl, signal) : fileOrUrl;
+  const { event, end } = await job({ type: "openBackup" }, "opened", { file, signal, stay: true });
+  return { manifest: event.manifest, summary: event.summary, close: end };
+}
+
+/** Archives of a browser without a file system: they live as long as the page.
+ * @type {Map<string, { archive: Archive, file: File }>} */
+const inMemory = new Map();
+
+/** The engine, compiled once. @type {Promise<WebAssembly.Module> | undefined} */
+let compiled;
+
+function compile() {
+  const url = new URL("./pkg/dikas_archive_bg.wasm", import.meta.url);
+  compiled ??= WebAssembly.compileStreaming(fetch(url)).catch((error) => {
+    compiled = undefined;
+    throw error;
+  });
+  return compiled;
+}
+
+/**
+ * Runs one job in a worker of its own, up to the event that ends it.
+ * @template {Event["type"]} Type
+ * @param {Command} command
+ * @param {Type} last
+ * @param {object} options
+ * @param {Auth} [options.auth]
+ * @param {Blob} [options.file] Goes beside the command.
+ * @param {(progress: Progress) => void} [options.onProgress]
+ * @param {(notice: Notice) => void} [options.onNotice]
+ * @param {AbortSignal} [options.signal]
+ * @param {boolean} [options.stay] Whether the worker lives on until `end` is called.
+ * @returns {Promise<{ event: Extract<Event, { type: Type }>, file?: File, end: () => void }>}
+ */
+async function job(command, last, { auth, file, onProgress, onNotice, signal, stay }) {
+  if (signal?.aborted) throw cancelled();
+  const worker = await compile().then((module) => spawn(module, "job")).catch((error) => {
+    throw unavailable(error);
+  });
+  const end = () => worker.terminate();
+  /** @param {Command} command @param {Blob} [file] */
+  const send = (command, file) => worker.postMessage({ command, file });
+  /** @type {number | undefined} */
+  let patience;
+  let cancel = () => {};
+  try {
+    const answer = await new Promise((resolve, reject) => {
+      cancel = () => {
+        send({ type: "cancel" });
+        patience = setTimeout(() => reject(cancelled()), TIDY);
+      };
+      if (signal?.aborted) return reject(cancelled());
+      signal?.addEventListener("abort", cancel);
+      worker.onerror = (error) => reject(internal(error.message || "a worker failed"));
+      worker.onmessageerror = () => reject(internal("a message could not be read"));
+      worker.onmessage = ({ data }) => {
+        /** @type {Event} */
+        const event = data.event;
+        if (event.type === last) resolve({ event, file: data.file, end });
+        else if (event.type === "failed") reject(new BackupError(event.error));
+        else if (event.type === "progress") guard(reject, () => onProgress?.(event.progress));
+        else if (event.type === "notice") guard(reject, () => onNotice?.(event.notice));
+        else if (event.type === "needToken") answerToken(auth, event.rejected).then(send);
+      };
+      send(command, file);
+    });
+    if (!stay) end();
+    return answer;
+  } catch (error) {
+    end();
+    throw error;
+  } finally {
+    clearTimeout(patience);
+    signal?.removeEventListener("abort", cancel);
+  }
+}
+
+/**
+ * @param {Auth | undefined} auth
+ * @param {string | null} rejected
+ * @returns {Promise<Command>}
+ */
+async function answerToken(auth, rejected) {
+  try {
+    const token = typeof auth === "function" ? await auth({ rejected }) : auth;
+    if (token && token !== rejected) return { type: "token", token };
+    return { type: "noToken", message: "the login was refused or has ended" };
+  } catch (error) {
+    return { type: "noToken", message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/**
+ * A callback of the page that throws ends the job with its own error.
+ * @param {(error: unknown) => void} reject
+ * @param {() => void} call
+ */
+function guard(reject, call) {
+  try {
+    call();
+  } catch (error) {
+    reject(error);
+  }
+}
+
+/**
+ * @param {string} url
+ * @param {AbortSignal} [signal]
+ */
+async function download(url, signal) {
+  try {
+    const answer = await fetch(url, { signal, cache: "no-store" });
+    if (answer.ok) return await answer.blob();
+    throw new BackupError({
+      kind: "server-error", message: "the archive cannot be fetched", subject: url,
+      expected: "status 200", actual: `status ${answer.status}`,
+    });
+  } catch (error) {
+    if (error instanceof BackupError) throw error;
+    if (signal?.aborted) throw cancelled();
+    throw new BackupError({ kind: "unreachable", message: `the archive cannot be fetched: ${text(error)}`, subject: url });
+  }
+}
+
+/** @param {string} [url] */
+function address(url) {
+  return new URL(url ?? "/", location.href).href.replace(/\/$/, "");
+}
+
+/** @param {unknown} error */
+function text(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function cancelled() {
+  return new BackupError({ kind: "cancelled", message: "cancelled" });
+}
+
+/** @param {string} message */
+function internal(message) {
+  return new BackupError({ kind: "internal", message });
+}
+
+/** @param {unknown} error */
+function unavailable(error) {
+  const old = typeof WebAssembly !== "object" || error instanceof WebAssembly.CompileError;
+  const why = old ? "this browser is too old for it" : text(error);
+  return new BackupError({ kind: "engine-unavailable", message: `the engine could not be started: ${why}` });
+}

@@ -1,0 +1,50 @@
+// @ts-check
+// Starts workers of the engine: for the page, and for the worker of a job that wants others to help it.
+
+/** How long a worker may take to load, in milliseconds. */
+const LOAD = 30_000;
+
+/** @typedef {{ createScriptURL(url: string): any }} Policy */
+
+// A page under `require-trusted-types-for 'script'` starts no worker from a mere string. This policy vouches for one
+// script, and for nothing that comes from elsewhere.
+/** @type {Policy | undefined} */
+const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("dikas-engine", {
+  /** @param {string} url */
+  createScriptURL(url) {
+    if (url === WORKER) return url;
+    throw new TypeError("not the worker of the engine");
+  },
+});
+
+const WORKER = new URL("./worker.js", import.meta.url).href;
+
+/**
+ * Starts a worker with the compiled engine, and waits until it is ready.
+ * @param {WebAssembly.Module} module
+ * @param {"job" | "encoder"} role
+ * @returns {Promise<Worker>}
+ */
+export function spawn(module, role) {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(policy ? policy.createScriptURL(WORKER) : WORKER, { type: "module" });
+    /** @param {string} why */
+    const fail = (why) => {
+      clearTimeout(timer);
+      worker.terminate();
+      reject(new Error(why));
+    };
+    const timer = setTimeout(fail, LOAD, `its worker did not load within ${LOAD / 1000} seconds`);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      fail(event.message || "its worker could not be loaded");
+    };
+    worker.onmessage = ({ data }) => {
+      if (data.event?.type !== "ready") return fail(data.event?.error?.message ?? "its worker said something else");
+      clearTimeout(timer);
+      worker.onmessage = worker.onerror = null;
+      resolve(worker);
+    };
+    worker.postMessage({ module, role });
+  });
+}
