@@ -180,6 +180,7 @@ fn uncompressed(raw: &[u8]) -> Vec<u8> {
     bytes
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 #[cfg(test)]
 mod tests {
     use super::*;

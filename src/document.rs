@@ -300,6 +300,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -133,6 +133,7 @@ fn fold(segment: &str) -> String {
     segment.to_uppercase().to_lowercase().nfc().collect()
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 #[cfg(test)]
 mod tests {
     use super::*;

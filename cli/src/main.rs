@@ -1,3 +1,143 @@
-//! To come.
+//! `dikas-backup`: looks into backups and checks them, without a server.
+//!
+//! Exit codes: 0 sound, 1 damaged, 2 not readable.
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use dikas_archive::error::{Error, ErrorKind, Result};
+use dikas_archive::manifest::Manifest;
+use dikas_archive::reader::{BackupReader, Summary, Verdict};
+use serde_json::json;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const DAMAGED: u8 = 1;
+const NOT_READABLE: u8 = 2;
+
+/// Looks into DiKAS backups and checks them.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows what is in a backup.
+    Inspect {
+        /// The backup.
+        file: PathBuf,
+        /// Answers one JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Reads every byte of a backup and compares it with what it should be.
+    Verify {
+        /// The backup.
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Inspect { file, json } => inspect(&file, json),
+        Command::Verify { file } => verify(&file),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(DAMAGED),
+        Err(error) => {
+            eprintln!("dikas-backup: {}", plain(&error.to_string()));
+            ExitCode::from(NOT_READABLE)
+        }
+    }
+}
+
+/// Answers whether nothing is wrong.
+fn inspect(file: &Path, as_json: bool) -> Result<bool> {
+    let mut reader = open(file)?;
+    let manifest = match reader.manifest() {
+        Ok(manifest) => manifest.cloned(),
+        Err(error) => {
+            eprintln!("dikas-backup: {}", plain(&error.to_string()));
+            None
+        }
+    };
+    let sound_manifest = reader.manifest().is_ok();
+    let summary = reader.summary(&mut |_| Ok(()))?;
+    let mut out = io::stdout().lock();
+    if as_json {
+        let head = manifest.as_ref().map(|manifest| {
+            json!({"version": manifest.version, "created": manifest.created, "source": manifest.source})
+        });
+        writeln!(out, "{}", json!({"size": reader.length(), "manifest": head, "summary": summary}))?;
+    } else {
+        write!(out, "{}", plain(&describe(manifest.as_ref(), &summary)))?;
+    }
+    Ok(sound_manifest && summary.problems.is_empty())
+}
+
+fn verify(file: &Path) -> Result<bool> {
+    let mut reader = open(file)?;
+    let sha256 = reader.sha256(&mut |_| Ok(()))?;
+    let Verdict { problems, entries, documents, has_manifest } = reader.verify(&mut |_| Ok(()))?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{entries} entries, {documents} documents, {} bytes", reader.length())?;
+    writeln!(out, "SHA-256 {sha256}")?;
+    for problem in &problems {
+        writeln!(out, "{}", plain(&problem.to_string()))?;
+    }
+    let verdict = match (problems.is_empty(), has_manifest) {
+        (true, true) => "sound",
+        (true, false) => "sound; without a manifest nobody can tell whether something is missing",
+        (false, _) => "damaged",
+    };
+    writeln!(out, "{verdict}")?;
+    Ok(problems.is_empty())
+}
+
+fn open(path: &Path) -> Result<BackupReader<File>> {
+    let on_path = |error: Error| error.on(path.display().to_string());
+    let file = File::open(path).map_err(|error| on_path(error.into()))?;
+    if file.metadata()?.is_dir() {
+        return Err(on_path(Error::new(ErrorKind::NotAnArchive, "this is a folder")));
+    }
+    BackupReader::open(file).map_err(on_path)
+}
+
+fn describe(manifest: Option<&Manifest>, summary: &Summary) -> String {
+    let mut text = match manifest {
+        Some(Manifest { created, source, .. }) => {
+            format!("{}, {created}, by {}\n\n", source.business, source.product)
+        }
+        None => "No manifest: collections are told by their documents.\n\n".to_owned(),
+    };
+    for collection in &summary.collections {
+        text += &format!(
+            "{:<24} {:<10} {:>9} documents {:>12} bytes\n",
+            collection.name,
+            collection.category.as_str(),
+            collection.documents,
+            collection.bytes
+        );
+    }
+    let sizes: u64 = summary.attachments.iter().map(|attachment| attachment.size).sum();
+    let documents: u64 = summary.collections.iter().map(|collection| collection.documents).sum();
+    text += &format!("\n{documents} documents, {} attachments of {sizes} bytes\n", summary.attachments.len());
+    for problem in &summary.problems {
+        text += &format!("{problem}\n");
+    }
+    text
+}
+
+/// Escapes what could command a terminal or turn its text around: control characters and marks of direction.
+fn plain(text: &str) -> String {
+    let harmless = |c: char| {
+        c == '\n'
+            || !c.is_control()
+                && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
+    };
+    text.chars().map(|c| if harmless(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
+}

@@ -81,6 +81,7 @@ impl<R: Read + Seek> Seek for BlockReader<R> {
     }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 #[cfg(test)]
 mod tests {
     use super::*;

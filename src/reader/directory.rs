@@ -194,8 +194,8 @@ fn zip64_end<R: Read + Seek>(input: &mut BlockReader<R>, end_at: u64) -> Result<
     if disk != 0 || disks > 1 || numbers != [0, 0] || here != entries || ends_at != Some(locator_at) {
         return Err(damaged("the ZIP64 end record is damaged"));
     }
-    // Version 4.5, made on Unix or without a system: what ZIP writers put here.
-    let plain = rest_bytes == 44 && versions.iter().all(|version| version & 0xff == 45);
+    let [made_by, needed] = versions;
+    let plain = rest_bytes == 44 && made_by == needed && matches!(needed, 10 | 45);
     Ok(Some((End { entries, directory_bytes, directory_at, plain }, at)))
 }
 
@@ -214,10 +214,8 @@ fn central_header(fields: &mut Fields<'_>, limits: &Limits) -> Result<Entry> {
 
     let text = decode_name(name, flags);
     let mode = if matches!(made_by >> 8, 3 | 19) { external >> 16 & 0o170_000 } else { 0 };
-    let version = if size >= u32::MAX.into() || at >= u32::MAX.into() { 45 } else { 10 };
-    let canonical = made_by >> 8 == 3
-        && (needed == version || needed == 20 && version == 10)
-        && made_by & 0xff == needed.max(made_by & 0xff).min(46)
+    let version = if size >= u32::MAX.into() { 45 } else { 10 };
+    let canonical = (made_by, needed) == (3 << 8 | version, version)
         && flags == if name.is_ascii() { 0 } else { UTF8 }
         && (method, time, date, internal) == (0, 0, 0x21, 0)
         && external == 0o100_644 << 16

@@ -99,9 +99,10 @@ impl<R: Read + Seek> BackupReader<R> {
         verdict.entries += 1;
         match result {
             Err(error) if is_fatal(&error) => return Err(error),
-            // What already stands there for this entry, such as a bad manifest, is not said twice.
-            Err(error) if !verdict.problems.contains(&error) => verdict.problems.push(error),
-            _ => {}
+            // Why the manifest cannot be used stands there already.
+            Err(error) if self.kind(at) == EntryKind::Manifest && self.manifest().is_err() => drop(error),
+            Err(error) => verdict.problems.push(error),
+            Ok(()) => {}
         }
         progress(self.entries.get(at).map_or(0, |entry| entry.stored_size))
     }

@@ -1,0 +1,50 @@
+//! The command line on real files: exit codes and output.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(args: &[&str], file: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dikas-backup")).args(args).arg(file).output().unwrap()
+}
+
+fn sample() -> Option<PathBuf> {
+    let folder = std::env::var_os("DIKAS_SAMPLES").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/samples"),
+        PathBuf::from,
+    );
+    let file = folder.join("pizzeria-2015.zip");
+    if !file.exists() {
+        assert!(std::env::var_os("CI").is_none(), "no sample backup; set DIKAS_SAMPLES to its folder");
+        eprintln!("skipped: the sample backup is not there; set DIKAS_SAMPLES to its folder");
+        return None;
+    }
+    Some(file)
+}
+
+#[test]
+fn the_exit_code_says_sound_damaged_or_not_readable() {
+    let Some(file) = sample() else { return };
+    let sound = run(&["verify"], &file);
+    assert_eq!(sound.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&sound.stdout).contains("21892 documents"));
+
+    let inspected = run(&["inspect", "--json"], &file);
+    assert_eq!(inspected.status.code(), Some(0));
+    let answer: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    assert_eq!(answer["summary"]["collections"].as_array().unwrap().len(), 8);
+    assert_eq!(answer["summary"]["attachments"].as_array().unwrap().len(), 72);
+
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[100_000] ^= 1;
+    let damaged = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("damaged.zip");
+    fs::write(&damaged, &bytes).unwrap();
+    let found = run(&["verify"], &damaged);
+    assert_eq!(found.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&found.stdout).contains("receipts.jsonl.br"));
+
+    fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
+    assert_eq!(run(&["verify"], &damaged).status.code(), Some(2));
+    assert_eq!(run(&["inspect"], Path::new("/nowhere.zip")).status.code(), Some(2));
+}

@@ -1,0 +1,245 @@
+//! Archives that nobody should trust: each is refused with the kind of FORMAT.md section 9, entry by entry where that
+//! is possible.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+#![cfg(not(target_arch = "wasm32"))]
+
+use dikas_archive::codec;
+use dikas_archive::error::{Error, ErrorKind};
+use dikas_archive::limits::Limits;
+use dikas_archive::reader::BackupReader;
+use std::io::{Cursor, Read};
+
+/// One entry as a test wants it, in both headers.
+#[derive(Clone)]
+struct Fake {
+    name: Vec<u8>,
+    local_name: Vec<u8>,
+    data: Vec<u8>,
+    flags: u16,
+    method: u16,
+    crc32: u32,
+    size: u32,
+    stored: u32,
+    made_by: u16,
+    external: u32,
+    /// Where the central header says the entry begins; where it does, if none.
+    at: Option<u32>,
+}
+
+fn fake(name: &str, data: &[u8]) -> Fake {
+    Fake {
+        name: name.as_bytes().to_vec(),
+        local_name: name.as_bytes().to_vec(),
+        data: data.to_vec(),
+        flags: 1 << 11,
+        method: 0,
+        crc32: crc32fast::hash(data),
+        size: data.len() as u32,
+        stored: data.len() as u32,
+        made_by: 3 << 8 | 20,
+        external: 0o100_644 << 16,
+        at: None,
+    }
+}
+
+fn u16s(values: &[u16]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn u32s(values: &[u32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// APPNOTE.TXT sections 4.3.7, 4.3.12 and 4.3.16, by hand.
+fn archive(entries: &[Fake]) -> Vec<u8> {
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let at = entry.at.unwrap_or(bytes.len() as u32);
+        let shared =
+            [u16s(&[20, entry.flags, entry.method, 0, 0x21]), u32s(&[entry.crc32, entry.stored, entry.size])]
+                .concat();
+        bytes.extend([&b"PK\x03\x04"[..], &shared, &u16s(&[entry.local_name.len() as u16, 0])].concat());
+        bytes.extend([&entry.local_name[..], &entry.data].concat());
+        directory.extend([&b"PK\x01\x02"[..], &u16s(&[entry.made_by]), &shared].concat());
+        directory
+            .extend([u16s(&[entry.name.len() as u16, 0, 0, 0, 0]), u32s(&[entry.external, at])].concat());
+        directory.extend(&entry.name);
+    }
+    let (count, at) = (entries.len() as u16, bytes.len() as u32);
+    bytes.extend(&directory);
+    bytes.extend([&b"PK\x05\x06"[..], &u16s(&[0, 0, count, count])].concat());
+    bytes.extend([u32s(&[directory.len() as u32, at]), u16s(&[0])].concat());
+    bytes
+}
+
+fn open(bytes: &[u8]) -> Result<BackupReader<Cursor<&[u8]>>, Error> {
+    BackupReader::open(Cursor::new(bytes))
+}
+
+/// What reading and checking say of the first entry, beside a sound one that stays readable.
+fn problem(entry: Fake) -> Option<ErrorKind> {
+    let name = String::from_utf8_lossy(&entry.name).into_owned();
+    let sound = fake("sound.txt", b"sound");
+    let bytes = archive(&[entry, sound]);
+    let mut reader = open(&bytes).unwrap();
+    let mut content = String::new();
+    reader.entry("sound.txt").unwrap().read_to_string(&mut content).unwrap();
+    assert_eq!(content, "sound");
+    let verdict = reader.verify(&mut |_| Ok(())).unwrap();
+    let problem = verdict.problems.first();
+    let kind = problem.map(|problem| {
+        assert!(problem.subject.as_ref().unwrap().starts_with(&name), "{problem}");
+        problem.kind
+    });
+    let read = reader.entry(&name).and_then(|mut entry| Ok(entry.read_to_end(&mut Vec::new())?));
+    if !name.ends_with(".jsonl.br") {
+        assert_eq!(read.err().map(|error| error.kind), kind);
+    }
+    kind
+}
+
+#[test]
+fn the_builder_builds_sound_archives() {
+    assert_eq!(problem(fake("plain.txt", b"x")), None);
+    assert_eq!(problem(fake("folder/", b"")), None);
+    assert_eq!(problem(fake("attachments/a/b/c..d/e", b"x")), None);
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_refused() {
+    for name in [
+        "../x",
+        "a/../../x",
+        "/etc/passwd",
+        "C:/x",
+        "c:x",
+        "\\\\host\\share",
+        "a\\..\\x",
+        "a\0.txt",
+        "",
+        "a//b",
+        "./a",
+        "attachments/../x",
+        "..",
+    ] {
+        assert_eq!(problem(fake(name, b"x")), Some(ErrorKind::UnsafeName), "{name:?}");
+    }
+    let no_text = Fake { name: b"\xff\xfe".to_vec(), local_name: b"\xff\xfe".to_vec(), ..fake("", b"x") };
+    let bytes = archive(&[no_text]);
+    assert_eq!(open(&bytes).unwrap().entries()[0].problem.as_ref().unwrap().kind, ErrorKind::UnsafeName);
+}
+
+#[test]
+fn headers_that_lie_are_found_out() {
+    let plain = fake("x", b"hello");
+    let cases = [
+        (Fake { local_name: b"y".to_vec(), ..plain.clone() }, ErrorKind::DamagedEntry),
+        (Fake { crc32: 1, ..plain.clone() }, ErrorKind::DamagedEntry),
+        (Fake { size: 4, ..plain.clone() }, ErrorKind::DamagedEntry),
+        (Fake { flags: 1, ..plain.clone() }, ErrorKind::UnsupportedEntry),
+        (Fake { method: 12, ..plain.clone() }, ErrorKind::UnsupportedEntry),
+        (Fake { external: 0o120_777 << 16, ..plain.clone() }, ErrorKind::UnsupportedEntry),
+        (Fake { external: 0o060_644 << 16, ..plain.clone() }, ErrorKind::UnsupportedEntry),
+        (Fake { method: 8, ..plain.clone() }, ErrorKind::DamagedEntry),
+        (fake("folder/", b"content"), ErrorKind::DamagedEntry),
+    ];
+    for (at, (entry, kind)) in cases.into_iter().enumerate() {
+        assert_eq!(problem(entry), Some(kind), "case {at}");
+    }
+}
+
+#[test]
+fn duplicates_and_overlaps_are_refused_and_the_rest_is_not() {
+    let bytes = archive(&[fake("a", b"1"), fake("b", b"2"), fake("a", b"3")]);
+    let mut reader = open(&bytes).unwrap();
+    assert_eq!(reader.entry("a").unwrap_err().kind, ErrorKind::ConflictingEntries);
+    assert!(reader.entry("b").is_ok());
+    assert_eq!(reader.verify(&mut |_| Ok(())).unwrap().problems.len(), 2);
+
+    // Two directory entries for the same bytes, as a "better zip bomb" has thousands.
+    let shared = Fake { at: Some(0), ..fake("b", b"1") };
+    let bytes = archive(&[fake("b", b"1"), Fake { name: b"c".to_vec(), ..shared }, fake("d", b"2")]);
+    let mut reader = open(&bytes).unwrap();
+    assert_eq!(reader.entry("b").unwrap_err().kind, ErrorKind::ConflictingEntries);
+    assert_eq!(reader.entry("c").unwrap_err().kind, ErrorKind::ConflictingEntries);
+    assert!(reader.entry("d").is_ok());
+}
+
+#[test]
+fn bombs_do_not_go_off() {
+    // 40 MiB of one line's beginning in some hundred bytes.
+    let long_line = codec::encode(&vec![b' '; 40 << 20]).unwrap().bytes;
+    assert!(long_line.len() < 2000);
+    assert_eq!(problem(fake("articles.jsonl.br", &long_line)), Some(ErrorKind::LimitExceeded));
+    let many_lines = codec::encode(&b"{\"_id\":\"a\"}\n".repeat(6 << 20)).unwrap().bytes;
+    assert_eq!(problem(fake("articles.jsonl.br", &many_lines)), Some(ErrorKind::LimitExceeded));
+
+    let huge = Fake { method: 8, size: u32::MAX - 1, ..fake("x", b"\x03\0") };
+    assert_eq!(problem(huge), Some(ErrorKind::LimitExceeded));
+
+    let limits = Limits { entries: 1, ..Limits::default() };
+    let bytes = archive(&[fake("a", b""), fake("b", b"")]);
+    let error = BackupReader::open_with(Cursor::new(&bytes), limits).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::LimitExceeded);
+    let limits = Limits { manifest_bytes: 10, ..Limits::default() };
+    let bytes = archive(&[fake("manifest.json", &[b' '; 11])]);
+    let reader = BackupReader::open_with(Cursor::new(&bytes), limits).unwrap();
+    assert_eq!(reader.manifest().unwrap_err().kind, ErrorKind::LimitExceeded);
+}
+
+#[test]
+fn directories_that_cannot_be_are_refused() {
+    let whole = archive(&[fake("a", b"1")]);
+    let end = whole.len() - 22;
+    let patched = |at: usize, value: &[u8]| {
+        let mut bytes = whole.clone();
+        bytes[end + at..end + at + value.len()].copy_from_slice(value);
+        open(&bytes).unwrap_err().kind
+    };
+    assert_eq!(patched(8, &[2, 0, 2, 0]), ErrorKind::DamagedDirectory);
+    assert_eq!(patched(8, &[0, 0, 0, 0]), ErrorKind::DamagedDirectory);
+    assert_eq!(patched(10, &[2, 0]), ErrorKind::DamagedDirectory);
+    assert_eq!(patched(4, &[1, 0]), ErrorKind::DamagedDirectory);
+    assert_eq!(patched(12, &[0xff; 4]), ErrorKind::DamagedDirectory);
+    assert_eq!(patched(16, &[0xff; 6]), ErrorKind::NotAnArchive);
+    assert_eq!(patched(16, &[0xff; 4]), ErrorKind::DamagedDirectory);
+    assert_eq!(open(b"").unwrap_err().kind, ErrorKind::NotAnArchive);
+    assert_eq!(open(&[0; 5000]).unwrap_err().kind, ErrorKind::NotAnArchive);
+    assert_eq!(open(&whole[1..]).unwrap_err().kind, ErrorKind::DamagedDirectory);
+    // An end record that promises a ZIP64 record where there is none.
+    let locator = [&b"PK\x06\x07"[..], &u32s(&[0, 0xffff_fff0, 0xffff_ffff, 1])].concat();
+    let bytes = [&whole[..end], &locator, &whole[end..]].concat();
+    assert_eq!(open(&bytes).unwrap_err().kind, ErrorKind::DamagedDirectory);
+}
+
+#[test]
+fn a_newer_format_is_refused_and_a_bad_manifest_is_said() {
+    let bytes = archive(&[fake("manifest.json", br#"{"format":"dikas-backup","version":7}"#)]);
+    let error = open(&bytes).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NewerFormat);
+    assert!(error.to_string().contains("version 1") && error.to_string().contains("version 7"), "{error}");
+
+    let part = codec::encode(b"{\"_id\":\"art_1\"}\n").unwrap().bytes;
+    let bytes = archive(&[fake("x.jsonl.br", &part), fake("manifest.json", b"{")]);
+    let mut reader = open(&bytes).unwrap();
+    assert_eq!(reader.manifest().unwrap_err().kind, ErrorKind::BadManifest);
+    assert_eq!(reader.verify(&mut |_| Ok(())).unwrap().problems.len(), 1);
+    let summary = reader.summary(&mut |_| Ok(())).unwrap();
+    assert_eq!((summary.collections[0].name.as_str(), summary.collections[0].documents), ("articles", 1));
+}
+
+#[test]
+fn foreign_archives_are_read_generously() {
+    let lines = b"{\"_id\":\"art_1\"}\r\n\n{\"_id\":\"x\",\"documentType\":\"Voucher\"}\n{\"_id\":\"y\"}";
+    let part = codec::encode(lines).unwrap().bytes;
+    let old = b"attachments/a/b/\x81ber.png".to_vec();
+    let old = Fake { name: old.clone(), local_name: old, flags: 0, ..fake("", b"x") };
+    let bytes = archive(&[fake("data/mixed.2019.jsonl.br", &part), old, fake("readme.txt", b"hi")]);
+    let mut reader = open(&bytes).unwrap();
+    let summary = reader.summary(&mut |_| Ok(())).unwrap();
+    let found: Vec<_> =
+        summary.collections.iter().map(|found| (found.name.as_str(), found.documents)).collect();
+    assert_eq!(found, [("articles", 1), ("mixed", 1), ("vouchers", 1)]);
+    assert_eq!(summary.attachments[0].name, "über.png");
+    assert!(reader.verify(&mut |_| Ok(())).unwrap().is_sound());
+}
