@@ -118,7 +118,8 @@ function step(phase) {
 function doing() {
   const { doing: table } = words().running;
   const { phase = 'open', subject } = job.progress ?? {};
-  if (phase === 'documents' || phase === 'attachments') return table[phase](collectionName(subject) ?? table.any);
+  const named = subject && (phase === 'documents' || phase === 'attachments');
+  if (named) return `${table[phase]}: ${collectionName(subject)}`;
   return table[phase];
 }
 
@@ -129,9 +130,8 @@ function leftInWords() {
   return left < 4 ? w.soon : w.about(duration(left));
 }
 
-/** @param {string | null | undefined} name a collection, or an entry or document that begins with one */
+/** @param {string} name */
 function collectionName(name) {
-  if (!name) return undefined;
   const table = /** @type {Record<string, string>} */ (words().collections);
   return table[name] ?? name;
 }

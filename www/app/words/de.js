@@ -110,11 +110,10 @@ export const de = {
     },
     doing: {
       open: 'Der Server hält diesen Augenblick fest',
-      documents: (what) => `Wird geholt und komprimiert: ${what}`,
-      attachments: (what) => `Bilder und Dateien werden geholt: ${what}`,
+      documents: 'Dokumente werden geholt und komprimiert',
+      attachments: 'Bilder und Dateien werden geholt',
       finish: 'Das Verzeichnis wird geschrieben',
       verify: 'Die ganze Datei wird zurückgelesen und verglichen',
-      any: 'alle Daten',
     },
     notices: {
       'started-over': 'Der Server konnte den ersten Augenblick nicht länger festhalten. Das Backup hat mit einem neuen von vorn begonnen.',
@@ -178,7 +177,7 @@ export const de = {
     documents: 'Dokumente',
     files: 'Dateien',
     unknown: 'nicht angegeben',
-    noManifest: 'Dieses Backup hat kein eigenes Verzeichnis. Was Sie sehen, wurde aus den Dateinamen geschlossen.',
+    noManifest: 'Dieses Backup hat kein eigenes Verzeichnis. Was Sie sehen, wurde aus seinen Dateien erschlossen.',
     notVerified: 'Das ist das Verzeichnis. Die Daten dahinter wurden nicht gelesen.',
   },
 

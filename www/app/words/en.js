@@ -111,11 +111,10 @@ export const en = {
     },
     doing: {
       open: 'Asking the server to hold on to this moment',
-      documents: (/** @type {string} */ what) => `Fetching and compressing: ${what}`,
-      attachments: (/** @type {string} */ what) => `Fetching pictures and files: ${what}`,
+      documents: 'Fetching and compressing documents',
+      attachments: 'Fetching pictures and files',
       finish: 'Writing the table of contents',
       verify: 'Reading the whole file back and comparing it',
-      any: 'all data',
     },
     notices: {
       'started-over': 'The server could not hold on to the first moment any longer. The backup has started over with a fresh one.',
@@ -179,7 +178,7 @@ export const en = {
     documents: 'Documents',
     files: 'Files',
     unknown: 'not stated',
-    noManifest: 'This backup has no table of contents of its own. What you see was told from its file names.',
+    noManifest: 'This backup has no table of contents of its own. What you see was worked out from its files.',
     notVerified: 'This shows the table of contents. The data behind it was not read.',
   },
 
