@@ -257,6 +257,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_format_is_what_is_written() {
+        let format = include_str!("../FORMAT.md");
+        let (_, example) = format.split_once("```json\n").unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        let manifest = Manifest::parse(example.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(manifest.to_json().unwrap()).unwrap(), example);
+    }
+
+    #[test]
     fn what_is_unknown_is_passed_over_and_what_is_newer_refused() {
         let mut later = example();
         later["collections"][0]["category"] = json!("catering");
