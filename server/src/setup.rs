@@ -137,3 +137,26 @@ impl Filling<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn half_a_demo_is_refused_or_filled_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let auth = Auth::open(Arc::clone(&store), folder.path(), Duration::from_secs(60)).unwrap();
+        store.set_demo_state(FILLING).unwrap();
+        add_user(&store, "usr_half", "half", "x").unwrap();
+        let refusal = set_up(&store, &auth, None).unwrap_err().to_string();
+        assert!(refusal.contains("interrupted"), "{refusal}");
+        assert_eq!(set_up(&store, &auth, Some(2)).unwrap(), Setup::Demo);
+        assert!(auth.knows(DEMO_LOGIN.0, DEMO_LOGIN.1).unwrap());
+        assert!(!auth.knows("half", "x").unwrap());
+        assert_eq!(set_up(&store, &auth, Some(2)).unwrap(), Setup::Demo);
+        assert_eq!(set_up(&store, &auth, None).unwrap(), Setup::Existing);
+    }
+}
