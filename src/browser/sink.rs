@@ -33,7 +33,7 @@ pub(super) struct Berth {
 impl Berth {
     /// Makes room for an archive of this snapshot: archives of earlier backups go, and what is left has to suffice.
     pub(super) async fn prepare(snapshot: &Snapshot) -> Result<(Self, Paged<Sink>)> {
-        let wanted = name(&snapshot.source.business, &snapshot.created);
+        let wanted = name(&snapshot.created);
         let Some(archives) = Archives::open().await else {
             worker::notice(Notice::InMemory { limit: rope::MAX_BYTES });
             return Ok((Self { id: wanted, archives: None }, Paged::new(Sink::Memory(BlobRope::default()))));
@@ -144,19 +144,16 @@ fn estimate(snapshot: &Snapshot) -> u64 {
     (1 << 20) + documents + of(|collection| collection.attachment_bytes + 500 * collection.attachments)
 }
 
-/// The name of an archive without `.zip`, fit for every file system: business and moment in UTC.
-fn name(business: &str, created: &str) -> String {
-    let mut words = String::new();
-    for c in business.chars().flat_map(char::to_lowercase) {
-        if words.chars().count() == 40 {
-            break;
-        } else if c.is_alphanumeric() {
-            words.push(c);
-        } else if !words.is_empty() && !words.ends_with('-') {
-            words.push('-');
-        }
-    }
-    let moment: String = created.chars().filter(|c| c.is_ascii_digit()).take(14).collect();
-    let (day, time) = moment.split_at_checked(8).unwrap_or((&moment, ""));
-    format!("dikas-{}-{day}-{time}", words.trim_end_matches('-'))
+/// The name of an archive without `.zip`: `dikas_YYYYMMDD_HHMMSS`, the snapshot's moment as the person's clock shows it.
+fn name(created: &str) -> String {
+    let moment = Date::new(&JsValue::from_str(created));
+    format!(
+        "dikas_{:04}{:02}{:02}_{:02}{:02}{:02}",
+        moment.get_full_year(),
+        moment.get_month() + 1,
+        moment.get_date(),
+        moment.get_hours(),
+        moment.get_minutes(),
+        moment.get_seconds()
+    )
 }
