@@ -122,10 +122,17 @@ impl Api {
     /// Everything that the server serves now, by way of a snapshot of its own.
     pub async fn everything(&self) -> Everything {
         let snapshot = self.open_snapshot().await;
+        let everything = self.read(&snapshot).await;
+        self.close_snapshot(&snapshot).await;
+        everything
+    }
+
+    /// Everything that a snapshot holds.
+    pub async fn read(&self, snapshot: &Snapshot) -> Everything {
         let mut lines = BTreeMap::new();
         for collection in &snapshot.collections {
             let name = collection.name.as_str();
-            lines.insert(name.to_owned(), self.pages(&snapshot, name, 1 << 20, async || {}).await);
+            lines.insert(name.to_owned(), self.pages(snapshot, name, 1 << 20, async || {}).await);
         }
         let mut attachments = Vec::new();
         let mut after = None::<String>;
@@ -139,15 +146,14 @@ impl Api {
                 break;
             }
         }
-        self.close_snapshot(&snapshot).await;
-        Everything { snapshot, lines, attachments }
+        Everything { snapshot: snapshot.clone(), lines, attachments }
     }
 }
 
 /// What a server holds at one moment.
 #[derive(Debug)]
 pub struct Everything {
-    /// The (closed) snapshot that it was read from.
+    /// The snapshot that it was read from.
     pub snapshot: Snapshot,
     /// JSON lines by collection.
     pub lines: BTreeMap<String, Vec<u8>>,

@@ -22,7 +22,7 @@ pub enum Fault {
     CutAtLine,
     /// The same, and every header of ours is lost, as behind a proxy that passes on only what it knows.
     CutAtLineAndStrip,
-    /// The answer waits until [`Proxy::release`].
+    /// The request waits until [`Proxy::release`], and then meets the other rules.
     Hold,
     /// 401 to every request that bears the token of the first request this rule saw.
     RefuseToken,
@@ -49,7 +49,7 @@ struct State {
     rules: Mutex<Vec<Rule>>,
     log: Mutex<Vec<String>>,
     held: watch::Sender<usize>,
-    released: watch::Sender<bool>,
+    releases: watch::Sender<usize>,
 }
 
 /// The proxy; it ends when it is dropped.
@@ -78,7 +78,7 @@ impl Proxy {
             rules: Mutex::default(),
             log: Mutex::default(),
             held: watch::Sender::new(0),
-            released: watch::Sender::new(false),
+            releases: watch::Sender::new(0),
         });
         let task = tokio::spawn(serve(listener, Arc::clone(&state)));
         Self { url: format!("http://127.0.0.1:{port}"), port, state, task }
@@ -94,18 +94,18 @@ impl Proxy {
     /// The server is gone for whoever asks through this proxy.
     pub fn cut_off(&self) {
         self.rule("", "", 0, usize::MAX, Fault::Drop);
-        // What waits in a held request must learn of it too, and a later rule must not come first.
+        // No other rule comes before this one, and what is held shares the fate of the rest.
         self.state.rules.lock().unwrap().rotate_right(1);
-        self.state.released.send_replace(true);
+        self.release();
     }
 
     /// Forgets every rule and lets go what is held.
     pub fn heal(&self) {
         self.state.rules.lock().unwrap().clear();
-        self.state.released.send_replace(true);
+        self.release();
     }
 
-    /// Waits until a request is held.
+    /// Waits until some request is held.
     pub async fn held(&self) {
         let mut held = self.state.held.subscribe();
         tokio::time::timeout(crate::LONG, held.wait_for(|count| *count > 0))
@@ -114,9 +114,14 @@ impl Proxy {
             .unwrap();
     }
 
-    /// Lets go what is held, now and later.
+    /// Whether some request is held.
+    pub fn is_holding(&self) -> bool {
+        *self.state.held.borrow() > 0
+    }
+
+    /// Lets go what is held now.
     pub fn release(&self) {
-        self.state.released.send_replace(true);
+        self.state.releases.send_modify(|count| *count += 1);
     }
 
     /// How many requests came whose `METHOD path?query` contains this.
@@ -154,11 +159,15 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
     state.log.lock().unwrap().push(format!("{} {target}", head.method));
     let body = body.collect().await?.to_bytes();
 
-    let mut fault = state.fault_for(head.method.as_str(), &target, token.as_deref());
+    let ask = |held| state.fault_for(head.method.as_str(), &target, token.as_deref(), held);
+    let mut releases = state.releases.subscribe();
+    let mut fault = ask(false);
     if matches!(fault, Some(Fault::Hold)) {
         state.held.send_modify(|count| *count += 1);
-        state.released.subscribe().wait_for(|released| *released).await?;
-        fault = state.fault_for(head.method.as_str(), &target, token.as_deref());
+        let released = releases.changed().await;
+        state.held.send_modify(|count| *count -= 1);
+        released?;
+        fault = ask(true);
     }
     match fault {
         Some(Fault::Drop) => return Err("dropped on purpose".into()),
@@ -203,15 +212,14 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
 }
 
 impl State {
-    fn fault_for(&self, method: &str, target: &str, token: Option<&str>) -> Option<Fault> {
-        let released = *self.released.borrow();
+    fn fault_for(&self, method: &str, target: &str, token: Option<&str>, held: bool) -> Option<Fault> {
         let mut rules = self.rules.lock().unwrap();
         for rule in rules.iter_mut() {
             if !(rule.method.is_empty() || rule.method == method) || !target.contains(&rule.path) {
                 continue;
             }
             match rule.fault {
-                Fault::Hold if released => continue,
+                Fault::Hold if held => continue,
                 Fault::RefuseToken => {
                     let Some(token) = token else { continue };
                     if rule.token.get_or_insert_with(|| token.to_owned()) != token {

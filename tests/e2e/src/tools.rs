@@ -52,22 +52,27 @@ impl Unzipped {
         lines
     }
 
-    /// Path and bytes of every file below `attachments/`, by its path in the archive.
+    /// The bytes of every file below `attachments/`, by its path in the archive.
     pub fn attachments(&self) -> BTreeMap<String, Vec<u8>> {
-        let mut found = BTreeMap::new();
-        let mut folders = vec![self.path("attachments")];
+        let files = self.files().into_iter().filter(|path| path.starts_with("attachments/"));
+        files.map(|path| (path.clone(), self.read(&path))).collect()
+    }
+
+    /// The paths of all files.
+    pub fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.folder.path().to_owned()];
         while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).into_iter().flatten() {
+            for entry in std::fs::read_dir(&folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    let name = path.strip_prefix(self.folder.path()).unwrap().to_str().unwrap().to_owned();
-                    found.insert(name, std::fs::read(&path).unwrap());
+                    files.push(path.strip_prefix(self.folder.path()).unwrap().to_str().unwrap().to_owned());
                 }
             }
         }
-        found
+        files
     }
 
     /// The entry decoded by Google's program.
