@@ -80,6 +80,8 @@ struct Claims {
     /// Begin of the digest of the password's hash: a new password voids old tokens.
     password: String,
     exp: u64,
+    /// Random: a token is never one that was refused a moment ago (RFC 7519 section 4.1.7).
+    jti: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,7 +196,8 @@ impl Auth {
         let epoch = self.store.login_epoch()?;
         let token = |kind, life: Duration| {
             let (sub, password) = (user.id.clone(), fingerprint(user));
-            let claims = Claims { sub, kind, epoch, password, exp: clock::unix() + life.as_secs() };
+            let (exp, jti) = (clock::unix() + life.as_secs(), random::hex::<8>()?);
+            let claims = Claims { sub, kind, epoch, password, exp, jti };
             jsonwebtoken::encode(&Header::default(), &claims, &self.encoding).map_err(Failure::internal)
         };
         Ok(Tokens {

@@ -73,6 +73,8 @@ async fn tokens_are_for_what_they_are_for_and_run_out() {
     assert_eq!(try_with(&tokens.access_token).await, OK);
     assert_eq!(try_with(&tokens.refresh_token).await, UNAUTHORIZED);
     refresh(&tokens.access_token).await.fails(UNAUTHORIZED, "unauthorized");
+    let soon: Tokens = refresh(&tokens.refresh_token).await.expect(OK).data();
+    assert_ne!(soon.access_token, tokens.access_token, "what was refused is never given out again");
     tokio::time::sleep(Duration::from_millis(2100)).await;
     assert_eq!(try_with(&tokens.access_token).await, UNAUTHORIZED);
     let fresh: Tokens = refresh(&tokens.refresh_token).await.expect(OK).data();
