@@ -36,7 +36,7 @@ impl Blocks for OpfsFile {
         let mut done = 0;
         while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
             let read = self.handle.read_with_u8_array_and_options(rest, &at_offset(at + done as u64)?);
-            done += count(read.map_err(js::io_error)?, rest.len(), "read")?;
+            done += count(read.map_err(js::io_error)?, rest.len(), unread())?;
         }
         Ok(())
     }
@@ -45,7 +45,7 @@ impl Blocks for OpfsFile {
         let mut done = 0;
         while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
             let written = self.handle.write_with_u8_array_and_options(rest, &at_offset(at + done as u64)?);
-            done += count(written.map_err(js::io_error)?, rest.len(), "written")?;
+            done += count(written.map_err(js::io_error)?, rest.len(), unwritten())?;
             self.size = self.size.max(at + done as u64);
         }
         Ok(())
@@ -70,15 +70,19 @@ fn at_offset(offset: u64) -> io::Result<FileSystemReadWriteOptions> {
     Ok(options)
 }
 
-/// A count that the browser answered with; none at all would make the caller try for ever.
-fn count(answered: f64, asked: usize, verb: &str) -> io::Result<usize> {
+/// A count that the browser answered with; none at all would make the caller try for ever. Chromium throws nothing when
+/// the space runs out within a write: it answers with the code of the error, as a number without a sign.
+fn count(answered: f64, asked: usize, failure: Error) -> io::Result<usize> {
     match js::to_u64(answered).map(usize::try_from) {
         Ok(Ok(count)) if (1..=asked).contains(&count) => Ok(count),
-        _ => Err(Error::new(
-            ErrorKind::Io,
-            format!("the browser's storage has not {verb} what it was asked to"),
-        )
-        .expected(asked, answered)
-        .into()),
+        _ => Err(failure.into()),
     }
+}
+
+fn unread() -> Error {
+    Error::new(ErrorKind::Io, "the browser's storage does not give back what was written")
+}
+
+fn unwritten() -> Error {
+    Error::new(ErrorKind::NoSpace, "the browser stores no more: the disk or the space for this page is full")
 }

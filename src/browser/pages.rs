@@ -85,7 +85,9 @@ impl<B: Blocks> Paged<B> {
             }
             let stored = self.blocks.size().saturating_sub(at).min(BLOCK);
             let mut bytes = vec![0; to_usize(stored)];
-            self.blocks.load(at, &mut bytes)?;
+            if !bytes.is_empty() {
+                self.blocks.load(at, &mut bytes)?;
+            }
             self.pages.push(Page { at, bytes, dirty: false });
         }
         self.pages.last_mut().ok_or_else(|| io::Error::other("no page"))
@@ -175,5 +177,109 @@ impl<B: Blocks> Seek for Paged<B> {
             io::Error::new(io::ErrorKind::InvalidInput, error)
         })?;
         Ok(self.position)
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+#[allow(clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Cursor;
+
+    /// Blocks in memory that keep the contract: they are only ever appended behind whole ones.
+    #[derive(Default)]
+    struct Memory(Vec<u8>);
+
+    impl Blocks for Memory {
+        fn size(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn load(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+            assert_eq!(at % BLOCK, 0);
+            bytes.copy_from_slice(&self.0[at as usize..][..bytes.len()]);
+            Ok(())
+        }
+
+        fn store(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+            assert!(at.is_multiple_of(BLOCK) && at <= self.size() && bytes.len() as u64 <= BLOCK);
+            let end = at as usize + bytes.len();
+            assert!(bytes.len() as u64 == BLOCK || end >= self.0.len(), "a short block within the file");
+            self.0.resize(self.0.len().max(end), 0);
+            self.0[at as usize..end].copy_from_slice(bytes);
+            Ok(())
+        }
+
+        fn truncate(&mut self, size: u64) -> io::Result<()> {
+            self.0.truncate(size as usize);
+            Ok(())
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Write(usize, u8),
+        Seek(u64),
+        Read(usize),
+        Truncate(u64),
+        Flush,
+    }
+
+    /// No empty writes: a cursor grows up to its position then, which no file does.
+    fn step() -> impl Strategy<Value = Step> {
+        let end = 8 * BLOCK;
+        prop_oneof![
+            4 => (prop_oneof![1..50_usize, 1..3 * BLOCK as usize], any::<u8>()).prop_map(|(count, first)| Step::Write(count, first)),
+            3 => (0..end).prop_map(Step::Seek),
+            2 => (0..2 * BLOCK as usize).prop_map(Step::Read),
+            1 => (0..end).prop_map(Step::Truncate),
+            1 => Just(Step::Flush),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn a_paged_file_is_a_file(steps in prop::collection::vec(step(), 1..60)) {
+            let mut file = Paged::new(Memory::default());
+            let mut model = Cursor::new(Vec::new());
+            for step in steps {
+                match step {
+                    Step::Write(count, first) => {
+                        let bytes: Vec<u8> = (0..count).map(|n| first.wrapping_add((n % 251) as u8)).collect();
+                        model.write_all(&bytes).unwrap();
+                        file.write_all(&bytes).unwrap();
+                    }
+                    Step::Seek(to) => prop_assert_eq!(
+                        file.seek(SeekFrom::Start(to)).unwrap(),
+                        model.seek(SeekFrom::Start(to)).unwrap()
+                    ),
+                    Step::Read(count) => {
+                        let (mut found, mut expected) = (Vec::new(), Vec::new());
+                        (&mut model).take(count as u64).read_to_end(&mut expected).unwrap();
+                        (&mut file).take(count as u64).read_to_end(&mut found).unwrap();
+                        prop_assert!(found == expected);
+                    }
+                    Step::Truncate(size) => {
+                        model.get_mut().truncate(size as usize);
+                        file.truncate(size).unwrap();
+                    }
+                    Step::Flush => file.flush().unwrap(),
+                }
+                prop_assert_eq!(file.size(), model.get_ref().len() as u64);
+            }
+            prop_assert!(&file.into_blocks().unwrap().0 == model.get_ref());
+        }
+    }
+
+    #[test]
+    fn places_beyond_what_a_browser_counts_are_refused() {
+        let mut file = Paged::new(Memory::default());
+        for wrong in [SeekFrom::End(-1), SeekFrom::Start(1 << 53), SeekFrom::Start(u64::MAX)] {
+            assert_eq!(file.seek(wrong).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
+        assert_eq!(file.stream_position().unwrap(), 0);
     }
 }
