@@ -162,10 +162,20 @@ impl Browser {
         }
     }
 
+    /// Says "keep" in advance: Chromium asks so when a file comes over plain http.
+    pub async fn keep_downloads(&self) {
+        let params = json!({ "behavior": "allow", "downloadPath": self.downloads() });
+        self.cdp("Browser.setDownloadBehavior", params).await;
+    }
+
+    fn downloads(&self) -> PathBuf {
+        self.folder.path().join("downloads")
+    }
+
     /// The finished download whose name ends so, as soon as it is complete; it is moved out of the folder, so that
     /// the next one is told from it.
     pub async fn downloaded(&self, ending: &str) -> PathBuf {
-        let folder = self.folder.path().join("downloads");
+        let folder = self.downloads();
         let file = until(&format!("a download that ends in {ending}"), async || {
             let files: Vec<_> =
                 std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -3,7 +3,10 @@
 use crate::api::Api;
 use dikas_server::{Config, DEMO_LOGIN, Server, Setup};
 use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 /// A server in this process.
 pub struct Local {
@@ -12,7 +15,7 @@ pub struct Local {
     /// A login that may do everything.
     pub login: (String, String),
     _server: Server,
-    _data: tempfile::TempDir,
+    _data: TempDir,
 }
 
 impl Local {
@@ -21,21 +24,23 @@ impl Local {
         Self::start_with(|_| {}).await
     }
 
-    /// One with this many days of demo data.
-    pub async fn demo(days: u32) -> Self {
-        Self::start_with(|config| config.demo = Some(days)).await
+    /// One with a month of demo data.
+    pub async fn demo() -> Self {
+        Self::open(demo_data().await, |_| {}).await
     }
 
-    /// One that is set up otherwise.
+    /// An empty one that is set up otherwise.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::open(tempfile::tempdir().unwrap(), change).await
+    }
+
+    async fn open(data: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config { listen: "127.0.0.1:0".into(), ..Config::new(data.path()) };
         change(&mut config);
         let server = Server::start(config).await.unwrap_or_else(|error| panic!("{error}"));
         let (username, password) = match server.setup() {
             Setup::Created { username, password } => ((*username).to_owned(), password.clone()),
-            Setup::Demo => (DEMO_LOGIN.0.to_owned(), DEMO_LOGIN.1.to_owned()),
-            other => panic!("a fresh folder, and yet {other:?}"),
+            _ => demo_login(),
         };
         let url = format!("http://{}", server.address());
         Self { url, login: (username, password), _server: server, _data: data }
@@ -47,18 +52,47 @@ impl Local {
     }
 }
 
-/// A server of its own process, with a few days of demo data.
+/// Name and password of the demo data.
+pub fn demo_login() -> (String, String) {
+    (DEMO_LOGIN.0.to_owned(), DEMO_LOGIN.1.to_owned())
+}
+
+/// A copy of a data folder with a month of demo data. Making it takes seconds, so that it happens once in a process; what
+/// earlier processes made is removed, for nothing runs at the end of this one.
+async fn demo_data() -> TempDir {
+    static MADE: OnceCell<PathBuf> = OnceCell::const_new();
+    let made = MADE.get_or_init(async || {
+        let name = "dikas-e2e-demo-";
+        for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
+            let process =
+                entry.file_name().to_str().and_then(|it| it.strip_prefix(name)?.parse::<u32>().ok());
+            if process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists()) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+        let folder = std::env::temp_dir().join(format!("{name}{}", std::process::id()));
+        let config = Config { listen: "127.0.0.1:0".into(), demo: Some(30), ..Config::new(&folder) };
+        Server::start(config).await.unwrap_or_else(|error| panic!("{error}")).stop().await;
+        folder
+    });
+    let copy = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-r").arg(made.await.join(".")).arg(copy.path()).status();
+    assert!(copied.unwrap().success());
+    copy
+}
+
+/// A server of its own process, with a month of demo data.
 pub struct Killable {
     /// Such as `http://127.0.0.1:40123`; the same after [`Killable::restart`].
     pub url: String,
     process: Child,
-    data: tempfile::TempDir,
+    data: TempDir,
 }
 
 impl Killable {
     /// Starts the `program`, which is this crate's `killable-server`.
-    pub fn start(program: &str) -> Self {
-        let data = tempfile::tempdir().unwrap();
+    pub async fn start(program: &str) -> Self {
+        let data = demo_data().await;
         let (process, url) = spawn(program, data.path(), "127.0.0.1:0");
         Self { url, process, data }
     }
@@ -84,7 +118,7 @@ impl Drop for Killable {
     }
 }
 
-fn spawn(program: &str, data: &std::path::Path, listen: &str) -> (Child, String) {
+fn spawn(program: &str, data: &Path, listen: &str) -> (Child, String) {
     let mut command = Command::new(program);
     let mut process = command.arg(data).arg(listen).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();

@@ -1,5 +1,5 @@
-//! `killable-server DIR ADDR`: the server with ten days of demo data, as a process that a test can kill. It says where
-//! it listens.
+//! `killable-server DIR ADDR`: the server as a process that a test can kill. It says where it
+//! listens.
 
 use dikas_server::{Config, Server};
 
@@ -9,7 +9,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(data), Some(listen)) = (arguments.next(), arguments.next()) else {
         return Err("usage: killable-server DIR ADDR".into());
     };
-    let server = Server::start(Config { listen, demo: Some(10), ..Config::new(data) }).await?;
+    let server = Server::start(Config { listen, ..Config::new(data) }).await?;
     println!("http://{}", server.address());
     std::future::pending().await
 }
