@@ -8,6 +8,7 @@
     unreachable_pub,
     reason = "tests"
 )]
+#![cfg(not(target_arch = "wasm32"))]
 
 mod backup;
 mod http;

@@ -18,6 +18,9 @@ const SIMD: &str = "-Ctarget-feature=+simd128";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
 
+/// The names of functions are a fifteenth of the download, and panics name file and line without them.
+const BINDGEN: &[&str] = &["--target", "web", "--remove-name-section", "--remove-producers-section"];
+
 /// What the engine may weigh on its way to the browser.
 const BUDGET: u64 = 600_000;
 
@@ -162,9 +165,7 @@ pub(crate) fn build_engine(toolchain: &Toolchain) -> Result<()> {
     }
 
     let mut bindgen = Command::new(tools.join("wasm-bindgen"));
-    // The names of functions are a fifteenth of the download, and nobody reads them there.
-    bindgen.args(["--remove-name-section", "--remove-producers-section"]);
-    bindgen.args(["--target", "web", "--out-dir"]).arg(&package).arg(&built);
+    bindgen.args(BINDGEN).arg("--out-dir").arg(&package).arg(&built);
     run(&mut bindgen)?;
     let bytes = fs::read(&module)?;
     let brotli = brotli(&bytes)?;
@@ -191,7 +192,7 @@ fn stamp(module: &[u8], tools: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     module.hash(&mut hasher);
     let bindgen = output(Command::new(tools.join("wasm-bindgen")).arg("--version")).unwrap_or_default();
-    format!("{:016x} {bindgen}", hasher.finish())
+    format!("{:016x} {bindgen} {}", hasher.finish(), BINDGEN.join(" "))
 }
 
 fn sibling(file: &Path, extension: &str) -> PathBuf {
