@@ -42,14 +42,14 @@ export function fill(element, ...children) {
 }
 
 /**
- * A picture of `icons.svg`, in the colour of the text around it, silent to screen readers.
+ * A picture of those in `index.html`, in the colour of the text around it, silent to screen readers.
  *
  * @param {string} name
  */
 export function icon(name) {
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   const use = document.createElementNS('http://www.w3.org/2000/svg', 'use');
-  use.setAttribute('href', `icons.svg#${name}`);
+  use.setAttribute('href', `#icon-${name}`);
   svg.setAttribute('class', 'icon');
   svg.setAttribute('aria-hidden', 'true');
   svg.append(use);

@@ -37,6 +37,7 @@ export function resultPanel({ file, manifest, archive }, { seconds, without, ano
       download,
       h('button', { type: 'button', class: 'quiet', id: 'another', onclick: another }, w.another),
     ),
+    !isSecureContext && h('p', { class: 'hint', id: 'insecure' }, w.insecure),
     h(
       'dl',
       { class: 'figures' },

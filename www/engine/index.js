@@ -162,8 +162,8 @@ function compile() {
  */
 async function job(command, last, { auth, file, onProgress, onNotice, signal, stay }) {
   if (signal?.aborted) throw cancelled();
-  const worker = await compile().then((module) => spawn(module, "job")).catch((error) => {
-    throw unavailable(error);
+  const worker = await compile().then((module) => spawn(module, "job")).catch(async (error) => {
+    throw await unavailable(error);
   });
   const end = () => worker.terminate();
   /** @param {Command} command @param {Blob} [file] */
@@ -269,9 +269,14 @@ function internal(message) {
   return new BackupError({ kind: "internal", message });
 }
 
-/** @param {unknown} error */
-function unavailable(error) {
+/**
+ * Why a worker did not start. A script that could not be loaded does not say why: whether this one can be had tells.
+ * @param {unknown} error
+ */
+async function unavailable(error) {
   const old = typeof WebAssembly !== "object" || error instanceof WebAssembly.CompileError;
+  const answered = old || (await fetch(import.meta.url, { method: "HEAD", cache: "no-store" }).then(() => true, () => false));
+  if (!answered) return new BackupError({ kind: "unreachable", message: "the server of this page does not answer" });
   const why = old ? "this browser is too old for it" : text(error);
   return new BackupError({ kind: "engine-unavailable", message: `the engine could not be started: ${why}` });
 }

@@ -130,6 +130,7 @@ async fn over_plain_http_under_another_name_it_works_without_the_file_system() {
     page::start(&browser).await;
     let shown = page::finished(&browser).await;
     browser.shot("plain-http").await;
+    browser.find("#insecure").await;
     browser.keep_downloads().await;
     let file = page::download(&browser).await;
     assert_eq!(sha256sum(&file), shown.sha256);

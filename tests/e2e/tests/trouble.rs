@@ -157,6 +157,13 @@ async fn a_server_that_dies_is_waited_for_and_given_up_in_the_end() {
     assert_eq!(failed.kind, "unreachable", "{}", failed.text);
     browser.shot("unreachable").await;
     assert_nothing_kept(&browser).await;
+    // A server that is gone is no reason to call the browser too old, nor to lose the icons.
+    browser.find("tr[data-category]").await;
+    browser.find("#create-backup").await;
+    let icons = "return [...document.querySelectorAll('svg.icon')].filter((it) => it.checkVisibility())
+        .map((it) => it.getBBox().width)";
+    let widths: Vec<f64> = serde_json::from_value(browser.run(icons, vec![]).await).unwrap();
+    assert!(!widths.is_empty() && widths.iter().all(|width| *width > 0.0), "{widths:?}");
 }
 
 /// Removes what the last backup left, so that what is there later is of the next one.

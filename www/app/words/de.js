@@ -130,6 +130,7 @@ export const de = {
     partialLead: (moment, names) =>
       `Es enthält den Stand vom ${moment}, ohne ${names}. Jedes Byte wurde zurückgelesen und geprüft. Laden Sie es jetzt herunter: In diesem Browser bleibt es nur eine Zeit lang.`,
     downloadSize: (size) => `Herunterladen (${size})`,
+    insecure: 'Die Seite kam über einfaches http: Ihr Browser fragt vielleicht, ob die Datei behalten werden soll. Wählen Sie „Behalten“.',
     another: 'Weiteres Backup erstellen',
     name: 'Dateiname',
     size: 'Größe',

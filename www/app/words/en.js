@@ -131,6 +131,7 @@ export const en = {
     partialLead: (/** @type {string} */ moment, /** @type {string} */ names) =>
       `It holds the state as of ${moment}, without ${names}. Every byte was read back and checked. Download it now: in this browser it is only kept for a while.`,
     downloadSize: (/** @type {string} */ size) => `Download (${size})`,
+    insecure: 'The page came over plain http: your browser may ask whether to keep the file. Choose “Keep”.',
     another: 'Create another backup',
     name: 'File name',
     size: 'Size',
