@@ -72,9 +72,10 @@ fn inspect(file: &Path, as_json: bool) -> Result<bool> {
         let head = manifest.as_ref().map(|manifest| {
             json!({"version": manifest.version, "created": manifest.created, "source": manifest.source})
         });
-        writeln!(out, "{}", json!({"size": reader.length(), "manifest": head, "summary": summary}))?;
+        let answer = json!({"size": reader.length(), "manifest": head, "summary": summary}).to_string();
+        writeln!(out, "{}", plain_json(&answer))?;
     } else {
-        write!(out, "{}", plain(&describe(manifest.as_ref(), &summary)))?;
+        write!(out, "{}", describe(manifest.as_ref(), &summary))?;
     }
     Ok(sound_manifest && summary.problems.is_empty())
 }
@@ -110,14 +111,14 @@ fn open(path: &Path) -> Result<BackupReader<File>> {
 fn describe(manifest: Option<&Manifest>, summary: &Summary) -> String {
     let mut text = match manifest {
         Some(Manifest { created, source, .. }) => {
-            format!("{}, {created}, by {}\n\n", source.business, source.product)
+            format!("{}, {}, by {}\n\n", plain(&source.business), plain(created), plain(&source.product))
         }
         None => "No manifest: collections are told by their documents.\n\n".to_owned(),
     };
     for collection in &summary.collections {
         text += &format!(
             "{:<24} {:<10} {:>9} documents {:>12} bytes\n",
-            collection.name,
+            plain(&collection.name),
             collection.category.as_str(),
             collection.documents,
             collection.bytes
@@ -127,17 +128,28 @@ fn describe(manifest: Option<&Manifest>, summary: &Summary) -> String {
     let documents: u64 = summary.collections.iter().map(|collection| collection.documents).sum();
     text += &format!("\n{documents} documents, {} attachments of {sizes} bytes\n", summary.attachments.len());
     for problem in &summary.problems {
-        text += &format!("{problem}\n");
+        text += &format!("{}\n", plain(&problem.to_string()));
     }
     text
 }
 
-/// Escapes what could command a terminal or turn its text around: control characters and marks of direction.
+/// What an archive says, on one line of a terminal: whatever could command it, turn its text around or forge a line is
+/// escaped.
 fn plain(text: &str) -> String {
-    let harmless = |c: char| {
-        c == '\n'
-            || !c.is_control()
-                && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
-    };
-    text.chars().map(|c| if harmless(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
+    text.chars()
+        .map(|c| if is_harmless(c) { c.to_string() } else { c.escape_unicode().to_string() })
+        .collect()
+}
+
+/// The same for JSON, which has escapes of its own. Such characters stand nowhere but in its strings.
+fn plain_json(json: &str) -> String {
+    json.chars()
+        .map(|c| if is_harmless(c) { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) })
+        .collect()
+}
+
+/// Neither a control character nor a mark of direction.
+fn is_harmless(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
 }

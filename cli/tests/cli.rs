@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -47,4 +48,23 @@ fn the_exit_code_says_sound_damaged_or_not_readable() {
     fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
     assert_eq!(run(&["verify"], &damaged).status.code(), Some(2));
     assert_eq!(run(&["inspect"], Path::new("/nowhere.zip")).status.code(), Some(2));
+}
+
+#[test]
+fn a_name_in_an_archive_can_neither_forge_a_line_nor_command_the_terminal() {
+    let part = dikas_archive::codec::encode(b"{\"_id\":\"q\"}\n").unwrap();
+    let hostile = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("hostile.zip");
+    let mut writer = zip::ZipWriter::new(fs::File::create(&hostile).unwrap());
+    writer.start_file("x\nsound\u{9b}\u{202e}.jsonl.br", zip::write::SimpleFileOptions::default()).unwrap();
+    writer.write_all(&part.bytes).unwrap();
+    writer.finish().unwrap();
+
+    for args in [&["inspect"][..], &["inspect", "--json"], &["verify"]] {
+        let shown = String::from_utf8(run(args, &hostile).stdout).unwrap();
+        assert!(!shown.contains(['\u{9b}', '\u{202e}', '\u{1b}']), "{args:?}: {shown:?}");
+        assert!(args == ["verify"] || !shown.lines().any(|line| line.starts_with("sound")), "{shown:?}");
+    }
+    let json = run(&["inspect", "--json"], &hostile).stdout;
+    let answer: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert!(answer["summary"]["collections"][0]["name"].as_str().unwrap().contains("x\nsound"));
 }
