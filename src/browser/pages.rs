@@ -25,7 +25,8 @@ pub trait Blocks {
     fn truncate(&mut self, size: u64) -> io::Result<()>;
 }
 
-/// A file over blocks. What was written is stored by [`flush`](Write::flush); dropping it stores nothing.
+/// A file over blocks. What was written is stored by [`flush`](Write::flush), and read from the blocks again after it;
+/// dropping it stores nothing.
 #[derive(Debug)]
 pub struct Paged<B> {
     blocks: B,
@@ -65,9 +66,14 @@ impl<B: Blocks> Paged<B> {
         if size >= self.size {
             return Ok(());
         }
-        self.flush()?;
-        self.pages.clear();
-        self.blocks.truncate(size)?;
+        // Nothing is stored for this: it has to work where the disk is full.
+        if self.blocks.size() > size {
+            self.blocks.truncate(size)?;
+        }
+        self.pages.retain(|page| page.at < size);
+        for page in &mut self.pages {
+            page.bytes.truncate(to_usize(size - page.at));
+        }
         self.size = size;
         Ok(())
     }
@@ -159,7 +165,10 @@ impl<B: Blocks> Write for Paged<B> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.store_all()
+        self.store_all()?;
+        // Whoever reads on finds what the blocks give back, not what was meant.
+        self.pages.clear();
+        Ok(())
     }
 }
 
@@ -272,6 +281,56 @@ mod tests {
             }
             prop_assert!(&file.into_blocks().unwrap().0 == model.get_ref());
         }
+    }
+
+    /// Blocks that are full from the beginning, or whose every block loses a bit on its way.
+    struct Bad {
+        full: bool,
+        memory: Memory,
+    }
+
+    impl Blocks for Bad {
+        fn size(&self) -> u64 {
+            self.memory.size()
+        }
+
+        fn load(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+            self.memory.load(at, bytes)
+        }
+
+        fn store(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+            if self.full {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let mut bytes = bytes.to_vec();
+            bytes[0] ^= 1;
+            self.memory.store(at, &bytes)
+        }
+
+        fn truncate(&mut self, size: u64) -> io::Result<()> {
+            self.memory.truncate(size)
+        }
+    }
+
+    #[test]
+    fn what_is_read_after_a_flush_is_what_was_stored() {
+        let mut file = Paged::new(Bad { full: false, memory: Memory::default() });
+        file.write_all(b"backup").unwrap();
+        file.flush().unwrap();
+        file.rewind().unwrap();
+        let mut found = String::new();
+        file.read_to_string(&mut found).unwrap();
+        assert_eq!(found, "cackup");
+    }
+
+    #[test]
+    fn a_full_disk_can_be_cleared() {
+        let mut file = Paged::new(Bad { full: true, memory: Memory(vec![7; 3 * BLOCK as usize]) });
+        file.seek(SeekFrom::Start(BLOCK / 2)).unwrap();
+        file.write_all(&vec![8; 3 * BLOCK as usize]).unwrap();
+        assert!(file.flush().is_err());
+        file.truncate(0).unwrap();
+        assert!(file.into_blocks().unwrap().memory.0.is_empty());
     }
 
     #[test]

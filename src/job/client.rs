@@ -58,6 +58,17 @@ impl<T: Transport> Client<T> {
         }
     }
 
+    /// Sends the request once, with the token at hand: for what the job no longer depends on. It asks for no other
+    /// token, so that nobody has to log in to leave: a refusal of this one counts as done.
+    pub async fn farewell(&self, mut request: Request) -> Result<()> {
+        let Some(token) = self.token.try_lock().and_then(|token| token.clone()) else { return Ok(()) };
+        request.set_header("authorization", format!("Bearer {token}"));
+        match send(&self.transport, &request, |_| Ok(()), Patience::none()).await {
+            Err(error) if error.kind == ErrorKind::Unauthorized => Ok(()),
+            result => result,
+        }
+    }
+
     /// The current token. Of calls that were refused at the same time, only the first asks for a new one.
     async fn token(&self, rejected: Option<&str>) -> Result<String> {
         let mut current = self.token.lock().await;

@@ -88,7 +88,7 @@ impl<T: Transport> Source for HttpSource<T> {
         let mut request = Request::new(Method::Delete, self.path(""));
         request.idle_milliseconds = CLOSE_MILLISECONDS;
         request.total_milliseconds = CLOSE_MILLISECONDS;
-        self.client.call(request, |_| Ok(()), Patience::none()).await
+        self.client.farewell(request).await
     }
 }
 

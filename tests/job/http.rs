@@ -234,6 +234,18 @@ fn a_login_that_has_ended_is_not_tried_again() {
 }
 
 #[test]
+fn nobody_has_to_log_in_to_leave() {
+    let store = shop();
+    let wire = Wire::new(&store, |_, _, _, answer| Ok(answer));
+    block_on(async {
+        let source = HttpSource::open(&wire, &SnapshotRequest::default()).await.unwrap();
+        wire.expire_token();
+        source.close().await.unwrap();
+    });
+    assert_eq!((wire.refreshes.get(), wire.count(Method::Delete, ""), wire.log.borrow().len()), (0, 1, 2));
+}
+
+#[test]
 fn calls_that_are_refused_together_refresh_once() {
     let store = shop();
     let wire = Wire::new(&store, |wire, number, _, answer| {
