@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,8 +28,14 @@ pub const BACKUP_TOKEN_PREFIX: &str = "dkb_";
 /// Life of a refresh token; each refresh gives a new one.
 const REFRESH_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Failed logins of one name from one address, and of one address in all, before it has to wait.
-const FAILURES: [u32; 2] = [10, 60];
+/// Failed logins of one address in all, and of one name from one address, before it has to wait.
+const FAILURES: [u32; 2] = [60, 10];
+
+/// How many counts of failed logins are kept. Beyond it, addresses that have none yet have to wait.
+const COUNTS: usize = 100_000;
+
+/// How often counts that are over are forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// For how long failed logins count.
 const FAILURES_COUNT_FOR: Duration = Duration::from_secs(15 * 60);
@@ -256,45 +262,116 @@ fn secret(path: &Path) -> Result<Vec<u8>> {
     Ok(secret)
 }
 
-/// Failed logins, by name and address and by address alone.
+/// Failed logins, by address alone and by address and name.
 #[derive(Debug, Default)]
-struct Failures(Mutex<HashMap<FailureKey, (u32, Instant)>>);
+struct Failures(Mutex<Counts>);
 
-/// An address and a name.
-type FailureKey = (Option<IpAddr>, String);
+#[derive(Debug, Default)]
+struct Counts {
+    failed: HashMap<FailureKey, (u32, Instant)>,
+    swept: Option<Instant>,
+}
+
+/// An address and, where it is not about all of them, a name.
+type FailureKey = (Option<IpAddr>, Option<String>);
 
 impl Failures {
-    /// Counts an attempt as failed until it is forgiven, so that many at once do not slip through.
+    /// Counts an attempt as failed until it is forgiven, so that many at once do not slip through. One that is refused
+    /// leaves nothing behind.
     fn count(&self, from: Option<IpAddr>, name: &str) -> Result<()> {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() > 10_000 {
-            failures.retain(|_, (_, since)| since.elapsed() < FAILURES_COUNT_FOR);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.sweep();
+        let keys = keys(from, name);
+        for (key, most) in keys.iter().zip(FAILURES) {
+            counts.check(key, most)?;
         }
-        for (key, most) in keys(from, name).into_iter().zip(FAILURES) {
-            let (count, since) = failures.entry(key).or_insert((0, Instant::now()));
-            if since.elapsed() >= FAILURES_COUNT_FOR {
-                (*count, *since) = (0, Instant::now());
-            }
-            if *count >= most {
-                let left = FAILURES_COUNT_FOR.saturating_sub(since.elapsed()).as_secs().max(1);
-                return Err(Failure::too_many("too many failed logins", left));
-            }
-            *count += 1;
+        for key in keys {
+            counts.failed.entry(key).or_insert((0, Instant::now())).0 += 1;
         }
         Ok(())
     }
 
     fn forgive(&self, from: Option<IpAddr>, name: &str) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let [of_name, of_address] = keys(from, name);
-        failures.remove(&of_name);
-        if let Some((count, _)) = failures.get_mut(&of_address) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let [of_address, of_name] = keys(from, name);
+        counts.failed.remove(&of_name);
+        if let Some((count, _)) = counts.failed.get_mut(&of_address) {
             *count = count.saturating_sub(1);
         }
     }
 }
 
+impl Counts {
+    fn sweep(&mut self) {
+        if self.swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
+            self.failed.retain(|_, (_, since)| since.elapsed() < FAILURES_COUNT_FOR);
+            self.swept = Some(Instant::now());
+        }
+    }
+
+    fn check(&mut self, key: &FailureKey, most: u32) -> Result<()> {
+        match self.failed.get(key).copied() {
+            Some((_, since)) if since.elapsed() >= FAILURES_COUNT_FOR => drop(self.failed.remove(key)),
+            Some((count, since)) if count >= most => {
+                let left = FAILURES_COUNT_FOR.saturating_sub(since.elapsed()).as_secs().max(1);
+                return Err(Failure::too_many("too many failed logins", left));
+            }
+            None if self.failed.len() >= COUNTS => {
+                return Err(Failure::too_many("too many logins fail at the moment", SWEEP.as_secs()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
 fn keys(from: Option<IpAddr>, name: &str) -> [FailureKey; 2] {
-    // A NUL cannot begin a name that anybody types: the second key is no name's.
-    [(from, name.chars().take(100).collect()), (from, "\0".to_owned())]
+    let from = from.map(network);
+    [(from, None), (from, Some(name.chars().take(100).collect()))]
+}
+
+/// Whom an address stands for: whoever has one of IPv6 has all of its /64 (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(failures: &Failures) -> usize {
+        failures.0.lock().unwrap().failed.len()
+    }
+
+    #[test]
+    fn a_refused_attempt_leaves_nothing_behind() {
+        let failures = Failures::default();
+        for number in 0..1000 {
+            let from: IpAddr = format!("2001:db8::{number:x}").parse().unwrap();
+            let counted = failures.count(Some(from), &format!("name {number}")).is_ok();
+            assert_eq!(counted, number < 60, "one /64 is one address: {number}");
+        }
+        assert_eq!(kept(&failures), 61);
+        failures.count("2001:db8:0:1::1".parse().ok(), "name").unwrap();
+        failures.count("::ffff:192.0.2.1".parse().ok(), "name").unwrap();
+        failures.count("192.0.2.2".parse().ok(), "name").unwrap();
+        assert_eq!(kept(&failures), 67);
+    }
+
+    #[test]
+    fn counts_do_not_grow_without_end() {
+        let failures = Failures::default();
+        let known = Some(IpAddr::from([192, 0, 2, 1]));
+        failures.count(known, "known").unwrap();
+        let refused = (0..60_000u32).filter(|number| {
+            let from = IpAddr::from(number.to_be_bytes());
+            failures.count(Some(from), "name").is_err()
+        });
+        assert!(refused.count() >= 10_000);
+        assert!(kept(&failures) <= COUNTS + 1);
+        failures.count(known, "known").unwrap();
+    }
 }

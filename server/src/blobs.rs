@@ -42,22 +42,18 @@ impl Blobs {
         self.keep(upload)
     }
 
-    /// Makes the upload a blob, durably; the same bytes again cost nothing.
+    /// Makes the upload a blob, durably. Bytes that are there already are written anew: what lies there may have rotted,
+    /// or be on its way to the disk still.
     pub fn keep(&self, upload: Upload) -> Result<(Sha256, u64)> {
         let Upload { file, hasher, size, .. } = upload;
         let digest = hasher.finish();
         let path = self.path(&digest);
-        if fs::metadata(&path).is_ok_and(|existing| existing.len() == size) {
-            return Ok((digest, size));
-        }
         file.as_file().sync_all()?;
         let folder = path.parent().unwrap_or(&self.folder);
-        if !folder.exists() {
-            fs::create_dir_all(folder)?;
-            sync_folder(&self.folder)?;
-        }
+        fs::create_dir_all(folder)?;
         file.persist(&path).map_err(|error| Failure::from(error.error))?;
         sync_folder(folder)?;
+        sync_folder(&self.folder)?;
         Ok((digest, size))
     }
 
@@ -127,4 +123,19 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Blobs;
+
+    #[test]
+    fn the_same_bytes_again_heal_a_blob_that_rotted() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(folder.path()).unwrap();
+        let (digest, _) = blobs.put(b"bytes").unwrap();
+        std::fs::write(blobs.path(&digest), b"bytez").unwrap();
+        assert_eq!(blobs.put(b"bytes").unwrap(), (digest, 5));
+        assert_eq!(std::fs::read(blobs.path(&digest)).unwrap(), b"bytes");
+    }
 }

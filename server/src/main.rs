@@ -1,6 +1,7 @@
 //! `dikas-server`: the reference DiKAS server.
 
 use clap::Parser;
+use dikas_server::demo::MAX_DAYS;
 use dikas_server::{Config, DEMO_LOGIN, Server, Setup};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ struct Arguments {
     /// Fills an empty data folder with this many days of a demo restaurant; 730 where no number is given. The login is
     /// admin / demo: not for real data.
     #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "730",
-        value_parser = clap::value_parser!(u32).range(1..=3650))]
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
     demo: Option<u32>,
 }
 

@@ -85,7 +85,7 @@ fn fill(store: &Store, auth: &Auth, days: u32) -> Result<()> {
 fn add_user(store: &Store, id: &str, username: &str, password: &str) -> Result<()> {
     let body = user_document(id, username, Role::Admin, password)?;
     let documents = [(id.to_owned(), body.into_bytes())];
-    store.put_documents(&"users".parse()?, &documents, Rules { counters_grow: false }, |_| None)?;
+    store.put_documents(&"users".parse()?, &documents, Rules::NONE, |_| None)?;
     Ok(())
 }
 
@@ -132,7 +132,7 @@ impl Filling<'_> {
         self.bytes = 0;
         for (collection, documents) in std::mem::take(&mut self.waiting) {
             let place = |index: usize| documents.get(index).map(|(id, _)| format!("demo document {id}"));
-            self.store.put_documents(&collection, &documents, Rules { counters_grow: false }, place)?;
+            self.store.put_documents(&collection, &documents, Rules::NONE, place)?;
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ pub(super) async fn get_attachment(
     request_body(content_type = "application/octet-stream", description = "The bytes; Content-Type is kept."),
     responses(
         (status = CREATED, description = "It is new.", body = Envelope<AttachmentRecord>),
-        (status = OK, description = "It replaced another, or was there already.",
+        (status = OK, description = "It replaced another, or was there already; for a signed document, with the type it had.",
             body = Envelope<AttachmentRecord>),
         (status = NOT_FOUND, description = "There is no such document."),
         (status = CONFLICT, description = "`signed-document`: it would replace what fiscal law protects."),
@@ -104,8 +104,7 @@ pub(super) async fn put_attachment(
     let (record, created) = crate::blocking(move || {
         let (sha256, size) = app.store.blobs().keep(upload)?;
         let record = AttachmentRecord { collection, id, name, media_type, size, sha256 };
-        let created = app.store.put_attachment(&record)?;
-        Ok((record, created))
+        app.store.put_attachment(&record)
     })
     .await?;
     Ok(answer(if created { StatusCode::CREATED } else { StatusCode::OK }, record))

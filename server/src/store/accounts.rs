@@ -1,6 +1,6 @@
 //! Who may log in: users, which are documents like others, and backup tokens, which are not.
 
-use super::{Store, Write, lock};
+use super::{Store, Write};
 use crate::failure::{Failure, Result};
 use crate::random;
 use dikas_archive::digest::Sha256;
@@ -63,7 +63,8 @@ impl Store {
         })
     }
 
-    /// The backup token with this secret; notes that it was used at `minute`.
+    /// The backup token with this secret. Notes that it was used at `minute` where that is to be had at once: neither a
+    /// full disk nor a long write keeps anybody out.
     pub fn use_token(&self, secret: &str, minute: &str) -> Result<Option<BackupToken>> {
         let hash = Sha256::of(secret.as_bytes()).to_string();
         let found = self.read(|connection| {
@@ -73,10 +74,17 @@ impl Store {
         if let Some(token) = &found
             && token.last_used.as_deref() != Some(minute)
         {
-            let sql = "UPDATE tokens SET last_used = ?1 WHERE id = ?2";
-            lock(&self.writer).prepare_cached(sql)?.execute((minute, &token.id))?;
+            if let Err(error) = self.note_use(&token.id, minute) {
+                tracing::warn!("the use of a backup token was not noted: {error}");
+            }
         }
         Ok(found)
+    }
+
+    fn note_use(&self, id: &str, minute: &str) -> rusqlite::Result<()> {
+        let Ok(writer) = self.writer.try_lock() else { return Ok(()) };
+        let sql = "UPDATE tokens SET last_used = ?1 WHERE id = ?2";
+        writer.prepare_cached(sql)?.execute((minute, id)).map(drop)
     }
 }
 
@@ -88,4 +96,26 @@ fn token(row: &Row<'_>) -> rusqlite::Result<BackupToken> {
         created_by: row.get(3)?,
         last_used: row.get(4)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_cannot_write_lets_tokens_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.add_token("secret", "cron", "admin", "2026-11-23T18:00:00Z").unwrap();
+        let used = |minute| store.use_token("secret", minute).unwrap().unwrap().last_used;
+        store.writer.lock().unwrap().pragma_update(None, "query_only", true).unwrap();
+        assert_eq!(used("1"), None);
+        assert_eq!(used("1"), None);
+        let writer = store.writer.lock().unwrap();
+        writer.pragma_update(None, "query_only", false).unwrap();
+        assert_eq!(used("1"), None, "nobody waits for the writer");
+        drop(writer);
+        assert_eq!(used("1"), None);
+        assert_eq!(used("2").as_deref(), Some("1"));
+    }
 }

@@ -41,22 +41,23 @@ impl Store {
         })
     }
 
-    /// Stores a record whose blob is in place; says whether it is a new one.
+    /// Stores a record whose blob is in place. Answers the record as it is now, and whether it is a new one: the same
+    /// bytes for a signed document leave it as it was.
     ///
     /// # Errors
     /// `not-found` without the document, `signed-document` where a file would be replaced.
-    pub fn put_attachment(&self, new: &AttachmentRecord) -> Result<bool> {
+    pub fn put_attachment(&self, new: &AttachmentRecord) -> Result<(AttachmentRecord, bool)> {
         self.write(|write| {
             let live = write.live_generation(new.collection.as_str())?;
             if !documents::exists(&write.transaction, live, &new.id)? {
                 return Err(Failure::not_found("there is no such document").on(&new.id));
             }
             let old = find(&write.transaction, &new.collection, live, &new.id, &new.name)?;
-            match &old {
-                Some(old) if old == new => return Ok(false),
-                Some(_) if catalog::is_signed(new.collection.as_str()) => {
-                    return Err(Failure::signed(&new.id));
-                }
+            let created = old.is_none();
+            let signed = catalog::is_signed(new.collection.as_str());
+            match old {
+                Some(old) if old == *new || signed && old.sha256 == new.sha256 => return Ok((old, false)),
+                Some(_) if signed => return Err(Failure::signed(&new.id)),
                 _ => {}
             }
             let seq = write.next_position();
@@ -74,7 +75,7 @@ impl Store {
                 new.sha256.to_string(),
                 seq,
             ))?;
-            Ok(old.is_none())
+            Ok((new.clone(), created))
         })
     }
 

@@ -12,6 +12,15 @@ use serde::{Deserialize, Serialize};
 pub struct Rules {
     /// Counters may grow, and neither shrink nor vanish.
     pub counters_grow: bool,
+    /// Collections are those of the catalog and those that there are.
+    pub known_collections: bool,
+}
+
+impl Rules {
+    /// Only what holds for everybody.
+    pub const NONE: Self = Self { counters_grow: false, known_collections: false };
+    /// What a till has to keep to.
+    pub const TILL: Self = Self { counters_grow: true, known_collections: true };
 }
 
 /// What became of the documents that were sent.
@@ -45,7 +54,7 @@ impl Store {
     /// Stores these documents: all of them or, on an error, none. `place` names the one that was refused.
     ///
     /// # Errors
-    /// `signed-document`, `counter-backwards`
+    /// `signed-document`, `counter-backwards`; `forbidden` for a new collection where the rules allow none.
     pub fn put_documents(
         &self,
         collection: &CollectionName,
@@ -54,7 +63,14 @@ impl Store {
         place: impl Fn(usize) -> Option<String>,
     ) -> Result<Tally> {
         self.write(|write| {
-            let live = write.live_generation(collection.as_str())?;
+            let name = collection.as_str();
+            if rules.known_collections
+                && catalog::collection(name).is_none()
+                && live_generation(&write.transaction, name)?.is_none()
+            {
+                return Err(Failure::forbidden("a till makes no new collections").on(name));
+            }
+            let live = write.live_generation(name)?;
             let mut tally = Tally::default();
             for (index, (id, body)) in documents.iter().enumerate() {
                 put(write, collection, live, id, body, rules, &mut tally).map_err(|failure| {
@@ -74,9 +90,11 @@ impl Store {
     /// `not-found`, `signed-document`, `counter-backwards`
     pub fn delete_document(&self, collection: &CollectionName, id: &str, rules: Rules) -> Result<()> {
         self.write(|write| {
-            let live = write.live_generation(collection.as_str())?;
+            let live = live_generation(&write.transaction, collection.as_str())?;
+            let missing = || Failure::not_found("there is no such document").on(id);
+            let live = live.ok_or_else(missing)?;
             if !exists(&write.transaction, live, id)? {
-                return Err(Failure::not_found("there is no such document").on(id));
+                return Err(missing());
             }
             if catalog::is_signed(collection.as_str()) {
                 return Err(Failure::signed(id));
@@ -109,13 +127,14 @@ pub(super) fn put(
             return Ok(());
         }
         Some(_) if catalog::is_signed(collection.as_str()) => return Err(Failure::signed(id)),
-        Some(old) if rules.counters_grow && collection.as_str() == "counters" => {
-            let grows = counter(old).is_none_or(|old| counter(new).is_some_and(|new| new >= old));
-            if !grows {
-                return Err(counter_backwards(id));
-            }
-        }
         _ => {}
+    }
+    if rules.counters_grow && collection.as_str() == "counters" {
+        let before = old.as_ref().map_or(Some(0), |old| counter(old));
+        let grows = before.zip(counter(new)).is_some_and(|(before, after)| after >= before);
+        if !grows {
+            return Err(counter_backwards(id));
+        }
     }
     let seq = write.next_position();
     let sql = "INSERT INTO documents (generation, id, seq, body) VALUES (?1, ?2, ?3, ?4)
@@ -147,15 +166,16 @@ fn body(connection: &Connection, generation: i64, id: &str) -> Result<Option<Vec
     Ok(connection.prepare_cached(sql)?.query_row((generation, id), |row| row.get(0)).optional()?)
 }
 
-/// The number that a counter stands at.
-fn counter(body: &[u8]) -> Option<f64> {
+/// The number that a counter stands at, exactly; none where it is no whole one, or less than zero.
+fn counter(body: &[u8]) -> Option<u128> {
     #[derive(Deserialize)]
     struct Counter {
-        value: f64,
+        value: u128,
     }
     serde_json::from_slice::<Counter>(body).ok().map(|counter| counter.value)
 }
 
 fn counter_backwards(id: &str) -> Failure {
-    Failure::new(StatusCode::CONFLICT, "counter-backwards", "a counter only goes forward").on(id)
+    let message = "a counter is a whole number from zero, and only goes forward";
+    Failure::new(StatusCode::CONFLICT, "counter-backwards", message).on(id)
 }

@@ -64,6 +64,10 @@ async fn a_file_of_a_signed_document_stays() {
     bench.put(&path, "one").await.expect(CREATED);
     bench.put(&path, "one").await.expect(OK);
     bench.put(&path, "two").await.fails(StatusCode::CONFLICT, "signed-document");
+    let request = Request::put(format!("/api/v1{path}")).header("authorization", bearer(&bench));
+    let request = request.header("content-type", "text/plain").body(Body::from("one")).unwrap();
+    let same: AttachmentRecord = bench.send(request).await.expect(OK).data();
+    assert_eq!(same.media_type, "application/octet-stream", "the first type stays");
     bench.delete(&path).await.fails(StatusCode::CONFLICT, "signed-document");
     assert_eq!(bench.get(&path).await.body, "one");
 }

@@ -141,7 +141,9 @@ async fn a_till_turns_no_counter_back() {
     put("10").await.expect(CREATED);
     put("11").await.expect(OK);
     put("10").await.fails(CONFLICT, "counter-backwards");
-    put("\"12\"").await.fails(CONFLICT, "counter-backwards");
+    for wrong in ["\"12\"", "12.0", "1e3", "-1", "null"] {
+        put(wrong).await.fails(CONFLICT, "counter-backwards");
+    }
     let bulk = format!("{}\n{}\n", at("12"), at("9"));
     let answer = bench.call(Method::POST, "/documents/counters", Some(&till), bulk).await;
     answer.fails(CONFLICT, "counter-backwards");
@@ -149,7 +151,12 @@ async fn a_till_turns_no_counter_back() {
     answer.fails(CONFLICT, "counter-backwards");
     assert_eq!(bench.get(&path).await.body, at("11"));
     bench.put(&path, at("3")).await.expect(OK);
+    put("9007199254740993").await.expect(OK);
+    put("9007199254740992").await.fails(CONFLICT, "counter-backwards");
+    bench.put(&path, at("\"x\"")).await.expect(OK);
+    put("5").await.fails(CONFLICT, "counter-backwards");
     bench.delete(&path).await.expect(OK);
+    put("-1").await.fails(CONFLICT, "counter-backwards");
 }
 
 #[tokio::test]

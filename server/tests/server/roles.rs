@@ -77,7 +77,7 @@ async fn a_till_touches_neither_users_nor_settings() {
         let admins = ["users", "settings", "printers", "print-templates"].contains(&row.name);
         let id = format!("{}1", row.id_prefix);
         let path = crate::bench::document_path(row.name, &id);
-        let body = format!(r#"{{"_id":"{id}"}}"#);
+        let body = format!(r#"{{"_id":"{id}","value":1}}"#);
         let attachment = crate::bench::attachment_path(row.name, &id, "a");
         for (method, path, body, fine) in [
             (Method::PUT, path.as_str(), body.as_str(), StatusCode::CREATED),
@@ -91,6 +91,19 @@ async fn a_till_touches_neither_users_nor_settings() {
             assert_eq!(answer.status, expected, "{method} {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_till_makes_no_new_collections() {
+    let bench = Bench::new().await;
+    let till = bench.user("till", Role::Till).await;
+    let path = crate::bench::document_path("a-new-one", "a");
+    let put = async |token: &str| bench.call(Method::PUT, &path, Some(token), r#"{"_id":"a"}"#).await;
+    put(&till).await.fails(StatusCode::FORBIDDEN, "forbidden");
+    bench.call(Method::DELETE, &path, Some(&till), "").await.fails(StatusCode::NOT_FOUND, "not-found");
+    put(&till).await.fails(StatusCode::FORBIDDEN, "forbidden");
+    put(&bench.admin).await.expect(StatusCode::CREATED);
+    put(&till).await.expect(StatusCode::OK);
 }
 
 fn concrete(path: &str) -> String {
