@@ -176,3 +176,44 @@ pub struct AttachmentPage {
     /// The `after` of the next page; null on the last. Opaque to the caller.
     pub next: Option<String>,
 }
+
+/// Whether this is a moment as every answer and every manifest writes it: RFC 3339 in UTC with whole seconds.
+pub fn is_moment(text: &str) -> bool {
+    let (digits, rest): (Vec<_>, Vec<_>) = text.char_indices().partition(|(_, c)| c.is_ascii_digit());
+    let number = |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse::<u8>().ok());
+    let within = |from: usize, least: u8, most: u8| {
+        number(from, from + 2).is_some_and(|value| (least..=most).contains(&value))
+    };
+    digits.len() == 14
+        && rest == [(4, '-'), (7, '-'), (10, 'T'), (13, ':'), (16, ':'), (19, 'Z')]
+        && within(5, 1, 12)
+        && within(8, 1, 31)
+        && within(11, 0, 23)
+        && within(14, 0, 59)
+        && within(17, 0, 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_moment;
+
+    #[test]
+    fn a_moment_has_one_form() {
+        assert!(is_moment("2026-11-23T18:59:41Z") && is_moment("0001-01-31T23:59:60Z"));
+        for wrong in [
+            "",
+            "x",
+            "2026-11-23",
+            "2026-11-23T18:59:41",
+            "2026-11-23T18:59:41+01:00",
+            "2026-11-23T18:59:41.5Z",
+            "2026-13-23T18:59:41Z",
+            "2026-11-00T18:59:41Z",
+            "2026-11-23T24:59:41Z",
+            "2026-11-23t18:59:41z",
+            "٢٠٢٦-11-23T18:59:41Z",
+        ] {
+            assert!(!is_moment(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! `manifest.json`: what the archive says it holds (FORMAT.md section 7). What [`Manifest::parse`] returns has been
 //! checked against itself; whether the entries agree is the reader's to see.
 
-use crate::api::{AttachmentRecord, SourceInfo};
+use crate::api::{AttachmentRecord, SourceInfo, is_moment};
 use crate::catalog::{Category, CollectionName};
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind, Result};
@@ -146,6 +146,11 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<()> {
+        if !is_moment(&self.created) {
+            return Err(bad("the manifest's moment cannot be read")
+                .on(format!("{MANIFEST_NAME}, created"))
+                .expected("a moment such as 2026-11-23T18:59:41Z", format!("{:?}", self.created)));
+        }
         if !self.collections.is_sorted_by(|one, next| one.name < next.name) {
             return Err(bad("collections are not in the order of their names"));
         }
@@ -285,6 +290,7 @@ mod tests {
             ("/format", json!("zip")),
             ("/version", json!(0)),
             ("/version", json!("1")),
+            ("/created", json!("yesterday")),
             ("/collections/0/documents", json!(4)),
             ("/collections/0/bytes", json!(61)),
             ("/collections/0/name", json!("zebras")),

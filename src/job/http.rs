@@ -5,7 +5,7 @@ use super::client::{Client, Patience, bad_answer, data, found};
 use super::transport::{Method, Request, Response, Transport};
 use super::{Page, Source};
 use crate::api::{
-    AttachmentPage, CRC32_HEADER, DOCUMENTS_HEADER, NDJSON, NEXT_HEADER, Snapshot, SnapshotRequest,
+    AttachmentPage, CRC32_HEADER, DOCUMENTS_HEADER, NDJSON, NEXT_HEADER, Snapshot, SnapshotRequest, is_moment,
 };
 use crate::catalog::CollectionName;
 use crate::digest::Sha256;
@@ -99,6 +99,10 @@ fn check_snapshot(snapshot: Snapshot) -> Result<Snapshot> {
         return Err(
             bad_answer("the snapshot has no id").expected("32 hex digits", format!("{:?}", snapshot.id))
         );
+    }
+    if !is_moment(&snapshot.created) {
+        return Err(bad_answer("the snapshot has no moment")
+            .expected("a moment such as 2026-11-23T18:59:41Z", format!("{:?}", snapshot.created)));
     }
     if !snapshot.collections.is_sorted_by(|a, b| a.name < b.name) {
         return Err(bad_answer("the snapshot's collections are out of order"));
