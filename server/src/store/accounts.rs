@@ -73,10 +73,9 @@ impl Store {
         })?;
         if let Some(token) = &found
             && token.last_used.as_deref() != Some(minute)
+            && let Err(error) = self.note_use(&token.id, minute)
         {
-            if let Err(error) = self.note_use(&token.id, minute) {
-                tracing::warn!("the use of a backup token was not noted: {error}");
-            }
+            tracing::warn!("the use of a backup token was not noted: {error}");
         }
         Ok(found)
     }
