@@ -3,8 +3,9 @@
 
 import { listArchives, openArchiveFile, removeArchive } from '../engine/index.js';
 import { announce, ask, byId, fill, h, icon } from './dom.js';
-import { failurePanel } from './failure.js';
+import { explained, failurePanel } from './failure.js';
 import { bytes, dateTime, relative, words } from './language.js';
+import { Failure } from './session.js';
 
 /** @typedef {import('../engine/protocol.js').Archive} Archive */
 
@@ -12,11 +13,12 @@ import { bytes, dateTime, relative, words } from './language.js';
 const KEPT = 24 * 3600 * 1000;
 
 /**
- * Addresses given out so far, by archive. They stay valid until the archive goes: nothing tells when a download ends.
+ * Files opened so far with their addresses, by archive. They stay valid until the archive goes: nothing tells when a
+ * download ends.
  *
- * @type {Map<string, string>}
+ * @type {Map<string, { file: File, address: string }>}
  */
-const addresses = new Map();
+const opened = new Map();
 
 /**
  * The address of an archive's file, for a link with `download`.
@@ -25,22 +27,77 @@ const addresses = new Map();
  * @param {File} [file]
  */
 export async function addressOf(archive, file) {
-  let address = addresses.get(archive.id);
-  if (!address) {
-    address = URL.createObjectURL(file ?? (await openArchiveFile(archive)));
-    addresses.set(archive.id, address);
-  }
-  return address;
-}
-
-/** Lets go of every address: the next backup is about to replace the archives. */
-export function forgetAddresses() {
-  for (const address of addresses.values()) URL.revokeObjectURL(address);
-  addresses.clear();
+  return (opened.get(archive.id) ?? remember(archive, file ?? (await openArchiveFile(archive)))).address;
 }
 
 /**
- * The list. It fills itself.
+ * @param {Archive} archive
+ * @param {File} file
+ */
+function remember({ id }, file) {
+  const entry = { file, address: URL.createObjectURL(file) };
+  opened.set(id, entry);
+  return entry;
+}
+
+/** @param {string} id */
+function forget(id) {
+  const entry = opened.get(id);
+  if (entry) URL.revokeObjectURL(entry.address);
+  opened.delete(id);
+}
+
+/**
+ * Starts the download of an archive that is still there.
+ *
+ * @param {Archive} archive
+ * @throws {Failure} `archive-gone` when another tab has replaced or removed it
+ */
+export async function download(archive) {
+  const address = await addressOf(archive).catch((error) => missing(archive, error));
+  // The file of an archive that is gone has an address and a size, but nothing to read.
+  await opened.get(archive.id)?.file.slice(0, 1).arrayBuffer().catch((error) => missing(archive, error));
+  h('a', { href: address, download: archive.name }).click();
+}
+
+/**
+ * @param {Archive} archive
+ * @param {unknown} error why it could not be read
+ * @returns {Promise<never>}
+ */
+async function missing(archive, error) {
+  forget(archive.id);
+  const there = (await listArchives()).some(({ id }) => id === archive.id);
+  throw there ? error : new Failure('archive-gone', String(error), { subject: archive.name });
+}
+
+/**
+ * Asks whoever signs out whether the archives are to stay for whoever comes next.
+ *
+ * @returns {Promise<boolean>} whether to go on signing out
+ */
+export async function offerRemoval() {
+  const w = words().archives;
+  const archives = await listArchives().catch(() => []);
+  const question = { title: w.leaveTitle, text: w.leaveText, yes: w.leaveYes, no: w.leaveNo, danger: true };
+  if (archives.length === 0 || !(await ask(question))) return true;
+  try {
+    for (const archive of archives) await discard(archive);
+    return true;
+  } catch (error) {
+    const text = explained(/** @type {Failure} */ (error).kind).join(' ');
+    return ask({ title: words().failure.archiveTitle, text, yes: w.leaveAnyway, no: w.stay });
+  }
+}
+
+/** @param {Archive} archive */
+async function discard(archive) {
+  await removeArchive(archive);
+  forget(archive.id);
+}
+
+/**
+ * The list. It fills itself, and again on `reload`.
  *
  * @param {{ onremoved: (archive: Archive) => void, onlisted: (archives: Archive[]) => void }} options
  */
@@ -50,8 +107,15 @@ export function archiveList({ onremoved, onlisted }) {
   const list = h('ul', { class: 'rows', id: 'archives', 'aria-labelledby': 'archives-title' });
 
   async function load() {
-    // Without the engine there is no list, and the view says so already.
-    const archives = await listArchives().catch(() => []);
+    /** @type {Archive[]} */
+    let archives = [];
+    try {
+      archives = await listArchives();
+      for (const id of opened.keys()) if (!archives.some((archive) => archive.id === id)) forget(id);
+    } catch (error) {
+      // Without the engine there is no list, and the view says so already.
+      if (/** @type {Failure} */ (error).kind !== 'engine-unavailable') report(error);
+    }
     archives.sort((/** @type {Archive} */ a, /** @type {Archive} */ b) => b.finished.localeCompare(a.finished));
     section.hidden = archives.length === 0 && problem.childElementCount === 0;
     fill(list, ...archives.map(row));
@@ -114,18 +178,10 @@ export function archiveList({ onremoved, onlisted }) {
   }
 
   /** @param {Archive} archive */
-  async function download(archive) {
-    h('a', { href: await addressOf(archive), download: archive.name }).click();
-  }
-
-  /** @param {Archive} archive */
   async function remove(archive) {
     const text = w.removeText(archive.name);
     if (!(await ask({ title: w.removeTitle, text, yes: w.removeYes, no: w.removeNo, danger: true }))) return;
-    await removeArchive(archive);
-    const address = addresses.get(archive.id);
-    if (address) URL.revokeObjectURL(address);
-    addresses.delete(archive.id);
+    await discard(archive);
     announce(w.removed);
     onremoved(archive);
     await load();
@@ -141,14 +197,19 @@ export function archiveList({ onremoved, onlisted }) {
     try {
       await action(archive);
     } catch (error) {
-      const options = {
-        id: 'archive-error',
-        title: words().failure.archiveTitle,
-        about: /** @type {const} */ ('archive'),
-      };
-      fill(problem, failurePanel(/** @type {Error} */ (error), { ...options, dismiss: () => fill(problem) }));
+      report(error);
       await load();
     }
+  }
+
+  /** @param {unknown} error */
+  function report(error) {
+    const options = { id: 'archive-error', title: words().failure.archiveTitle, about: /** @type {const} */ ('archive') };
+    const dismiss = () => {
+      fill(problem);
+      section.hidden = list.childElementCount === 0;
+    };
+    fill(problem, failurePanel(/** @type {Error} */ (error), { ...options, dismiss }));
   }
 
   const section = h(
@@ -160,5 +221,5 @@ export function archiveList({ onremoved, onlisted }) {
     list,
   );
   void load();
-  return section;
+  return { section, reload: load };
 }

@@ -2,7 +2,7 @@
 /** The Backup view: ready to start, running, finished or failed, and below it the archives that this browser keeps. */
 
 import { contents, storage } from '../engine/index.js';
-import { archiveList, forgetAddresses } from './archives.js';
+import { archiveList } from './archives.js';
 import { byCategory, categoryName, categoryTable, counted, total } from './contents.js';
 import { fill, h, icon } from './dom.js';
 import { explained, failurePanel } from './failure.js';
@@ -22,6 +22,12 @@ import { authorised } from './session.js';
 /** How much smaller JSON becomes, taken on the safe side. */
 const COMPRESSED = 0.3;
 
+/** The archives that this browser kept when the last backup started, by id. @type {readonly string[]} */
+let before = [];
+
+/** Those that it keeps. @type {readonly string[]} */
+let kept = [];
+
 /** Categories that are not to be backed up. @type {Set<string>} */
 const leftOut = new Set();
 
@@ -34,13 +40,18 @@ let asked = null;
 export function backupView({ onended }) {
   if (job.state === 'running') return [runningPanel()];
   const replaces = h('p', { class: 'hint', id: 'replaces', hidden: true }, words().backup.replaces);
+  const replaced = h('p', { class: 'note warn', id: 'replaced', hidden: true }, words().failure.replaced);
   const archives = archiveList({
     onremoved: (archive) => removed(archive.id),
-    onlisted: (list) => (replaces.hidden = list.length === 0),
+    onlisted: (list) => {
+      kept = list.map(({ id }) => id);
+      replaces.hidden = kept.length === 0;
+      replaced.hidden = before.every((id) => kept.includes(id));
+    },
   });
   if (job.state === 'done' && job.result) {
     const options = { seconds: job.elapsed, without: job.without, another: () => job.clear() };
-    return [resultPanel(job.result, options), archives, fileCard()];
+    return [resultPanel(job.result, { ...options, ongone: archives.reload }), archives.section, fileCard()];
   }
   const failure =
     job.error &&
@@ -50,7 +61,9 @@ export function backupView({ onended }) {
       again: start,
       dismiss: () => job.clear(),
     });
-  return [failure, ...readyCards(replaces, onended), archives, fileCard()];
+  if (failure) failure.querySelector('.todo')?.before(replaced);
+  const barred = () => archives.section.remove();
+  return [failure, ...readyCards(replaces, onended, barred), archives.section, fileCard()];
 }
 
 /** Forgets what the server said, because somebody else may be signed in now. */
@@ -60,13 +73,14 @@ export function forgetContents() {
 
 /** @param {string} id */
 function removed(id) {
+  before = before.filter((other) => other !== id);
   if (job.result?.archive.id === id) job.clear();
 }
 
 function start() {
   const without = [...leftOut];
   const all = /** @type {import('./job.js').Category[]} */ (Object.keys(words().categories));
-  forgetAddresses();
+  before = kept;
   asked = null;
   void job.start(without.length > 0 ? all.filter((category) => !leftOut.has(category)) : undefined, without);
 }
@@ -76,8 +90,9 @@ function start() {
  *
  * @param {HTMLElement} replaces
  * @param {() => void} onended
+ * @param {() => void} barred called when the login may not make backups
  */
-function readyCards(replaces, onended) {
+function readyCards(replaces, onended, barred) {
   const w = words().backup;
   const create = h(
     'button',
@@ -91,9 +106,13 @@ function readyCards(replaces, onended) {
   const partial = h('p', { class: 'note warn', id: 'partial', hidden: true });
   const trouble = h('p', { class: 'note warn', id: 'trouble', role: 'status', hidden: true });
   const table = h('div', { id: 'categories' });
+  const store = storage().catch(() => ({ place: 'disk', limit: null, quota: null, usage: null }));
 
-  /** @param {ReadonlyMap<string, Sum | null>} sums */
-  function fillTable(sums) {
+  /**
+   * @param {ReadonlyMap<string, Sum | null>} sums
+   * @param {Contents['collections']} [collections]
+   */
+  function fillTable(sums, collections = []) {
     for (const category of leftOut) if (!sums.has(category)) leftOut.delete(category);
     const onchange = () => {
       const names = [...leftOut].map(categoryName).join(', ');
@@ -106,6 +125,7 @@ function readyCards(replaces, onended) {
       const nothing = leftOut.size === sums.size;
       create.disabled = nothing;
       partial.hidden = leftOut.size === 0;
+      void showRoom(room, store, collections.filter(({ category }) => !leftOut.has(category)));
       fill(partial, icon('info'), h('span', {}, nothing ? w.nothingChosen : w.partial(names)));
     };
     fill(table, categoryTable({ sums, leftOut, onchange }));
@@ -116,12 +136,13 @@ function readyCards(replaces, onended) {
       asked ??= authorised((auth) => contents({ auth }));
       const { source, collections } = await asked;
       fill(whose, w.of(source.business));
-      fillTable(byCategory(collections));
-      await showRoom(room, collections);
+      fillTable(byCategory(collections), collections);
     } catch (error) {
       asked = null;
       const problem = /** @type {Problem} */ (error);
       if (problem.kind === 'unauthorized') return onended();
+      // What administrators have left here is not for others.
+      if (problem.kind === 'forbidden') barred();
       if (problem.kind === 'forbidden' || problem.kind === 'engine-unavailable') {
         const panel = failurePanel(problem, { title: words().failure.never, about: 'backup' });
         table.closest('section')?.remove();
@@ -130,7 +151,6 @@ function readyCards(replaces, onended) {
       trouble.hidden = false;
       fill(trouble, icon('alert'), h('span', {}, explained(problem.kind).join(' ')));
       fillTable(new Map(Object.keys(words().categories).map((category) => [category, null])));
-      await showRoom(room, []);
     }
   }
 
@@ -176,19 +196,19 @@ function lastInWords({ finished, size }) {
  * Where the archive will be built, and whether there is room.
  *
  * @param {HTMLElement} room
- * @param {Contents['collections']} collections
+ * @param {Promise<{ place: string, limit: number | null, quota: number | null, usage: number | null }>} store
+ * @param {Contents['collections']} collections those that go in
  */
-async function showRoom(room, collections) {
+async function showRoom(room, store, collections) {
   const w = words().backup;
-  const { place, limit, quota, usage } = await storage().catch(() => ({
-    place: 'disk',
-    limit: null,
-    quota: null,
-    usage: null,
-  }));
+  const { place, limit, quota, usage } = await store;
   const free = quota === null ? null : Math.max(0, quota - (usage ?? 0));
   const archive = collections.reduce((all, row) => all + row.bytes * COMPRESSED + row.attachmentBytes, 0);
-  if (place === 'memory') {
+  const tooLarge = limit !== null && archive > limit;
+  room.className = tooLarge ? 'note warn' : 'hint';
+  if (tooLarge) {
+    fill(room, icon('alert'), h('span', {}, w.tooLarge(bytes(archive), bytes(limit))));
+  } else if (place === 'memory') {
     fill(room, w.memory(bytes(limit ?? 2 ** 30)));
   } else if (free !== null && free < 2 * archive) {
     fill(room, w.tight(bytes(2 * archive), bytes(free)));

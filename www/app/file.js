@@ -4,21 +4,29 @@
 import { openBackup } from '../engine/index.js';
 import { byId, fill, h, icon } from './dom.js';
 import { collectionTable, sum } from './contents.js';
-import { failurePanel } from './failure.js';
+import { explained, failurePanel } from './failure.js';
 import { bytes, dateTime, number, words } from './language.js';
 
 /**
  * @typedef {import('../engine/protocol.js').Manifest} Manifest
  * @typedef {import('../engine/protocol.js').CollectionSummary} CollectionSummary
- * @typedef {{ name: string, size: number, manifest: Manifest | null, collections: CollectionSummary[] }} Opened
+ * @typedef {import('./failure.js').Problem} Problem
+ * @typedef {{ name: string, size: number, manifest: Manifest | null, collections: CollectionSummary[],
+ *   problems: Problem[] }} Opened
  */
 
-/** What is open survives a change of the view and of the language. @type {Opened | null} */
+/** So many problems are told one by one. */
+const TOLD = 5;
+
+/** What is open survives a change of the view and of the language, and so does the opening. @type {Opened | null} */
 let opened = null;
+
+/** @type {AbortController | null} */
+let opening = null;
 
 export function fileCard() {
   const w = words().file;
-  const outcome = h('div', { id: 'file-outcome' });
+  const outcome = h('div', { id: 'file-outcome' }, current());
   const input = h('input', {
     type: 'file',
     id: 'file',
@@ -58,38 +66,6 @@ export function fileCard() {
     if (file) void open(file);
   }
 
-  /** @param {File} file */
-  async function open(file) {
-    opened = null;
-    fill(outcome, h('p', { class: 'hint', role: 'status' }, w.opening));
-    try {
-      const backup = await openBackup(file);
-      opened = {
-        name: file.name,
-        size: file.size,
-        manifest: backup.manifest,
-        collections: backup.summary.collections,
-      };
-      backup.close();
-      show();
-      byId('file-title')?.focus();
-    } catch (error) {
-      const options = { id: 'file-error', title: words().failure.fileTitle, about: /** @type {const} */ ('file') };
-      fill(outcome, failurePanel(/** @type {Error} */ (error), { ...options, dismiss: close }));
-    }
-  }
-
-  function close() {
-    opened = null;
-    show();
-    input.focus();
-  }
-
-  function show() {
-    fill(outcome, opened && overview(opened, close));
-  }
-
-  show();
   return h(
     'section',
     { class: 'card', 'aria-labelledby': 'look' },
@@ -100,13 +76,61 @@ export function fileCard() {
   );
 }
 
-/**
- * @param {Opened} opened
- * @param {() => void} close
- */
-function overview({ name, size, manifest, collections }, close) {
+/** @param {File} file */
+async function open(file) {
+  close();
+  const mine = new AbortController();
+  opening = mine;
+  show(current());
+  try {
+    const backup = await openBackup(file, { signal: mine.signal });
+    backup.close();
+    if (opening !== mine) return;
+    const { collections, problems } = backup.summary;
+    const found = { name: file.name, size: file.size, manifest: backup.manifest, collections, problems };
+    // What cannot be shown does not count as open, or it would be in the way of every later view.
+    show(overview(found));
+    opened = found;
+    byId('file-title')?.focus();
+  } catch (error) {
+    if (opening !== mine) return;
+    const options = { id: 'file-error', title: words().failure.fileTitle, about: /** @type {const} */ ('file') };
+    show(failurePanel(/** @type {Error} */ (error), { ...options, dismiss: close }));
+  } finally {
+    if (opening === mine) opening = null;
+  }
+}
+
+function close() {
+  opening?.abort();
+  opening = opened = null;
+  show(null);
+  byId('file')?.focus();
+}
+
+/** @param {Element | null} view */
+function show(view) {
+  const outcome = byId('file-outcome');
+  if (outcome) fill(outcome, view);
+}
+
+function current() {
+  const w = words().file;
+  if (opened) return overview(opened);
+  if (!opening) return null;
+  return h(
+    'div',
+    { class: 'actions' },
+    h('p', { class: 'hint', role: 'status' }, w.opening),
+    h('button', { type: 'button', class: 'small', id: 'file-cancel', onclick: close }, icon('stop'), w.cancel),
+  );
+}
+
+/** @param {Opened} opened */
+function overview({ name, size, manifest, collections, problems }) {
   const w = words().file;
   const { documents, files } = sum(collections);
+  const basis = manifest ? w.notVerified : problems.some(concernsManifest) ? w.badManifest : w.noManifest;
   const fact = (/** @type {string} */ label, /** @type {string | null} */ value) =>
     h('div', {}, h('dt', {}, label), h('dd', {}, value ?? w.unknown));
   return h(
@@ -116,15 +140,38 @@ function overview({ name, size, manifest, collections }, close) {
     h(
       'dl',
       { class: 'figures' },
-      fact(w.created, manifest && dateTime(new Date(manifest.created))),
+      fact(w.created, manifest && dateTime(manifest.created)),
       fact(w.business, manifest && manifest.source.business),
       fact(w.product, manifest && manifest.source.product),
       fact(w.size, bytes(size)),
       fact(w.documents, number(documents)),
       fact(w.files, number(files)),
     ),
-    h('p', { class: 'note' }, icon('info'), h('span', {}, manifest ? w.notVerified : w.noManifest)),
+    problems.length > 0 && damage(problems),
+    h('p', { class: 'note' }, icon('info'), h('span', {}, basis)),
     collectionTable(collections),
     h('div', { class: 'actions' }, h('button', { type: 'button', onclick: close }, w.close)),
   );
+}
+
+/** @param {Problem[]} problems */
+function damage(problems) {
+  const w = words().file;
+  const told = problems.slice(0, TOLD).map(({ kind, subject }) => {
+    // The sentence for this kind speaks of a server.
+    const what = kind === 'bad-document' ? w.badDocument : (explained(kind)[0] ?? '');
+    return h('li', {}, subject ? [what, ' (', h('bdi', {}, subject), ')'] : what);
+  });
+  const more = problems.length - told.length;
+  return h(
+    'div',
+    { class: 'note warn', id: 'file-problems', role: 'alert' },
+    icon('alert'),
+    h('div', {}, h('p', {}, w.problems(problems.length)), h('ul', {}, told), more > 0 && h('p', {}, w.moreProblems(more))),
+  );
+}
+
+/** @param {Problem} problem */
+function concernsManifest({ kind, subject }) {
+  return kind === 'bad-manifest' || kind === 'newer-format' || subject === 'manifest.json';
 }

@@ -86,9 +86,11 @@ class Job extends EventTarget {
         onNotice: (/** @type {Notice} */ notice) => this.#notice(notice),
         signal: this.#abort.signal,
       };
-      const signInAgain = () => (this.state === 'running' ? askToSignIn() : Promise.reject(this.error));
-      this.result = await authorised((auth) => createBackup({ ...options, auth }), signInAgain);
-      const { name, finished, size } = this.result.archive;
+      const wanted = () => this.state === 'running' && !this.cancelling;
+      const signInAgain = () => (wanted() ? askToSignIn() : Promise.reject(this.error));
+      const result = await authorised((auth) => createBackup({ ...options, auth }), signInAgain);
+      this.result = result;
+      const { name, finished, size } = result.archive;
       keep(LAST, JSON.stringify({ name, finished, size }));
       this.state = 'done';
     } catch (error) {

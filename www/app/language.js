@@ -66,13 +66,16 @@ export const percent = (fraction) =>
   new Intl.NumberFormat(current, { style: 'percent' }).format(Math.floor(fraction * 100) / 100);
 
 /**
- * A moment, in the order of the reader's country where the browser names one (en-GB, de-AT).
+ * A moment, in the order of the reader's country where the browser names one (en-GB, de-AT). What is none stays as it
+ * is: files of others say what they like.
  *
- * @param {Date} moment
+ * @param {Date | string} moment
  */
 export function dateTime(moment) {
+  const date = new Date(moment);
+  if (Number.isNaN(date.getTime())) return String(moment);
   const region = navigator.languages.find((tag) => tag.startsWith(`${current}-`)) ?? current;
-  return new Intl.DateTimeFormat(region, { dateStyle: 'long', timeStyle: 'short' }).format(moment);
+  return new Intl.DateTimeFormat(region, { dateStyle: 'long', timeStyle: 'short' }).format(date);
 }
 
 /**

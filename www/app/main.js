@@ -7,17 +7,19 @@
  * - Everywhere: `#language`, `#theme`, `#logout`, `html[lang]`, `html[data-theme]`, `#announcer`.
  * - Login: `#username`, `#password`, `#login`; `#login-problem[data-kind]`. In a dialog over a job the same ids, and
  *   `#give-up`.
- * - Ready: `#create-backup`, `#amount`, `#last-backup`, `#category-all`, `#category-<name>`, `tr[data-category]`.
+ * - Ready: `#create-backup`, `#amount`, `#last-backup`, `#room`, `#category-all`, `#category-<name>`, `tr[data-category]`.
  * - Running: `#running`, `#phase`, `#progress` (a `progress` from 0 to 1), `#percent`, `#notices > [data-code]`,
  *   `[data-figure=left|elapsed|documents|files|bytes|rate]`, `#cancel`.
  * - Finished: `#result[data-archive]`, `#result-name`, `#result-size`, `#result-documents`, `#result-files`, `#sha256`,
- *   `#download` (a link with `href` and `download`), `#another`, `#inside tr[data-collection]`.
- * - Failed: `#error[data-kind]`, `#error-again`, `#error-dismiss`.
+ *   `#download` (a link with `href` and `download`), `#download-error[data-kind]`, `#another`, `#inside tr[data-collection]`.
+ * - Failed: `#error[data-kind]`, `#error-again`, `#error-dismiss`, `#replaced`.
  * - Archives: `#archives > [data-archive][data-name]` with `[data-action=download]` and `[data-action=remove]`; the
- *   question before removing: `#answer-yes`, `#answer-no`.
- * - A file: `#file` (input), `#opened`, `#file-error[data-kind]`.
+ *   question before removing, and when signing out would leave some behind: `#answer-yes`, `#answer-no`;
+ *   `#archive-error[data-kind]`.
+ * - A file: `#file` (input), `#file-cancel`, `#opened`, `#file-problems`, `#file-error[data-kind]`.
  */
 
+import { offerRemoval } from './archives.js';
 import { backupView, forgetContents } from './backup.js';
 import { announce, ask, byId, fill, h, icon } from './dom.js';
 import { fileCard } from './file.js';
@@ -148,12 +150,19 @@ async function logout() {
   if (job.state === 'running') {
     const title = words().shell.logout;
     if (!(await ask({ title, text: w.leave, yes: w.leaveYes, no: w.leaveNo, danger: true }))) return;
-    const stopped = new Promise((resolve) => job.addEventListener('change', resolve, { once: true }));
-    job.cancel();
-    await stopped;
+    await stopped();
   }
+  if (!(await offerRemoval())) return draw();
   job.clear();
   leave(false);
+}
+
+/** Cancels the backup, unless it has ended while the question was open, and waits for its end. */
+async function stopped() {
+  if (job.state !== 'running') return;
+  const end = new Promise((resolve) => job.addEventListener('change', resolve, { once: true }));
+  job.cancel();
+  await end;
 }
 
 /** @param {boolean} unasked whether the session ended by itself */

@@ -1,27 +1,45 @@
 // @ts-check
 /** A finished backup: what it is, what is in it, and the link to get it. */
 
-import { copyButton, h, icon } from './dom.js';
-import { addressOf } from './archives.js';
+import { copyButton, fill, h, icon } from './dom.js';
+import { addressOf, download as startDownload } from './archives.js';
 import { categoryName, collectionTable } from './contents.js';
+import { failurePanel } from './failure.js';
 import { bytes, clock, dateTime, number, words } from './language.js';
 import { ofManifest } from './manifest.js';
 
 /**
  * @param {import('./job.js').Finished} finished
- * @param {{ seconds: number, without: readonly string[], another: () => void }} options
+ * @param {{ seconds: number, without: readonly string[], another: () => void, ongone: () => void }} options
+ *   `ongone` is called when the archive could not be downloaded
  */
-export function resultPanel({ file, manifest, archive }, { seconds, without, another }) {
+export function resultPanel({ file, manifest, archive }, { seconds, without, another, ongone }) {
   const w = words().result;
-  const moment = dateTime(new Date(manifest.created));
+  const moment = dateTime(manifest.created);
   const left = without.map(categoryName).join(', ');
   const download = h(
     'a',
-    { class: 'button primary big', id: 'download', download: archive.name },
+    { class: 'button primary big', id: 'download', download: archive.name, onclick: get },
     icon('download'),
     w.downloadSize(bytes(archive.size)),
   );
   void addressOf(archive, file).then((address) => download.setAttribute('href', address));
+  const problem = h('div');
+
+  /** @param {MouseEvent} event */
+  async function get(event) {
+    event.preventDefault();
+    fill(problem);
+    try {
+      await startDownload(archive);
+    } catch (error) {
+      const options = { id: 'download-error', title: words().failure.archiveTitle, about: /** @type {const} */ ('archive') };
+      const dismiss = () => fill(problem);
+      fill(problem, failurePanel(/** @type {Error} */ (error), { ...options, dismiss }));
+      ongone();
+    }
+  }
+
   const digest = h('code', { id: 'sha256', class: 'digest' }, archive.sha256);
   const fact = (/** @type {string} */ label, /** @type {string} */ value, /** @type {string} */ id) =>
     h('div', { class: id === 'result-name' && 'broad' }, h('dt', {}, label), h('dd', { id }, value));
@@ -37,6 +55,7 @@ export function resultPanel({ file, manifest, archive }, { seconds, without, ano
       download,
       h('button', { type: 'button', class: 'quiet', id: 'another', onclick: another }, w.another),
     ),
+    problem,
     !isSecureContext && h('p', { class: 'hint', id: 'insecure' }, w.insecure),
     h(
       'dl',

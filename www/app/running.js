@@ -69,7 +69,9 @@ export function runningPanel() {
     const now = performance.now() / 1000;
     const current = job.progress?.phase ?? 'open';
     if (current === saidPhase && now - saidAt < SAY_EVERY) return;
-    announce(current === saidPhase ? w.say(percent(job.pace.fraction), left) : doing());
+    const share = percent(job.pace.fraction);
+    const further = left === w.estimating ? w.sayEstimating(share) : w.say(share, left);
+    announce(current === saidPhase ? further : doing());
     saidPhase = current;
     saidAt = now;
   }

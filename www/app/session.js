@@ -105,8 +105,11 @@ function token(rejected, ended) {
 async function renew(ended) {
   try {
     if (!login) throw new Failure('unauthorized', 'nobody is signed in');
-    const { username, refreshToken } = login;
-    remember(username, await patiently(() => call('/auth/refresh', { refreshToken }), ended ? PAUSES : []));
+    const renewed = login;
+    const { username, refreshToken } = renewed;
+    const tokens = await patiently(() => call('/auth/refresh', { refreshToken }), ended ? PAUSES : []);
+    // Who has signed out meanwhile stays out.
+    if (login === renewed) remember(username, tokens);
   } catch (error) {
     if (!(error instanceof Failure) || error.kind !== 'unauthorized' || !ended) throw error;
     await ended();

@@ -27,7 +27,7 @@ export const de = {
 
   login: {
     title: 'Anmelden',
-    lead: 'Melden Sie sich als Administrator Ihrer DiKAS an, um sie zu sichern.',
+    lead: 'Melden Sie sich als Administrator Ihres DiKAS-Systems an, um es zu sichern.',
     again: 'Bitte melden Sie sich erneut an',
     againLead: 'Ihre Sitzung ist abgelaufen. Das Backup wartet und geht an derselben Stelle weiter, sobald Sie wieder da sind.',
     username: 'Benutzername',
@@ -61,7 +61,9 @@ export const de = {
     privacy: 'Die Datei enthält persönliche Daten von Kunden und Mitarbeitern sowie Passwort-Hashes. Bewahren Sie sie dort auf, wo nur Sie herankommen, am besten auf einem zweiten Gerät oder einem Datenträger im Tresor.',
     room: (free) => `${free} frei in diesem Browser.`,
     memory: (limit) =>
-      `Dieser Browser bietet hier keinen Speicher für Dateien (einfaches http oder privates Fenster). Das Backup entsteht im Arbeitsspeicher und darf höchstens ${limit} groß werden. Lassen Sie diesen Tab im Vordergrund.`,
+      `Dieser Browser bietet hier keinen Speicher für Dateien (unverschlüsseltes http oder privates Fenster). Das Backup entsteht im Arbeitsspeicher und darf höchstens ${limit} groß werden. Lassen Sie diesen Tab im Vordergrund.`,
+    tooLarge: (need, limit) =>
+      `Dieses Backup wird wahrscheinlich nicht hineinpassen: Es kann ${need} brauchen, ohne Speicher für Dateien sind hier höchstens ${limit} möglich. Öffnen Sie diese Seite über https oder auf dem Server selbst, oder lassen Sie Kategorien mit vielen Dateien weg.`,
     tight: (need, free) =>
       `Der Platz könnte knapp werden: Für das Backup und seinen Download werden bis zu ${need} gebraucht, frei sind ${free}.`,
   },
@@ -69,21 +71,18 @@ export const de = {
   contents: {
     title: 'Was gesichert wird',
     all: 'Alle Kategorien',
-    category: 'Kategorie',
     documents: 'Dokumente',
     files: 'Dateien',
     size: 'Größe',
     total: 'Zusammen',
-    include: (name) => `${name} sichern`,
   },
 
   running: {
     title: 'Das Backup wird erstellt',
     steps: 'Schritte',
     done: 'fertig',
-    now: 'läuft',
     cancel: 'Abbrechen',
-    cancelling: 'Wird angehalten …',
+    cancelling: 'Wird abgebrochen …',
     keepOpen: 'Bitte lassen Sie diese Seite offen, bis das Backup fertig ist. In anderen Tabs und Fenstern können Sie weiterarbeiten.',
     progress: 'Fortschritt des Backups',
     documents: 'Dokumente',
@@ -98,6 +97,7 @@ export const de = {
     estimating: 'wird geschätzt …',
     soon: 'wenige Sekunden',
     say: (percent, left) => `${percent}. Noch ${left}.`,
+    sayEstimating: (percent) => `${percent}. Die Restzeit wird geschätzt.`,
     leave: 'Das Backup läuft noch. Abbrechen und abmelden?',
     leaveYes: 'Abbrechen und abmelden',
     leaveNo: 'Weiterlaufen lassen',
@@ -117,7 +117,7 @@ export const de = {
     },
     notices: {
       'started-over': 'Der Server konnte den ersten Augenblick nicht länger festhalten. Das Backup hat mit einem neuen von vorn begonnen.',
-      waiting: 'Seit einer Weile ist nichts angekommen. Vielleicht antwortet der Server nicht; er wird von selbst weiter gefragt.',
+      waiting: 'Seit einer Weile ist nichts angekommen. Vielleicht antwortet der Server nicht; die Anfrage wird automatisch wiederholt.',
       'in-memory': 'Das Backup entsteht hier im Arbeitsspeicher. Lassen Sie diesen Tab im Vordergrund.',
       'plain-parts': 'Einige Daten ließen sich nicht sicher komprimieren und wurden unkomprimiert gespeichert. Sie sind vollständig.',
     },
@@ -130,7 +130,7 @@ export const de = {
     partialLead: (moment, names) =>
       `Es enthält den Stand vom ${moment}, ohne ${names}. Jedes Byte wurde zurückgelesen und geprüft. Laden Sie es jetzt herunter: In diesem Browser bleibt es nur eine Zeit lang.`,
     downloadSize: (size) => `Herunterladen (${size})`,
-    insecure: 'Die Seite kam über einfaches http: Ihr Browser fragt vielleicht, ob die Datei behalten werden soll. Wählen Sie „Behalten“.',
+    insecure: 'Die Seite kam über unverschlüsseltes http: Ihr Browser fragt vielleicht, ob die Datei behalten werden soll. Wählen Sie „Behalten“.',
     another: 'Weiteres Backup erstellen',
     name: 'Dateiname',
     size: 'Größe',
@@ -161,6 +161,12 @@ export const de = {
     removeYes: 'Entfernen',
     removeNo: 'Behalten',
     removed: 'Das Backup wurde aus diesem Browser entfernt.',
+    leaveTitle: 'Fertige Backups aus diesem Browser entfernen?',
+    leaveText: 'Sie enthalten persönliche Daten und Passwort-Hashes, und wer diesen Browser als Nächstes benutzt, könnte an sie herankommen. Entfernen Sie sie nur, wenn Sie heruntergeladen haben, was Sie brauchen.',
+    leaveYes: 'Entfernen und abmelden',
+    leaveNo: 'Behalten und abmelden',
+    leaveAnyway: 'Trotzdem abmelden',
+    stay: 'Angemeldet bleiben',
   },
 
   file: {
@@ -169,8 +175,8 @@ export const de = {
     choose: 'Datei wählen',
     drop: 'oder hierher ziehen',
     opening: 'Wird geöffnet …',
+    cancel: 'Abbrechen',
     close: 'Datei schließen',
-    name: 'Datei',
     created: 'Stand',
     business: 'Betrieb',
     product: 'Geschrieben von',
@@ -179,12 +185,15 @@ export const de = {
     files: 'Dateien',
     unknown: 'nicht angegeben',
     noManifest: 'Dieses Backup hat kein eigenes Verzeichnis. Was Sie sehen, wurde aus seinen Dateien erschlossen.',
+    badManifest: 'Was Sie sehen, wurde aus den Dateien dieses Backups erschlossen, soweit sie lesbar sind.',
+    problems: (n) => `Dieses Backup ist nicht ganz lesbar: ${count(n, 'Problem wurde', 'Probleme wurden')} gefunden.`,
+    badDocument: 'Ein Dokument ist kein gültiges JSON oder hat keine richtige Kennung.',
+    moreProblems: (n) => `Und ${count(n, 'weiteres', 'weitere')}.`,
     notVerified: 'Das ist das Verzeichnis. Die Daten dahinter wurden nicht gelesen.',
   },
 
   manifest: {
     collection: 'Sammlung',
-    category: 'Kategorie',
     documents: 'Dokumente',
     files: 'Dateien',
     size: 'Größe',
@@ -214,6 +223,7 @@ export const de = {
       file: 'Die Datei wurde nicht verändert.',
       archive: 'Auf dem Server wurde nichts verändert.',
     },
+    replaced: 'Das frühere Backup wurde aus diesem Browser entfernt, als dieses begann.',
   },
 
   errors: {
@@ -225,7 +235,7 @@ export const de = {
     'bad-manifest': ['Das Verzeichnis dieses Backups ist nicht lesbar.', 'Nehmen Sie eine andere Kopie dieses Backups, oder geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
     'newer-format': ['Dieses Backup stammt von einer neueren Version von DiKAS.', 'Aktualisieren Sie DiKAS und öffnen Sie das Backup dann erneut.'],
     'unsafe-name': ['Das Archiv enthält einen Dateinamen, der beim Entpacken Schaden anrichten könnte.', 'Entpacken Sie diese Datei nicht mit anderen Programmen. Fragen Sie nach, woher sie stammt.'],
-    'conflicting-entries': ['Zwei Dateien im Archiv heißen gleich oder überlappen sich.', 'Keine DiKAS schreibt ein solches Archiv: Nehmen Sie eine andere Kopie dieses Backups.'],
+    'conflicting-entries': ['Zwei Dateien im Archiv heißen gleich oder überlappen sich.', 'DiKAS schreibt solche Archive nicht: Nehmen Sie eine andere Kopie dieses Backups.'],
     'unsupported-entry': ['Das Archiv ist verschlüsselt oder so komprimiert, dass DiKAS es nicht lesen kann.', 'Falls Sie das Backup selbst gepackt oder verschlüsselt haben, entpacken Sie es zuerst.'],
     'missing-entry': ['Etwas, das im Verzeichnis steht, fehlt im Archiv.', 'Nehmen Sie eine andere Kopie dieses Backups.'],
     'limit-exceeded': ['Etwas ist größer, als sich sicher verarbeiten lässt.', 'Die technischen Einzelheiten nennen, was und wie groß. In einem Browser ohne Dateispeicher hilft Chrome, Edge oder Firefox über https oder auf dem Server selbst; ein Backup per Kommandozeile hat diese Grenze nicht.'],
@@ -234,7 +244,7 @@ export const de = {
     'no-space': ['Auf diesem Gerät ist nicht genug Platz.', 'Schaffen Sie Platz auf dem Laufwerk, oder entfernen Sie fertige Backups aus diesem Browser, und versuchen Sie es noch einmal.'],
     'no-storage': ['Dieser Browser bietet keinen Ort, an dem das Backup entstehen kann.', 'Verlassen Sie das private Fenster, nehmen Sie einen anderen Browser, oder öffnen Sie die Seite auf dem Server selbst.'],
     'engine-unavailable': ['Das Backup-Programm ließ sich in diesem Browser nicht starten.', 'Laden Sie die Seite neu. Hilft das nicht, nehmen Sie Chrome, Edge, Firefox oder Safari (ab 16.4) in aktueller Fassung.'],
-    cancelled: ['Sie haben das Backup angehalten.', 'Sie können jederzeit ein neues starten.'],
+    cancelled: ['Sie haben das Backup abgebrochen.', 'Sie können jederzeit ein neues starten.'],
     unreachable: ['Der Server war trotz mehrerer Versuche nicht mehr erreichbar.', 'Prüfen Sie, ob der DiKAS-Server eingeschaltet ist und ob dieses Gerät im selben Netzwerk ist, und versuchen Sie es noch einmal.'],
     unauthorized: ['Ihre Anmeldung ist abgelaufen oder wurde abgelehnt.', 'Melden Sie sich erneut an und starten Sie das Backup noch einmal.'],
     forbidden: ['Ihre Anmeldung darf keine Backups erstellen.', 'Melden Sie sich als Administrator an.'],
@@ -242,6 +252,7 @@ export const de = {
     'server-error': ['Der Server hat einen eigenen Fehler gemeldet.', 'Versuchen Sie es in ein paar Minuten noch einmal. Bleibt es dabei, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
     'bad-answer': ['Die Antworten des Servers kamen gekürzt oder verfälscht an, obwohl sie erneut angefordert wurden.', 'Prüfen Sie das Netzwerk; ein Proxy oder Virenscanner dazwischen kann Antworten verändern. Versuchen Sie es dann noch einmal.'],
     incomplete: ['Was angekommen ist, ist nicht alles, was der Server angekündigt hat.', 'Damit kein Backup nur vollständig aussieht, wurde es verworfen. Versuchen Sie es noch einmal; bleibt es dabei, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
+    'archive-gone': ['Dieses Backup ist nicht mehr in diesem Browser.', 'Es wurde ersetzt oder entfernt, vielleicht in einem anderen Tab. Nehmen Sie die heruntergeladene Datei, falls Sie eine haben, oder erstellen Sie ein neues Backup.'],
     busy: ['Der Server hat gerade zu viel zu tun.', 'Versuchen Sie es in einer Minute noch einmal.'],
     internal: ['Das Programm hat einen Fehler gemacht.', 'Laden Sie die Seite neu und versuchen Sie es noch einmal. Geschieht es wieder, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
   },

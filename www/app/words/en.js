@@ -63,6 +63,8 @@ export const en = {
     room: (/** @type {string} */ free) => `${free} free in this browser.`,
     memory: (/** @type {string} */ limit) =>
       `This browser offers no storage for files here (plain http or a private window). The backup is built in memory and may take up ${limit} at most. Keep this tab in the foreground.`,
+    tooLarge: (/** @type {string} */ need, /** @type {string} */ limit) =>
+      `This backup will probably not fit: it may need ${need}, and without storage for files at most ${limit} is possible here. Open this page over https or on the server itself, or leave out categories with many files.`,
     tight: (/** @type {string} */ need, /** @type {string} */ free) =>
       `There may be too little room: up to ${need} are needed for the backup and its download, ${free} are free.`,
   },
@@ -70,19 +72,16 @@ export const en = {
   contents: {
     title: 'What goes in',
     all: 'All categories',
-    category: 'Category',
     documents: 'Documents',
     files: 'Files',
     size: 'Size',
     total: 'Together',
-    include: (/** @type {string} */ name) => `Back up ${name}`,
   },
 
   running: {
     title: 'Creating the backup',
     steps: 'Steps',
     done: 'done',
-    now: 'now',
     cancel: 'Cancel',
     cancelling: 'Stopping …',
     keepOpen: 'Please leave this page open until the backup is finished. You can go on working in other tabs and windows.',
@@ -99,6 +98,7 @@ export const en = {
     estimating: 'working it out …',
     soon: 'a few seconds',
     say: (/** @type {string} */ percent, /** @type {string} */ left) => `${percent}. Time left: ${left}.`,
+    sayEstimating: (/** @type {string} */ percent) => `${percent}. The time left is being worked out.`,
     leave: 'The backup is still running. Cancel it and sign out?',
     leaveYes: 'Cancel and sign out',
     leaveNo: 'Keep going',
@@ -162,6 +162,12 @@ export const en = {
     removeYes: 'Remove',
     removeNo: 'Keep it',
     removed: 'The backup has been removed from this browser.',
+    leaveTitle: 'Remove the finished backups from this browser?',
+    leaveText: 'They hold personal data and password hashes, and whoever uses this browser next could get at them. Remove them only if you have downloaded what you need.',
+    leaveYes: 'Remove and sign out',
+    leaveNo: 'Keep and sign out',
+    leaveAnyway: 'Sign out anyway',
+    stay: 'Stay signed in',
   },
 
   file: {
@@ -170,8 +176,8 @@ export const en = {
     choose: 'Choose a file',
     drop: 'or drop it here',
     opening: 'Opening …',
+    cancel: 'Cancel',
     close: 'Close the file',
-    name: 'File',
     created: 'Made',
     business: 'Business',
     product: 'Written by',
@@ -180,12 +186,15 @@ export const en = {
     files: 'Files',
     unknown: 'not stated',
     noManifest: 'This backup has no table of contents of its own. What you see was worked out from its files.',
+    badManifest: 'What you see was worked out from the files of this backup, as far as they can be read.',
+    problems: (/** @type {number} */ n) => `Not all of this backup can be read: ${count(n, 'problem was', 'problems were')} found.`,
+    badDocument: 'A document is not valid JSON, or has no proper id.',
+    moreProblems: (/** @type {number} */ n) => `And ${count(n, 'more', 'more')}.`,
     notVerified: 'This shows the table of contents. The data behind it was not read.',
   },
 
   manifest: {
     collection: 'Collection',
-    category: 'Category',
     documents: 'Documents',
     files: 'Files',
     size: 'Size',
@@ -215,10 +224,11 @@ export const en = {
       file: 'The file was not changed.',
       archive: 'Nothing on the server was changed.',
     },
+    replaced: 'The earlier backup was removed from this browser when this one started.',
   },
 
-  /** For every kind of `src/error.rs`, and `busy` of this page: what happened, and what to do. What was not changed stands in `failure`. */
-  errors: /** @satisfies {Record<import('../../engine/protocol.js').ErrorKind | 'busy', readonly string[]>} */ ({
+  /** For every kind of `src/error.rs`, `busy` and `archive-gone` of this page: what happened, and what to do. What was not changed stands in `failure`. */
+  errors: /** @satisfies {Record<import('../../engine/protocol.js').ErrorKind | 'busy' | 'archive-gone', readonly string[]>} */ ({
     'not-an-archive': ['The file is not a ZIP archive, or its end is missing.', 'If it was downloaded or copied, do that once more; perhaps it was cut short. Otherwise choose another file.'],
     'damaged-directory': ['The directory of the archive is damaged.', 'Use another copy of this backup. Sound parts can still be rescued: keep the file.'],
     'damaged-entry': ['A part of the archive is not what its directory says.', 'Use another copy of this backup. If it happened while creating one, try again; should it stay, have the memory and the disk of this device checked.'],
@@ -227,7 +237,7 @@ export const en = {
     'bad-manifest': ['The table of contents of this backup cannot be read.', 'Use another copy of this backup, or pass the technical details on to your DiKAS dealer.'],
     'newer-format': ['This backup was made by a newer version of DiKAS.', 'Update DiKAS, then open the backup again.'],
     'unsafe-name': ['The archive holds a file name that could do harm when unpacked.', 'Do not unpack this file with other programs. Ask whoever gave it to you where it comes from.'],
-    'conflicting-entries': ['Two files in the archive have the same name or overlap.', 'No DiKAS writes such an archive: use another copy of this backup.'],
+    'conflicting-entries': ['Two files in the archive have the same name or overlap.', 'DiKAS does not write such archives: use another copy of this backup.'],
     'unsupported-entry': ['The archive is encrypted or compressed in a way that DiKAS does not read.', 'If you packed or encrypted the backup yourself, unpack it first.'],
     'missing-entry': ['Something that the table of contents names is not in the archive.', 'Use another copy of this backup.'],
     'limit-exceeded': ['Something is larger than is safe to work with.', 'The technical details name what and how large. In a browser without file storage, use Chrome, Edge or Firefox on https or on the server itself; a backup by command line has no such limit.'],
@@ -244,6 +254,7 @@ export const en = {
     'server-error': ['The server reported a fault of its own.', 'Try again in a few minutes. If it stays, pass the technical details on to your DiKAS dealer.'],
     'bad-answer': ['The server’s answers arrived cut or garbled, though they were asked for again.', 'Check the network; a proxy or virus scanner in between may change answers. Then try again.'],
     incomplete: ['What arrived is not all that the server announced.', 'So that no backup only looks complete, it was thrown away. Try again; if it stays, pass the technical details on to your DiKAS dealer.'],
+    'archive-gone': ['This backup is no longer in this browser.', 'It was replaced or removed, perhaps in another tab. Use the file if you have downloaded it, or create a new backup.'],
     busy: ['The server has too much to do at the moment.', 'Try again in a minute.'],
     internal: ['The program made a mistake.', 'Reload the page and try again. If it happens again, pass the technical details on to your DiKAS dealer.'],
   }),
