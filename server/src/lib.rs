@@ -18,6 +18,7 @@ mod api;
 pub mod auth;
 pub mod blobs;
 mod clock;
+mod connections;
 pub mod demo;
 mod failure;
 mod random;
@@ -26,6 +27,7 @@ pub mod store;
 mod web;
 
 pub use api::ROLES_EXTENSION;
+pub use connections::ConnectionLimits;
 pub use failure::{Failure, Result};
 pub use setup::{DEMO_LOGIN, Setup};
 pub use web::POLICY;
@@ -33,7 +35,6 @@ pub use web::POLICY;
 use auth::Auth;
 use axum::Router;
 use axum::response::IntoResponse;
-use axum::serve::ListenerExt;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ pub struct Config {
     pub snapshots: SnapshotOptions,
     /// How large bodies may be.
     pub limits: BodyLimits,
+    /// What connections may take.
+    pub connections: ConnectionLimits,
 }
 
 impl Config {
@@ -75,6 +78,7 @@ impl Config {
             access_life: Duration::from_secs(3600),
             snapshots: SnapshotOptions::default(),
             limits: BodyLimits::default(),
+            connections: ConnectionLimits::default(),
         }
     }
 }
@@ -167,16 +171,12 @@ impl Server {
             Failure::bad_request(format!("cannot listen on {}: {why}", config.listen))
         })?;
         let address = listener.local_addr()?;
+        let limits = config.connections.clone();
         let app = Arc::new(blocking(move || App::open(&config)).await?);
-        let service = self::app(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
+        let router = self::app(Arc::clone(&app));
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
-            let until = async { drop(stopped.await) };
-            // Small answers should not wait for an acknowledgement of what went before.
-            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(until).await {
-                tracing::error!("serving ended: {error}");
-            }
+            connections::serve(listener, router, limits, async { drop(stopped.await) }).await;
         });
         Ok(Self { address, app, stop, serving })
     }
@@ -191,14 +191,15 @@ impl Server {
         self.app.setup()
     }
 
-    /// Lets requests under way end, ten seconds at most, and stops.
+    /// Lets requests under way end, ten seconds at most, and stops. Snapshots that are open last as long.
     pub async fn stop(self) {
+        self.app.snapshots.open_no_more();
         let _ = self.stop.send(());
-        self.app.snapshots.close_all();
         let mut serving = self.serving;
         if tokio::time::timeout(GRACE, &mut serving).await.is_err() {
             serving.abort();
         }
+        self.app.snapshots.close_all().await;
         let store = Arc::clone(&self.app.store);
         if let Err(failure) = blocking(move || store.checkpoint()).await {
             tracing::warn!("the last checkpoint failed: {failure}");

@@ -53,8 +53,14 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     println!("DiKAS listens on http://{}", server.address());
     stop_asked().await?;
     tracing::info!("stopping");
-    server.stop().await;
-    Ok(())
+    tokio::select! {
+        () = server.stop() => Ok(()),
+        // Whoever asks twice does not want to wait. What was acknowledged is on the disk.
+        asked = stop_asked() => {
+            asked?;
+            std::process::exit(1)
+        }
+    }
 }
 
 /// Waits for Ctrl-C, or for the system to end the service.

@@ -1,8 +1,8 @@
 //! Snapshots: the store as it stood at one moment, while everybody goes on writing.
 //!
 //! Each open snapshot is a thread with a connection of its own that holds a reading transaction. It ends when it is
-//! closed, after some time without a question, after some hours in all, or when the write-ahead log, which cannot
-//! shrink meanwhile, has grown past its limit.
+//! closed, after some time without a question, after some hours in all, when its owner opens too many others, or when
+//! the write-ahead log, which cannot shrink meanwhile, has grown past its limit.
 
 use super::{Store, attachments, documents, meta, position, unsigned};
 use crate::failure::{Failure, Result};
@@ -16,11 +16,10 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Name and version of this product, as backups carry it.
 const PRODUCT: &str = "DiKAS 26.3";
@@ -31,9 +30,14 @@ const NAMELESS: &str = "DiKAS";
 /// How many attachment records one answer holds at most.
 const ATTACHMENTS_PER_PAGE: usize = 1000;
 
+/// How many questions to one snapshot may be under way at once.
+const QUESTIONS: usize = 4;
+
 /// When snapshots end.
 #[derive(Debug, Clone)]
 pub struct SnapshotOptions {
+    /// Without a first question for this long.
+    pub unasked: Duration,
     /// Without a question for this long.
     pub idle: Duration,
     /// This long after it was opened.
@@ -42,6 +46,8 @@ pub struct SnapshotOptions {
     pub log_bytes: u64,
     /// How many may be open at once.
     pub open: usize,
+    /// How many one owner may have open at once; opening one more ends the one that was not asked for the longest time.
+    pub open_each: usize,
     /// Lets the transaction go at once and pages from the live tables, so that a test can show what a snapshot is for.
     #[doc(hidden)]
     pub torn: bool,
@@ -49,8 +55,9 @@ pub struct SnapshotOptions {
 
 impl Default for SnapshotOptions {
     fn default() -> Self {
+        let unasked = Duration::from_secs(60);
         let (idle, life) = (Duration::from_secs(10 * 60), Duration::from_secs(6 * 60 * 60));
-        Self { idle, life, log_bytes: 2 << 30, open: 8, torn: false }
+        Self { unasked, idle, life, log_bytes: 2 << 30, open: 8, open_each: 3, torn: false }
     }
 }
 
@@ -79,15 +86,25 @@ pub struct DocumentPage {
 pub struct Snapshots {
     store: Arc<Store>,
     options: SnapshotOptions,
-    handles: Arc<Mutex<HashMap<String, Handle>>>,
-    open: Arc<AtomicUsize>,
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    handles: HashMap<String, Handle>,
+    stopping: bool,
 }
 
 #[derive(Debug)]
 struct Handle {
     owner: Owner,
-    questions: mpsc::Sender<Question>,
+    questions: mpsc::Sender<Asked>,
+    under_way: Arc<Semaphore>,
+    asked: Instant,
 }
+
+/// A question, and its place among those under way.
+type Asked = (Question, Option<OwnedSemaphorePermit>);
 
 enum Question {
     Page { collection: CollectionName, after: String, max_bytes: usize, reply: Reply<DocumentPage> },
@@ -101,15 +118,16 @@ type Reply<T> = oneshot::Sender<Result<T>>;
 impl Snapshots {
     /// None open yet.
     pub fn new(store: Arc<Store>, options: SnapshotOptions) -> Self {
-        Self { store, options, handles: Arc::default(), open: Arc::default() }
+        Self { store, options, open: Arc::default() }
     }
 
     /// Opens a snapshot of this moment. Blocks for as long as it takes to begin a transaction.
     ///
     /// # Errors
-    /// 429 when too many are open, 503 while the write-ahead log is too large.
+    /// 429 when too many are open, 503 while the write-ahead log is too large or the server stops.
     pub fn open(&self, owner: Owner, request: &SnapshotRequest) -> Result<Snapshot> {
-        let slot = Slot::take(&self.open, self.options.open)?;
+        let id = random::hex::<16>()?;
+        let (place, inbox) = self.take_place(&id, owner)?;
         let log = self.store.path.with_extension("sqlite-wal");
         if log_bytes(&log) > self.options.log_bytes / 2 {
             // While another snapshot is open this truncates nothing, and costs next to nothing.
@@ -123,29 +141,41 @@ impl Snapshots {
         }
         let connection = self.store.reader()?;
         connection.execute_batch("BEGIN")?;
-        let id = random::hex::<16>()?;
         let (snapshot, generations) = self.describe(&connection, &id, request)?;
         if self.options.torn {
             connection.execute_batch("COMMIT")?;
         }
-        let (questions, inbox) = mpsc::channel();
-        super::lock(&self.handles).insert(id.clone(), Handle { owner, questions });
-        let held = Held { id: id.clone(), connection, generations, log, options: self.options.clone() };
-        let handles = Arc::clone(&self.handles);
-        let thread = std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
+        let held = Held { connection, generations, log, options: self.options.clone() };
+        std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
             let end = held.answer(&inbox);
-            super::lock(&handles).remove(&held.id);
-            drop((held, slot));
+            drop((held, place));
             match end {
                 End::Closed(reply) => drop(reply.send(Ok(()))),
                 End::Gone(why) => tracing::info!("a snapshot ended: {why}"),
             }
-        });
-        if let Err(error) = thread {
-            super::lock(&self.handles).remove(&id);
-            return Err(error.into());
-        }
+        })?;
         Ok(snapshot)
+    }
+
+    /// A place among the open ones, from the same owner's where that has too many, and what is asked there.
+    fn take_place(&self, id: &str, owner: Owner) -> Result<(Place, mpsc::Receiver<Asked>)> {
+        let mut open = super::lock(&self.open);
+        if open.stopping {
+            return Err(Failure::unavailable("the server stops", 10));
+        }
+        let own = || open.handles.iter().filter(|(_, handle)| handle.owner == owner);
+        if own().count() >= self.options.open_each {
+            let idlest = own().min_by_key(|(_, handle)| handle.asked).map(|(id, _)| id.clone());
+            idlest.and_then(|id| open.handles.remove(&id));
+        }
+        if open.handles.len() >= self.options.open {
+            let message = format!("{} snapshots are open already", self.options.open);
+            return Err(Failure::too_many(message, 30));
+        }
+        let (questions, inbox) = mpsc::channel();
+        let (under_way, asked) = (Arc::new(Semaphore::new(QUESTIONS)), Instant::now());
+        open.handles.insert(id.to_owned(), Handle { owner, questions, under_way, asked });
+        Ok((Place { open: Arc::clone(&self.open), id: id.to_owned() }, inbox))
     }
 
     /// The documents behind `after`, whole lines, at least one where there is one, in about `max_bytes`.
@@ -190,12 +220,29 @@ impl Snapshots {
     /// # Errors
     /// `snapshot-gone`
     pub async fn close(&self, id: &str, owner: &Owner) -> Result<()> {
-        self.ask(id, owner, |reply| Question::Close { reply }).await
+        let (reply, answer) = oneshot::channel();
+        {
+            let mut open = super::lock(&self.open);
+            open.handles.get(id).filter(|handle| handle.owner == *owner).ok_or_else(gone)?;
+            let handle = open.handles.remove(id).ok_or_else(gone)?;
+            handle.questions.send((Question::Close { reply }, None)).map_err(|_| gone())?;
+        }
+        answer.await.map_err(|_| gone())?
     }
 
-    /// Lets all snapshots go.
-    pub fn close_all(&self) {
-        super::lock(&self.handles).clear();
+    /// Opens no more from now on.
+    pub fn open_no_more(&self) {
+        super::lock(&self.open).stopping = true;
+    }
+
+    /// Lets all snapshots go, and waits a second at most until they have ended.
+    pub async fn close_all(&self) {
+        super::lock(&self.open).handles.clear();
+        let begun = Instant::now();
+        // Each open snapshot shares the list of all.
+        while Arc::strong_count(&self.open) > 1 && begun.elapsed() < Duration::from_secs(1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     async fn ask<T>(
@@ -204,12 +251,15 @@ impl Snapshots {
         owner: &Owner,
         question: impl FnOnce(Reply<T>) -> Question,
     ) -> Result<T> {
-        let gone = || Failure::snapshot_gone("it was closed, has expired, or is not yours");
         let (reply, answer) = oneshot::channel();
         {
-            let handles = super::lock(&self.handles);
-            let handle = handles.get(id).filter(|handle| handle.owner == *owner).ok_or_else(gone)?;
-            handle.questions.send(question(reply)).map_err(|_| gone())?;
+            let mut open = super::lock(&self.open);
+            let handle = open.handles.get_mut(id).filter(|handle| handle.owner == *owner).ok_or_else(gone)?;
+            let permit = Arc::clone(&handle.under_way).try_acquire_owned().map_err(|_| {
+                Failure::too_many(format!("{QUESTIONS} requests to this snapshot are under way already"), 1)
+            })?;
+            handle.asked = Instant::now();
+            handle.questions.send((question(reply), Some(permit))).map_err(|_| gone())?;
         }
         answer.await.map_err(|_| gone())?
     }
@@ -274,7 +324,6 @@ enum End {
 
 /// The open transaction of one snapshot, on its own thread.
 struct Held {
-    id: String,
     connection: Connection,
     generations: BTreeMap<CollectionName, Option<i64>>,
     log: PathBuf,
@@ -282,10 +331,10 @@ struct Held {
 }
 
 impl Held {
-    /// Answers until the end. The inbox hangs up when the server stops.
-    fn answer(&self, inbox: &mpsc::Receiver<Question>) -> End {
+    /// Answers until the end. The inbox hangs up when the server stops, or the owner opens too many others.
+    fn answer(&self, inbox: &mpsc::Receiver<Asked>) -> End {
         let opened = Instant::now();
-        let mut asked = opened;
+        let (mut asked, mut idle) = (opened, self.options.idle.min(self.options.unasked));
         loop {
             if opened.elapsed() >= self.options.life {
                 return End::Gone("it was open for too long");
@@ -293,25 +342,30 @@ impl Held {
             if log_bytes(&self.log) > self.options.log_bytes {
                 return End::Gone("the write-ahead log grew too large");
             }
-            let idle_left = self.options.idle.saturating_sub(asked.elapsed());
-            match inbox.recv_timeout(idle_left.min(Duration::from_secs(1))) {
-                Ok(Question::Page { collection, after, max_bytes, reply }) => {
-                    let _ = reply.send(self.page(&collection, &after, max_bytes));
-                }
-                Ok(Question::Attachments { after, reply }) => {
-                    let _ = reply.send(self.attachments(after.as_deref()));
-                }
-                Ok(Question::Blob { digest, reply }) => {
-                    let _ = reply.send(self.names_blob(&digest));
-                }
-                Ok(Question::Close { reply }) => return End::Closed(reply),
-                Err(RecvTimeoutError::Timeout) if asked.elapsed() >= self.options.idle => {
+            let idle_left = idle.saturating_sub(asked.elapsed());
+            let (question, permit) = match inbox.recv_timeout(idle_left.min(Duration::from_secs(1))) {
+                Ok(asked) => asked,
+                Err(RecvTimeoutError::Timeout) if asked.elapsed() >= idle => {
                     return End::Gone("nobody asked for too long");
                 }
                 Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return End::Gone("the server stops"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return End::Gone("the server stops, or its owner opened too many others");
+                }
+            };
+            match question {
+                // Whoever asked has gone.
+                Question::Page { reply, .. } if reply.is_closed() => {}
+                Question::Page { collection, after, max_bytes, reply } => {
+                    send(reply, permit, self.page(&collection, &after, max_bytes));
+                }
+                Question::Attachments { after, reply } => {
+                    send(reply, permit, self.attachments(after.as_deref()));
+                }
+                Question::Blob { digest, reply } => send(reply, permit, self.names_blob(&digest)),
+                Question::Close { reply } => return End::Closed(reply),
             }
-            asked = Instant::now();
+            (asked, idle) = (Instant::now(), self.options.idle);
         }
     }
 
@@ -395,22 +449,25 @@ impl Held {
 }
 
 /// One of the places for open snapshots; given back when dropped.
-struct Slot(Arc<AtomicUsize>);
+struct Place {
+    open: Arc<Mutex<Open>>,
+    id: String,
+}
 
-impl Slot {
-    fn take(open: &Arc<AtomicUsize>, most: usize) -> Result<Self> {
-        let slot = Self(Arc::clone(open));
-        if open.fetch_add(1, Ordering::AcqRel) >= most {
-            return Err(Failure::too_many(format!("{most} snapshots are open already"), 30));
-        }
-        Ok(slot)
+impl Drop for Place {
+    fn drop(&mut self) {
+        super::lock(&self.open).handles.remove(&self.id);
     }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
+/// Answers a question that is under way no longer, so that whoever gets the answer may ask the next one.
+fn send<T>(reply: Reply<T>, permit: Option<OwnedSemaphorePermit>, answer: Result<T>) {
+    drop(permit);
+    let _ = reply.send(answer);
+}
+
+fn gone() -> Failure {
+    Failure::snapshot_gone("it was closed, has expired, or is not yours")
 }
 
 /// The `businessName` of the first settings document that has one.
@@ -427,4 +484,34 @@ fn business(connection: &Connection) -> Result<String> {
 
 fn log_bytes(log: &PathBuf) -> u64 {
     std::fs::metadata(log).map_or(0, |metadata| metadata.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_takes_a_few_questions_at_once_and_none_once_the_server_stops() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let snapshots = Snapshots::new(store, SnapshotOptions::default());
+        let owner = Owner::User("usr_1".to_owned());
+        let id = snapshots.open(owner.clone(), &SnapshotRequest::default()).unwrap().id;
+        let under_way = Arc::clone(&super::super::lock(&snapshots.open).handles[&id].under_way);
+        let busy = under_way.try_acquire_many(4).unwrap();
+        let refused = snapshots.attachments(&id, &owner, None).await.unwrap_err();
+        assert_eq!(refused.code(), "too-many-requests");
+        drop(busy);
+        for _ in 0..10 {
+            snapshots.attachments(&id, &owner, None).await.unwrap();
+        }
+        snapshots.open_no_more();
+        let refused = snapshots.open(owner.clone(), &SnapshotRequest::default()).unwrap_err();
+        assert_eq!(refused.code(), "unavailable");
+        snapshots.attachments(&id, &owner, None).await.unwrap();
+        snapshots.close_all().await;
+        let refused = snapshots.attachments(&id, &owner, None).await.unwrap_err();
+        assert_eq!(refused.code(), "snapshot-gone");
+        assert_eq!(Arc::strong_count(&snapshots.open), 1, "its thread has ended");
+    }
 }

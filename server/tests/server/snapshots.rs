@@ -185,14 +185,40 @@ async fn it_ends_when_it_is_closed() {
 
 #[tokio::test]
 async fn it_ends_when_nobody_asks() {
-    let bench = Bench::with(|config| config.snapshots.idle = Duration::from_millis(600)).await;
+    let bench = Bench::with(|config| config.snapshots.idle = Duration::from_secs(4)).await;
     let snapshot = bench.snapshot().await;
-    for _ in 0..5 {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
         page(&bench, &snapshot).await.expect(StatusCode::OK);
     }
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    tokio::time::sleep(Duration::from_millis(6000)).await;
     page(&bench, &snapshot).await.fails(GONE, "snapshot-gone");
+}
+
+#[tokio::test]
+async fn it_ends_soon_when_nobody_asks_at_all() {
+    let bench = Bench::with(|config| config.snapshots.unasked = Duration::from_millis(200)).await;
+    let snapshot = bench.snapshot().await;
+    tokio::time::sleep(Duration::from_millis(2000)).await;
+    page(&bench, &snapshot).await.fails(GONE, "snapshot-gone");
+}
+
+#[tokio::test]
+async fn one_owner_does_not_take_the_places_of_others() {
+    let bench = Bench::new().await;
+    let opened = [bench.snapshot().await, bench.snapshot().await, bench.snapshot().await];
+    page(&bench, &opened[0]).await.expect(StatusCode::OK);
+    let mut last = bench.snapshot().await;
+    page(&bench, &opened[1]).await.fails(GONE, "snapshot-gone");
+    for snapshot in [&opened[0], &opened[2], &last] {
+        page(&bench, snapshot).await.expect(StatusCode::OK);
+    }
+    for _ in 0..20 {
+        last = bench.snapshot().await;
+    }
+    page(&bench, &last).await.expect(StatusCode::OK);
+    let token = bench.backup_token().await;
+    bench.call(Method::POST, "/backup/snapshots", Some(&token), "").await.expect(StatusCode::CREATED);
 }
 
 #[tokio::test]
