@@ -40,8 +40,8 @@ impl Browser {
     pub(crate) fn find() -> Result<Self> {
         match Self::installed() {
             Ok(browser) => Ok(browser),
-            Err(_) if apt_works() => {
-                apt_install(&["chromium", "chromium-driver"])?;
+            Err(missing) if apt_works() => {
+                apt_install(&["chromium", "chromium-driver"]).context(missing)?;
                 Self::installed()
             }
             Err(error) => Err(error),

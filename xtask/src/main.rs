@@ -32,6 +32,7 @@ Chromium with its driver, unzip and brotli.
 
 Environment:
   CHROME, CHROMEDRIVER  the browser and the driver to test with, instead of those that are found
+  DIKAS_SAMPLES         the folder of pizzeria-2015.zip, a backup of other tools (default: ../shared/samples)
   CI=true               skip nothing: what cannot be tested is a failure
   DIKAS_WASM=debian     build for wasm32 with Debian's own Rust, as where rustup cannot download
 ";

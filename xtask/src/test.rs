@@ -6,7 +6,7 @@ use crate::wasm::{self, Toolchain};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,7 @@ pub(crate) fn everything() -> Result<ExitCode> {
     let mut browser = None;
     report.stage("Set-up", |tally| {
         linters = tally.unless_missing("formatting and lints", lint_tools())?.is_some();
+        tally.unless_missing("the tests on a backup of other tools", sample())?;
         let found = Toolchain::find().and_then(|toolchain| Ok((toolchain, wasm::bindgen()?)));
         let skipped = "lints for wasm32, the engine's and the page's tests in a browser";
         let Some((toolchain, tools)) = tally.unless_missing(skipped, found)? else { return Ok(()) };
@@ -91,6 +92,17 @@ fn engine(tally: &mut Tally, toolchain: &Toolchain, tools: &Path, browser: &Brow
         .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");
     browser.tell(&mut command)?;
     tally.count(&mut command)
+}
+
+/// Looks for the backup of other tools that some tests read, as these tests do.
+fn sample() -> Result<()> {
+    let folder =
+        std::env::var_os("DIKAS_SAMPLES").map_or_else(|| root().join("../shared/samples"), PathBuf::from);
+    let file = folder.join("pizzeria-2015.zip");
+    match file.is_file() {
+        true => Ok(()),
+        false => bail!("{} is missing; DIKAS_SAMPLES can name another folder", file.display()),
+    }
 }
 
 /// Makes sure of rustfmt and clippy, which a minimal toolchain lacks.
@@ -171,6 +183,7 @@ struct Tally {
 impl Tally {
     /// Runs test programs with their output passing through, and adds up what they say at their end.
     fn count(&mut self, command: &mut Command) -> Result<()> {
+        let before = self.passed;
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| shown(command))?;
         let stdout = child.stdout.take().context("no output to read")?;
@@ -184,6 +197,9 @@ impl Tally {
         let status = child.wait()?;
         if !status.success() {
             bail!("`{}` ended with {status}", shown(command));
+        }
+        if self.passed == before {
+            bail!("`{}` ran no test", shown(command));
         }
         Ok(())
     }
