@@ -1,5 +1,7 @@
 //! Archives in the browser's file system: `dikas-backups/<id>.zip`, finished once `<id>.json` stands beside it. What
-//! has none is removed, unless a job in another tab still writes it: its handle excludes ours.
+//! has none is a leftover, unless a job in another tab still writes it: its handle excludes ours.
+//!
+//! Whoever changes the folder holds a [`Lock`]: between two steps of one tab another would find half of it.
 
 use super::js;
 use super::opfs::OpfsFile;
@@ -7,12 +9,14 @@ use super::protocol::{Archive, Place, Storage};
 use super::rope;
 use super::turn::{Timer, promised};
 use crate::error::{Error, ErrorKind, Result};
-use js_sys::{AsyncIterator, Date, IteratorNext};
+use futures::channel::oneshot;
+use futures::future::{Either, select};
+use js_sys::{AsyncIterator, Date, Function, IteratorNext, Promise};
 use std::collections::BTreeSet;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    File, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
+    DomException, File, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
     FileSystemGetFileOptions, FileSystemSyncAccessHandle, StorageEstimate, StorageManager,
 };
 
@@ -32,21 +36,27 @@ pub(super) struct Archives(FileSystemDirectoryHandle);
 impl Archives {
     /// Opens the folder; None where the browser gives this page no file system: on plain http, and in some private
     /// windows.
-    pub(super) async fn open() -> Option<Self> {
-        let manager = manager()?;
+    pub(super) async fn open() -> Result<Option<Self>> {
+        let Some(manager) = manager() else { return Ok(None) };
         // Old browsers have the file system, but not the handles that workers write with.
         let handles = js::property(&js_sys::global(), "FileSystemSyncAccessHandle");
         if !js::property(&manager, "getDirectory").is_function() || handles.is_undefined() {
-            return None;
+            return Ok(None);
         }
-        let root: FileSystemDirectoryHandle = promised(manager.get_directory()).await.ok()?;
+        let root = match JsFuture::from(manager.get_directory()).await {
+            Ok(root) => root.unchecked_into::<FileSystemDirectoryHandle>(),
+            Err(refused) if is_withheld(&refused) => return Ok(None),
+            Err(failed) => return Err(js::error(failed)),
+        };
         let options = FileSystemGetDirectoryOptions::new();
         options.set_create(true);
-        promised(root.get_directory_handle_with_options(FOLDER, &options)).await.ok().map(Self)
+        promised(root.get_directory_handle_with_options(FOLDER, &options))
+            .await
+            .map(|folder| Some(Self(folder)))
     }
 
     /// Creates the file of a new archive; the id is the wanted one, or with a number behind it where that is taken.
-    pub(super) async fn create(&self, wanted: &str) -> Result<(String, OpfsFile)> {
+    pub(super) async fn create(&self, _: &Lock, wanted: &str) -> Result<(String, OpfsFile)> {
         let taken = self.names().await?;
         let numbered = (2..).map(|number| format!("{wanted}-{number}"));
         let mut ids = std::iter::once(wanted.to_owned()).chain(numbered);
@@ -54,13 +64,17 @@ impl Archives {
         let id = ids.find(free).ok_or_else(|| Error::new(ErrorKind::Internal, "no free name"))?;
         let options = FileSystemGetFileOptions::new();
         options.set_create(true);
-        let file: FileSystemFileHandle =
-            promised(self.0.get_file_handle_with_options(&zip(&id), &options)).await?;
         let mut tries = 1;
         let handle: FileSystemSyncAccessHandle = loop {
+            // Without locks another tab may have taken the new file for a leftover: it is created anew each time.
+            let file: FileSystemFileHandle =
+                promised(self.0.get_file_handle_with_options(&zip(&id), &options)).await?;
             match promised(file.create_sync_access_handle()).await {
                 Ok(handle) => break handle,
-                Err(error) if tries == TRIES => return Err(error.on(zip(&id))),
+                Err(error) if tries == TRIES => {
+                    let _ = JsFuture::from(self.0.remove_entry(&zip(&id))).await;
+                    return Err(error.on(zip(&id)));
+                }
                 Err(_) => Timer::start(BETWEEN_TRIES)?.wait().await,
             }
             tries += 1;
@@ -69,7 +83,7 @@ impl Archives {
     }
 
     /// Makes an archive count as finished. Its file is still open, so that no other tab can take it for a leftover.
-    pub(super) async fn finish(&self, archive: &Archive) -> Result<()> {
+    pub(super) async fn finish(&self, _: &Lock, archive: &Archive) -> Result<()> {
         let json = serde_json::to_vec(archive)
             .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
         let options = FileSystemGetFileOptions::new();
@@ -97,9 +111,9 @@ impl Archives {
         promised(handle.get_file()).await.map_err(gone)
     }
 
-    /// Removes an archive. Its record goes first: a file alone is a leftover, which the next clean-up takes.
-    pub(super) async fn remove(&self, id: &str) -> Result<()> {
-        for name in [sidecar(id), zip(id)] {
+    /// Removes an archive. Its file goes first: where that is refused, all of the archive stays.
+    pub(super) async fn remove(&self, _: &Lock, id: &str) -> Result<()> {
+        for name in [zip(id), sidecar(id)] {
             if self.names().await?.contains(&name) {
                 JsFuture::from(self.0.remove_entry(&name)).await.map_err(js::error)?;
             }
@@ -107,25 +121,35 @@ impl Archives {
         Ok(())
     }
 
-    /// Removes leftovers and what has lived its day, and gives the finished archives, the newest first.
-    pub(super) async fn list(&self) -> Result<Vec<Archive>> {
-        let names = self.names().await?;
+    /// The finished archives, the newest first.
+    pub(super) async fn list(&self, _: &Lock) -> Result<Vec<Archive>> {
         let mut finished = Vec::new();
-        let mut kept = BTreeSet::new();
-        for id in names.iter().filter_map(|name| name.strip_suffix(".json")) {
-            if let Some(archive) = self.record(id).await
-                && (Date::now() - Date::parse(&archive.finished)).abs() < LIFE
-            {
-                kept.extend([zip(id), sidecar(id)]);
-                finished.push(archive);
-            }
-        }
-        for name in names.difference(&kept) {
-            // One that is in use refuses, and is for a later clean-up.
-            let _ = JsFuture::from(self.0.remove_entry(name)).await;
+        for id in self.names().await?.iter().filter_map(|name| name.strip_suffix(".json")) {
+            finished.extend(self.record(id).await);
         }
         finished.sort_by(|a, b| b.finished.cmp(&a.finished).then_with(|| a.id.cmp(&b.id)));
         Ok(finished)
+    }
+
+    /// Removes finished archives that have lived their day, as far as they let themselves be removed. One from the future is not old: a clock was set back.
+    pub(super) async fn remove_old(&self, lock: &Lock) -> Result<()> {
+        for archive in self.list(lock).await? {
+            if Date::now() - Date::parse(&archive.finished) >= LIFE {
+                let _ = self.remove(lock, &archive.id).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is of no finished archive.
+    pub(super) async fn remove_leftovers(&self, lock: &Lock) -> Result<()> {
+        let finished = self.list(lock).await?;
+        let kept = finished.iter().flat_map(|archive| [zip(&archive.id), sidecar(&archive.id)]).collect();
+        for name in self.names().await?.difference(&kept) {
+            // One that is in use refuses, and is for a later clean-up.
+            let _ = JsFuture::from(self.0.remove_entry(name)).await;
+        }
+        Ok(())
     }
 
     /// The record of an archive whose file is there in full size.
@@ -162,7 +186,7 @@ fn sidecar(id: &str) -> String {
 
 /// Where archives go and how much space is there.
 pub(super) async fn storage() -> Storage {
-    let place = if Archives::open().await.is_some() { Place::Disk } else { Place::Memory };
+    let place = if matches!(Archives::open().await, Ok(Some(_))) { Place::Disk } else { Place::Memory };
     let estimate = estimate().await;
     Storage {
         place,
@@ -172,15 +196,56 @@ pub(super) async fn storage() -> Storage {
     }
 }
 
-/// Refuses a backup that the browser has no space for.
-pub(super) async fn check_space(needed: u64) -> Result<()> {
-    match estimate().await {
-        Some((quota, usage)) if quota.saturating_sub(usage) < needed => {
-            let text = "the browser has not enough space for the archive and its download";
-            Err(Error::new(ErrorKind::NoSpace, text)
-                .expected(format!("{needed} bytes"), format!("{} bytes", quota.saturating_sub(usage))))
+/// Refuses a backup that the browser has no space for, even when so many bytes are freed before.
+pub(super) async fn check_space(needed: u64, freed: u64) -> Result<()> {
+    let Some((quota, usage)) = estimate().await else { return Ok(()) };
+    let free = quota.saturating_sub(usage.saturating_sub(freed));
+    if free >= needed {
+        return Ok(());
+    }
+    let text = "the browser has not enough space for the archive and its download";
+    Err(Error::new(ErrorKind::NoSpace, text).expected(format!("{needed} bytes"), format!("{free} bytes")))
+}
+
+/// The right to change the folder of archives, which one job in all tabs has at a time. Dropping it gives it back, as
+/// does the end of the worker.
+#[derive(Debug)]
+pub(super) struct Lock(Option<Function>);
+
+impl Lock {
+    /// Waits for it. Where the browser has no locks (Safari before 15.4), everybody gets one.
+    pub(super) async fn wait() -> Self {
+        Self(Self::granted().await)
+    }
+
+    /// What gives it back, once it is granted. By hand, because web-sys calls this API unstable.
+    async fn granted() -> Option<Function> {
+        let locks = js::property(&js::scope().ok()?.navigator(), "locks");
+        let request: Function = js::property(&locks, "request").dyn_into().ok()?;
+        let (sender, receiver) = oneshot::channel();
+        let granted = Closure::once_into_js(move || {
+            let mut sender = Some(sender);
+            Promise::new(&mut |release: Function, _: Function| {
+                // Whoever no longer waits gives it back at once.
+                if let Some(Err(release)) = sender.take().map(|sender| sender.send(release)) {
+                    let _ = release.call0(&JsValue::UNDEFINED);
+                }
+            })
+        });
+        let held: Promise = request.call2(&locks, &FOLDER.into(), &granted).ok()?.unchecked_into();
+        match select(receiver, JsFuture::from(held)).await {
+            Either::Left((release, _)) => release.ok(),
+            // It was refused: this page has no locks.
+            Either::Right(_) => None,
         }
-        _ => Ok(()),
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some(release) = self.0.take() {
+            let _ = release.call0(&JsValue::UNDEFINED);
+        }
     }
 }
 
@@ -192,8 +257,98 @@ async fn estimate() -> Option<(u64, u64)> {
     Some((number(estimate.get_quota())?, number(estimate.get_usage())?))
 }
 
+/// Whether the browser withholds the file system from this page, rather than having trouble with it.
+fn is_withheld(thrown: &JsValue) -> bool {
+    match thrown.dyn_ref::<DomException>() {
+        Some(exception) => matches!(exception.name().as_str(), "SecurityError" | "NotSupportedError"),
+        None => thrown.is_instance_of::<js_sys::TypeError>(),
+    }
+}
+
 /// `navigator.storage`, which only secure contexts have.
 fn manager() -> Option<StorageManager> {
     let manager: JsValue = js::scope().ok()?.navigator().storage().into();
     (!manager.is_undefined()).then(|| manager.unchecked_into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::browser::pages::Blocks as _;
+    use crate::digest::Sha256;
+    use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+    wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+    /// The record of an archive of one byte that was finished so many milliseconds ago.
+    fn record(id: &str, ago: f64) -> Archive {
+        let finished = Date::new(&JsValue::from_f64(Date::now() - ago)).to_iso_string();
+        Archive {
+            id: id.to_owned(),
+            name: zip(id),
+            place: Place::Disk,
+            created: "2026-11-23T10:00:00.000Z".to_owned(),
+            finished: String::from(finished),
+            size: 1,
+            sha256: Sha256::of(b"x"),
+            documents: 0,
+            attachments: 0,
+            business: String::new(),
+        }
+    }
+
+    async fn ids(archives: &Archives, lock: &Lock) -> Vec<String> {
+        archives.list(lock).await.unwrap().into_iter().map(|archive| archive.id).collect()
+    }
+
+    #[wasm_bindgen_test]
+    async fn only_what_is_old_or_left_over_goes() {
+        let archives = Archives::open().await.unwrap().unwrap();
+        let lock = Lock::wait().await;
+        for (id, ago) in [("old", LIFE), ("new", LIFE - 60_000.0), ("future", -2.0 * LIFE)] {
+            let (given, mut file) = archives.create(&lock, id).await.unwrap();
+            assert_eq!(given, id);
+            file.store(0, b"x").unwrap();
+            archives.finish(&lock, &record(id, ago)).await.unwrap();
+        }
+        drop(archives.create(&lock, "half").await.unwrap());
+        let (_, writing) = archives.create(&lock, "half").await.unwrap();
+
+        assert_eq!(ids(&archives, &lock).await, ["future", "new", "old"]);
+        archives.remove_old(&lock).await.unwrap();
+        archives.remove_leftovers(&lock).await.unwrap();
+        assert_eq!(ids(&archives, &lock).await, ["future", "new"]);
+        let left = ["future.json", "future.zip", "half-2.zip", "new.json", "new.zip"];
+        assert_eq!(
+            archives.names().await.unwrap().iter().collect::<Vec<_>>(),
+            left.iter().collect::<Vec<_>>()
+        );
+        drop(writing);
+
+        let used: FileSystemFileHandle = promised(archives.0.get_file_handle("new.zip")).await.unwrap();
+        let used: FileSystemSyncAccessHandle = promised(used.create_sync_access_handle()).await.unwrap();
+        assert!(archives.remove(&lock, "new").await.is_err());
+        used.close();
+        assert_eq!(ids(&archives, &lock).await, ["future", "new"], "one that refuses to go stays whole");
+
+        for id in ["future", "new"] {
+            archives.remove(&lock, id).await.unwrap();
+        }
+        archives.remove_leftovers(&lock).await.unwrap();
+        assert!(archives.names().await.unwrap().is_empty());
+    }
+
+    #[wasm_bindgen_test]
+    async fn one_has_the_lock_at_a_time() {
+        let first = Lock::wait().await;
+        assert!(first.0.is_some(), "this browser has locks");
+        let mut second = Box::pin(Lock::wait());
+        let mut moment = Timer::start(100).unwrap();
+        match select(&mut second, Box::pin(moment.wait())).await {
+            Either::Left(_) => panic!("two have it"),
+            Either::Right(_) => drop(first),
+        }
+        drop(second.await);
+        drop(Lock::wait().await);
+    }
 }

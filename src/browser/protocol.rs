@@ -34,8 +34,11 @@ pub enum Command {
     },
     /// Open the archive beside this command; answered by [`Event::Opened`].
     OpenBackup,
-    /// Clean up, then list the finished archives; answered by [`Event::Archives`].
-    ListArchives,
+    /// List the finished archives; answered by [`Event::Archives`].
+    ListArchives {
+        /// Remove first what earlier backups left half-done, and archives that are older than a day.
+        clean_up: bool,
+    },
     /// Hand over a finished archive; answered by [`Event::ArchiveFile`].
     OpenArchive {
         /// Which one.

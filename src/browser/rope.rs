@@ -57,10 +57,7 @@ impl Blocks for BlobRope {
     fn store(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         let end = at + bytes.len() as u64;
         if end > self.limit {
-            let text = "without a file system of its own, this browser holds no archive of this size";
-            return Err(Error::new(ErrorKind::NoSpace, text)
-                .expected(format!("at most {} bytes", self.limit), format!("{end} bytes"))
-                .into());
+            return Err(too_large(self.limit, end).into());
         }
         // A view of wasm memory would be copied as well, but must not outlive an allocation: the array is a copy.
         let blob =
@@ -90,6 +87,13 @@ impl Blocks for BlobRope {
         self.size = size;
         Ok(())
     }
+}
+
+/// Says that a chain of at most `limit` bytes cannot hold so many.
+pub(super) fn too_large(limit: u64, bytes: u64) -> Error {
+    let text = "without a file system of its own, this browser holds no archive of this size";
+    Error::new(ErrorKind::LimitExceeded, text)
+        .expected(format!("at most {limit} bytes"), format!("{bytes} bytes"))
 }
 
 /// A file that the person chose, or any other Blob, as [`Blocks`] that are only read.

@@ -1,6 +1,6 @@
 //! Where a new archive goes: the browser's file system, else a chain of Blobs.
 
-use super::archives::{Archives, check_space};
+use super::archives::{Archives, Lock, check_space};
 use super::opfs::OpfsFile;
 use super::pages::{Blocks, Paged};
 use super::protocol::{Archive, Notice, Place};
@@ -31,19 +31,26 @@ pub(super) struct Berth {
 }
 
 impl Berth {
-    /// Makes room for an archive of this snapshot: archives of earlier backups go, and what is left has to suffice.
+    /// A place for an archive of this snapshot. Archives of earlier backups go, but not before there is one.
     pub(super) async fn prepare(snapshot: &Snapshot) -> Result<(Self, Paged<Sink>)> {
         let wanted = name(&snapshot.created);
-        let Some(archives) = Archives::open().await else {
-            worker::notice(Notice::InMemory { limit: rope::MAX_BYTES });
-            return Ok((Self { id: wanted, archives: None }, Paged::new(Sink::Memory(BlobRope::default()))));
-        };
-        for archive in archives.list().await? {
-            archives.remove(&archive.id).await?;
+        if let Ok(Some(archives)) = Archives::open().await {
+            match on_disk(&archives, &wanted, snapshot).await {
+                Ok((id, file)) => {
+                    return Ok((Self { id, archives: Some(archives) }, Paged::new(Sink::Disk(file))));
+                }
+                Err(error) if error.kind == ErrorKind::NoSpace => return Err(error),
+                // Some private windows have the folder, and refuse every file in it.
+                Err(_) => {}
+            }
         }
-        check_space(2 * estimate(snapshot)).await?;
-        let (id, file) = archives.create(&wanted).await?;
-        Ok((Self { id, archives: Some(archives) }, Paged::new(Sink::Disk(file))))
+        let attachments: u64 =
+            snapshot.collections.iter().map(|collection| collection.attachment_bytes).sum();
+        if attachments > rope::MAX_BYTES {
+            return Err(rope::too_large(rope::MAX_BYTES, attachments));
+        }
+        worker::notice(Notice::InMemory { limit: rope::MAX_BYTES });
+        Ok((Self { id: wanted, archives: None }, Paged::new(Sink::Memory(BlobRope::default()))))
     }
 
     /// Keeps the archive, which has been verified, and hands it over as a file.
@@ -76,7 +83,9 @@ impl Berth {
             (Sink::Memory(rope), _) => rope.into_file(&name)?,
             (Sink::Disk(file), Some(archives)) => {
                 file.sync()?;
-                archives.finish(&archive).await?;
+                // Held until the file is closed: before, it cannot be removed, and its record alone would be.
+                let lock = Lock::wait().await;
+                archives.finish(&lock, &archive).await?;
                 drop(file);
                 archives.file(&self.id).await?
             }
@@ -92,7 +101,7 @@ impl Berth {
     /// Leaves nothing; what refuses to go is a leftover, which the next clean-up takes.
     pub(super) async fn discard(&self) {
         if let Some(archives) = &self.archives {
-            let _ = archives.remove(&self.id).await;
+            let _ = archives.remove(&Lock::wait().await, &self.id).await;
         }
     }
 }
@@ -132,6 +141,20 @@ impl Blocks for Sink {
             Sink::Memory(rope) => rope.truncate(size),
         }
     }
+}
+
+/// The file of a new archive, in the place of those of earlier backups.
+async fn on_disk(archives: &Archives, wanted: &str, snapshot: &Snapshot) -> Result<(String, OpfsFile)> {
+    let lock = Lock::wait().await;
+    archives.remove_leftovers(&lock).await?;
+    let earlier = archives.list(&lock).await?;
+    check_space(2 * estimate(snapshot), earlier.iter().map(|archive| archive.size).sum()).await?;
+    let created = archives.create(&lock, wanted).await?;
+    for archive in earlier {
+        // One that refuses to go takes space, but no harm comes of it.
+        let _ = archives.remove(&lock, &archive.id).await;
+    }
+    Ok(created)
 }
 
 /// What the archive will have at most, in bytes: attachments stay as they are, documents shrink to less than a quarter,

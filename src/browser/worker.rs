@@ -1,6 +1,6 @@
 //! The worker of one job: takes a command, does it, answers with events.
 
-use super::archives::{Archives, storage};
+use super::archives::{Archives, Lock, storage};
 use super::encoder::Workers;
 use super::fetch::Fetch;
 use super::js;
@@ -85,16 +85,20 @@ impl Job {
             Command::CreateBackup { url, categories } => self.create_backup(&url, categories).await,
             Command::Contents { url, categories } => self.contents(&url, categories).await,
             Command::OpenBackup => open_backup(file),
-            Command::ListArchives => {
-                let archives = match Archives::open().await {
-                    Some(archives) => archives.list().await?,
-                    None => Vec::new(),
+            Command::ListArchives { clean_up } => {
+                let Some(archives) = Archives::open().await? else {
+                    return Ok((Event::Archives { archives: Vec::new() }, None));
                 };
-                Ok((Event::Archives { archives }, None))
+                let lock = Lock::wait().await;
+                if clean_up {
+                    archives.remove_old(&lock).await?;
+                    archives.remove_leftovers(&lock).await?;
+                }
+                Ok((Event::Archives { archives: archives.list(&lock).await? }, None))
             }
             Command::OpenArchive { id } => Ok((Event::ArchiveFile, Some(archives().await?.file(&id).await?))),
             Command::RemoveArchive { id } => {
-                archives().await?.remove(&id).await?;
+                archives().await?.remove(&Lock::wait().await, &id).await?;
                 Ok((Event::Removed, None))
             }
             Command::Storage => Ok((Event::Storage { storage: storage().await }, None)),
@@ -207,7 +211,7 @@ fn open_backup(file: Option<Blob>) -> Result<Answer> {
 
 async fn archives() -> Result<Archives> {
     let missing = || Error::new(ErrorKind::NoStorage, "the browser gives this page no file system");
-    Archives::open().await.ok_or_else(missing)
+    Archives::open().await?.ok_or_else(missing)
 }
 
 /// As many encoding workers as there are cores, within reason.

@@ -41,7 +41,7 @@ export class BackupError extends Error {
 
 /**
  * Makes a backup in this browser: fetches, compresses, writes and reads back. The file exists only if all of it is
- * there. Archives of earlier backups are removed from the browser when this one starts.
+ * there. Archives of earlier backups are removed from the browser once there is a place for this one.
  * @param {object} options
  * @param {string} [options.url] Address of the server, without `/api/v1`; this page's own by default.
  * @param {Auth} options.auth
@@ -75,13 +75,16 @@ export async function contents({ url, auth, categories, signal }) {
 }
 
 /**
- * The finished archives that the browser keeps, the newest first. Removes what earlier backups left half-done, and what
- * is older than a day.
- * @param {{ signal?: AbortSignal }} [options]
+ * The finished archives that the browser keeps, the newest first.
+ * @param {object} [options]
+ * @param {boolean} [options.cleanUp] Whether to remove before what earlier backups left half-done, and archives that
+ *   are older than a day: by default the first time on a page.
+ * @param {AbortSignal} [options.signal]
  * @returns {Promise<Archive[]>}
  */
-export async function listArchives({ signal } = {}) {
-  const { event } = await job({ type: "listArchives" }, "archives", { signal });
+export async function listArchives({ cleanUp = !cleanedUp, signal } = {}) {
+  const { event } = await job({ type: "listArchives", cleanUp }, "archives", { signal });
+  cleanedUp ||= cleanUp;
   return [...[...inMemory.values()].map(({ archive }) => archive), ...event.archives];
 }
 
@@ -129,6 +132,9 @@ export async function openBackup(fileOrUrl, { signal } = {}) {
   const { event, end } = await job({ type: "openBackup" }, "opened", { file, signal, stay: true });
   return { manifest: event.manifest, summary: event.summary, close: end };
 }
+
+/** Whether old archives and leftovers have been removed since the page was opened. */
+let cleanedUp = false;
 
 /** Archives of a browser without a file system: they live as long as the page.
  * @type {Map<string, { archive: Archive, file: File }>} */

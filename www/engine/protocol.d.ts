@@ -190,7 +190,11 @@ url: string,
 /**
  * The categories to look at; null means all.
  */
-categories: Array<Category> | null, } | { "type": "openBackup" } | { "type": "listArchives" } | { "type": "openArchive", 
+categories: Array<Category> | null, } | { "type": "openBackup" } | { "type": "listArchives", 
+/**
+ * Remove first what earlier backups left half-done, and archives that are older than a day.
+ */
+cleanUp: boolean, } | { "type": "openArchive", 
 /**
  * Which one.
  */
