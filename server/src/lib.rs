@@ -21,6 +21,7 @@ mod clock;
 mod connections;
 pub mod demo;
 mod failure;
+mod memory;
 mod random;
 mod setup;
 pub mod store;
@@ -88,13 +89,15 @@ impl Config {
 pub struct BodyLimits {
     /// Many documents in one call.
     pub bulk_bytes: usize,
+    /// How many documents these may be.
+    pub bulk_documents: usize,
     /// An attachment.
     pub attachment_bytes: u64,
 }
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { bulk_bytes: 64 << 20, attachment_bytes: 2 << 30 }
+        Self { bulk_bytes: 64 << 20, bulk_documents: 100_000, attachment_bytes: 2 << 30 }
     }
 }
 
@@ -210,7 +213,20 @@ impl Server {
 /// Runs what blocks on a thread where it may, so many at once and no more: each may need a connection to the database.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     static AT_ONCE: Semaphore = Semaphore::const_new(32);
-    let permit = AT_ONCE.acquire().await.map_err(Failure::internal)?;
+    blocking_among(&AT_ONCE, work).await
+}
+
+/// The same for what writes: writers wait for each other, and nobody who reads or logs in waits behind them.
+async fn writing<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    static AT_ONCE: Semaphore = Semaphore::const_new(8);
+    blocking_among(&AT_ONCE, work).await
+}
+
+async fn blocking_among<T: Send + 'static>(
+    at_once: &'static Semaphore,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let permit = at_once.acquire().await.map_err(Failure::internal)?;
     let work = move || {
         let _permit = permit;
         work()

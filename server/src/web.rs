@@ -25,16 +25,20 @@ struct Files;
 
 /// Answers a file of the page.
 pub(crate) async fn page(method: Method, uri: Uri, request: HeaderMap) -> Response {
+    page_of::<Files>(&method, &uri, &request)
+}
+
+fn page_of<F: Embed>(method: &Method, uri: &Uri, request: &HeaderMap) -> Response {
     let path = uri.path();
     if path == "/api" || path.starts_with("/api/") {
         return Failure::not_found("there is no such call").on(path).into_response();
     }
-    if method != Method::GET && method != Method::HEAD {
+    if *method != Method::GET && *method != Method::HEAD {
         return not_allowed("GET, HEAD");
     }
     let path = if path == "/" { "index.html" } else { path.trim_start_matches('/') };
-    let mut response = match find(path, &request) {
-        Some((file, encoding)) => answer(path, file, encoding, &request),
+    let mut response = match find::<F>(path, request) {
+        Some((file, encoding)) => answer(path, file, encoding, request),
         None => (StatusCode::NOT_FOUND, [(CONTENT_TYPE, "text/plain")], "Not found\n").into_response(),
     };
     let headers = response.headers_mut();
@@ -61,18 +65,18 @@ pub(crate) fn not_allowed(methods: &str) -> Response {
 }
 
 /// The file of this path, compressed where there is such a sibling and the browser takes it.
-fn find(path: &str, request: &HeaderMap) -> Option<(EmbeddedFile, Option<&'static str>)> {
+fn find<F: Embed>(path: &str, request: &HeaderMap) -> Option<(EmbeddedFile, Option<&'static str>)> {
     if path.split('/').any(|segment| segment.starts_with('.')) {
         return None;
     }
     for (encoding, suffix) in [("br", "br"), ("gzip", "gz")] {
         if accepts(request, encoding)
-            && let Some(file) = Files::get(&format!("{path}.{suffix}"))
+            && let Some(file) = F::get(&format!("{path}.{suffix}"))
         {
             return Some((file, Some(encoding)));
         }
     }
-    Files::get(path).map(|file| (file, None))
+    F::get(path).map(|file| (file, None))
 }
 
 fn answer(path: &str, file: EmbeddedFile, encoding: Option<&'static str>, request: &HeaderMap) -> Response {
@@ -123,5 +127,55 @@ fn media_type(path: &str) -> &'static str {
         Some("woff2") => "font/woff2",
         Some("ts" | "txt" | "md") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[derive(Embed)]
+    #[folder = "tests/www"]
+    struct Sample;
+
+    async fn get(path: &'static str, headers: &[(HeaderName, &str)]) -> (Response<()>, String) {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        let response = page_of::<Sample>(&Method::GET, &Uri::from_static(path), &headers);
+        assert_eq!(response.headers()[CONTENT_SECURITY_POLICY], POLICY, "{path}");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_best_sibling_that_the_browser_takes_is_sent() {
+        for (accepted, coding, content) in [
+            ("gzip, deflate, br", Some("br"), "as Brotli\n"),
+            ("gzip;q=1.0, br;q=0", Some("gzip"), "as gzip\n"),
+            ("GZIP", Some("gzip"), "as gzip\n"),
+            ("identity", None, "as it is\n"),
+            ("", None, "as it is\n"),
+        ] {
+            let (answer, body) = get("/engine.wasm", &[(ACCEPT_ENCODING, accepted)]).await;
+            let headers = answer.headers();
+            assert_eq!((answer.status(), body.as_str()), (StatusCode::OK, content), "{accepted}");
+            assert_eq!(headers.get(CONTENT_ENCODING).map(|coding| coding.to_str().unwrap()), coding);
+            assert_eq!(headers[CONTENT_TYPE], "application/wasm");
+            assert_eq!(headers[VARY], "accept-encoding");
+            let tag = headers[ETAG].to_str().unwrap();
+            let known = [(ACCEPT_ENCODING, accepted), (IF_NONE_MATCH, tag)];
+            let (again, body) = get("/engine.wasm", &known).await;
+            assert_eq!((again.status(), body.as_str()), (StatusCode::NOT_MODIFIED, ""), "{accepted}");
+        }
+    }
+
+    #[tokio::test]
+    async fn workers_and_what_is_missing_come_with_the_policy_too() {
+        let (worker, body) = get("/worker.js", &[(ACCEPT_ENCODING, "br")]).await;
+        assert_eq!((worker.status(), body.as_str()), (StatusCode::OK, "// A worker.\n"));
+        assert_eq!(worker.headers()[CONTENT_TYPE], "text/javascript; charset=utf-8");
+        assert!(!worker.headers().contains_key(CONTENT_ENCODING));
+        assert_eq!(get("/missing.js", &[]).await.0.status(), StatusCode::NOT_FOUND);
     }
 }

@@ -31,8 +31,11 @@ pub(super) struct Which {
         ("id" = String, Query, description = "`_id` of the owner."),
         ("name" = Option<String>, Query, description = "File name.")),
     responses(
-        (status = OK, description = "The bytes; or the records.", body = Envelope<Vec<AttachmentRecord>>),
-        (status = PARTIAL_CONTENT, description = "The range that was asked for."),
+        (status = OK, description = "The bytes, whose type is octet-stream unless they are a picture; or the records.",
+            content((Vec<u8> = "application/octet-stream"), (Envelope<Vec<AttachmentRecord>> = "application/json"))),
+        (status = PARTIAL_CONTENT, description = "The range that was asked for.",
+            body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = RANGE_NOT_SATISFIABLE, description = "The range begins behind the end."),
         (status = NOT_FOUND, description = "There is no such file.")),
     extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
 pub(super) async fn get_attachment(
@@ -61,7 +64,7 @@ pub(super) async fn get_attachment(
         ("collection" = String, Path, description = "Collection of the owner."),
         ("id" = String, Query, description = "`_id` of the owner."),
         ("name" = String, Query, description = "File name: 1 to 255 bytes, no control characters.")),
-    request_body(content_type = "application/octet-stream", description = "The bytes; Content-Type is kept."),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The bytes; Content-Type is kept."),
     responses(
         (status = CREATED, description = "It is new.", body = Envelope<AttachmentRecord>),
         (status = OK, description = "It replaced another, or was there already; for a signed document, with the type it had.",
@@ -95,13 +98,13 @@ pub(super) async fn put_attachment(
     let mut stream = body.into_data_stream();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| Failure::bad_request(format!("the body broke off: {error}")))?;
-        upload = crate::blocking(move || {
+        upload = crate::writing(move || {
             upload.write(&chunk)?;
             Ok(upload)
         })
         .await?;
     }
-    let (record, created) = crate::blocking(move || {
+    let (record, created) = crate::writing(move || {
         let (sha256, size) = app.store.blobs().keep(upload)?;
         let record = AttachmentRecord { collection, id, name, media_type, size, sha256 };
         app.store.put_attachment(&record)
@@ -129,7 +132,7 @@ pub(super) async fn delete_attachment(
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;
     let name = file_name(which.name)?;
-    crate::blocking(move || app.store.delete_attachment(&collection, &which.id, &name)).await?;
+    crate::writing(move || app.store.delete_attachment(&collection, &which.id, &name)).await?;
     Ok(answer(StatusCode::OK, ()))
 }
 

@@ -79,7 +79,7 @@ pub(super) async fn create_token(
     let token = format!("{BACKUP_TOKEN_PREFIX}{}", random::hex::<32>()?);
     let secret = token.clone();
     let add = move || app.store.add_token(&secret, &name, &principal.name, &clock::now());
-    let about = crate::blocking(add).await?;
+    let about = crate::writing(add).await?;
     Ok(answer(StatusCode::CREATED, NewToken { token, about }))
 }
 
@@ -106,6 +106,6 @@ pub(super) async fn delete_token(
     State(app): State<Arc<App>>,
     Params(TokenId { id }): Params<TokenId>,
 ) -> Result<Response> {
-    crate::blocking(move || app.store.delete_token(&id)).await?;
+    crate::writing(move || app.store.delete_token(&id)).await?;
     Ok(answer(StatusCode::OK, ()))
 }

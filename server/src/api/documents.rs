@@ -9,8 +9,8 @@ use crate::store::{Rules, Tally};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dikas_archive::api::Envelope;
 use dikas_archive::catalog::CollectionName;
@@ -33,7 +33,7 @@ pub(super) struct DocumentId {
         ("collection" = String, Path, description = "Name of the collection."),
         ("id" = String, Query, description = "`_id` of the document.")),
     responses(
-        (status = OK, description = "The document.", content_type = "application/json"),
+        (status = OK, description = "The document.", body = Object, content_type = "application/json"),
         (status = NOT_FOUND, description = "There is no such document.")),
     extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
 pub(super) async fn get_document(
@@ -56,6 +56,7 @@ pub(super) async fn get_document(
     params(
         ("collection" = String, Path, description = "Name of the collection."),
         ("id" = String, Query, description = "`_id` of the document, as in the body.")),
+    request_body(content = Object, content_type = "application/json", description = "The document."),
     responses(
         (status = CREATED, description = "It is new.", body = Envelope<Tally>),
         (status = OK, description = "It was changed, or had the same bytes already.", body = Envelope<Tally>),
@@ -69,12 +70,13 @@ pub(super) async fn put_document(
     Extension(principal): Extension<Principal>,
     Segments(collection): Segments<String>,
     Params(DocumentId { id }): Params<DocumentId>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;
-    let body = bytes(body, MAX_DOCUMENT_BYTES).await?;
-    let tally = crate::blocking(move || {
-        let (document, body) = document::ingest(body.into())?;
+    let body = bytes(&headers, body, MAX_DOCUMENT_BYTES).await?;
+    let tally = crate::writing(move || {
+        let (document, body) = document::ingest(body.to_vec())?;
         if document.id != id {
             let message = format!("the document has another _id: expected {id:?}, found {:?}", document.id);
             return Err(Failure::new(StatusCode::BAD_REQUEST, "bad-document", message).on("_id"));
@@ -89,25 +91,30 @@ pub(super) async fn put_document(
 /// Stores many documents, JSON lines: all of them or none.
 #[utoipa::path(post, path = "/documents/{collection}", tag = "documents",
     params(("collection" = String, Path, description = "Name of the collection.")),
-    request_body(content_type = "application/x-ndjson", description = "One document per line."),
+    request_body(content = String, content_type = "application/x-ndjson", description = "One document per line."),
     responses(
         (status = OK, description = "What became of them.", body = Envelope<Tally>),
         (status = BAD_REQUEST, description = "A line is no document; the message names it."),
         (status = CONFLICT, description = "`signed-document`, `counter-backwards`; the message names the line."),
-        (status = PAYLOAD_TOO_LARGE, description = "More than this server takes at once.")),
+        (status = PAYLOAD_TOO_LARGE, description = "More than this server takes at once: 64 MiB, 100,000 documents.")),
     extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
 pub(super) async fn post_documents(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
     Segments(collection): Segments<String>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;
-    let body = bytes(body, app.limits.bulk_bytes).await?;
-    let tally = crate::blocking(move || {
+    let body = bytes(&headers, body, app.limits.bulk_bytes).await?;
+    let tally = crate::writing(move || {
         let line = |index: usize| format!("line {}", index + 1);
         let mut documents = Vec::new();
         for (index, text) in document::lines(&body).enumerate() {
+            if index >= app.limits.bulk_documents {
+                let message = format!("the body has more than {} documents", app.limits.bulk_documents);
+                return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message));
+            }
             let (document, body) =
                 document::ingest(text.to_vec()).map_err(|error| Failure::from(error).at(line(index)))?;
             documents.push((document.id, body));
@@ -135,7 +142,7 @@ pub(super) async fn delete_document(
     Params(DocumentId { id }): Params<DocumentId>,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;
-    crate::blocking(move || app.store.delete_document(&collection, &id, rules(&principal))).await?;
+    crate::writing(move || app.store.delete_document(&collection, &id, rules(&principal))).await?;
     Ok(answer(StatusCode::OK, ()))
 }
 

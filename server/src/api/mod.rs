@@ -70,8 +70,9 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .routes(routes!(snapshots::snapshot_attachments))
         .routes(routes!(snapshots::snapshot_blob))
         .routes(routes!(openapi));
-    let (router, openapi) =
+    let (router, mut openapi) =
         OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", routes).split_for_parts();
+    state_common_failures(&mut openapi);
     let guard = Guard { app: Arc::clone(app), callers: Arc::new(callers(&openapi)) };
     router
         .route_layer(middleware::from_fn_with_state(guard, check))
@@ -85,9 +86,33 @@ fn answer<T: Serialize>(status: StatusCode, data: T) -> Response {
     (status, Json(envelope)).into_response()
 }
 
+/// States what can become of any call, where the operation says nothing more exact.
+fn state_common_failures(openapi: &mut utoipa::openapi::OpenApi) {
+    for item in openapi.paths.paths.values_mut() {
+        for (writes, operation) in
+            [(false, &mut item.get), (true, &mut item.put), (true, &mut item.post), (true, &mut item.delete)]
+        {
+            let Some(operation) = operation else { continue };
+            let guarded = operation.security.is_none();
+            for (applies, status, description) in [
+                (guarded, "401", "`unauthorized`: there is no login, or it has ended."),
+                (guarded, "403", "`forbidden`: this login may not do that."),
+                (true, "503", "Not now; Retry-After says when to try again."),
+                (writes, "507", "`no-space`: the server's disk is full; nothing was stored."),
+            ] {
+                if applies {
+                    let responses = &mut operation.responses.responses;
+                    let response = || utoipa::openapi::Response::new(description).into();
+                    responses.entry(status.to_owned()).or_insert_with(response);
+                }
+            }
+        }
+    }
+}
+
 /// What this document is made of.
 #[utoipa::path(get, path = "/openapi.json", tag = "about",
-    responses((status = OK, description = "This description.", content_type = "application/json")),
+    responses((status = OK, description = "This description.", body = Object, content_type = "application/json")),
     security(()), extensions(("x-dikas-roles" = json!(["anyone"]))))]
 async fn openapi(Extension(openapi): Extension<Arc<utoipa::openapi::OpenApi>>) -> Response {
     Json(&*openapi).into_response()

@@ -1,13 +1,19 @@
 //! Reading requests, with failures in the frame of every other answer.
 
 use crate::failure::{Failure, Result};
+use crate::memory;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::request::Parts;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
+
+/// How large a JSON body may be.
+const SMALL: usize = 64 << 10;
 
 /// Query parameters.
 pub(super) struct Params<T>(pub(super) T);
@@ -37,8 +43,21 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
     }
 }
 
-/// The whole body, of at most `limit` bytes.
-pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes> {
+/// The whole body, of at most `limit` bytes. While anybody has it, it counts for as much memory as it takes together
+/// with one copy.
+///
+/// # Errors
+/// `too-large`; 503 where too many large bodies are under way.
+pub(super) async fn bytes(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
+    let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if stated.is_some_and(|stated| stated > limit) {
+        return Err(Failure::too_large(limit as u64));
+    }
+    let share = memory::share(stated.unwrap_or(limit).saturating_mul(2)).await?;
+    Ok(share.hold(read(body, limit).await?))
+}
+
+async fn read(body: Body, limit: usize) -> Result<BytesMut> {
     let mut stream = body.into_data_stream();
     let mut bytes = BytesMut::new();
     while let Some(chunk) = stream.next().await {
@@ -48,17 +67,17 @@ pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes> {
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes.freeze())
+    Ok(bytes)
 }
 
 /// A JSON body of at most 64 KiB.
 pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T> {
-    parse(&bytes(body, 64 << 10).await?)
+    parse(&read(body, SMALL).await?)
 }
 
 /// A JSON body of at most 64 KiB, or none at all.
 pub(super) async fn json_or_default<T: DeserializeOwned + Default>(body: Body) -> Result<T> {
-    let bytes = bytes(body, 64 << 10).await?;
+    let bytes = read(body, SMALL).await?;
     if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
 }
 

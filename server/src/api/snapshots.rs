@@ -6,6 +6,7 @@ use super::request::{Params, Segments, json_or_default};
 use crate::App;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
+use crate::memory;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -79,7 +80,7 @@ pub(super) struct PageParams {
         ("maxBytes" = Option<u64>, Query, description = "About how much: 64 KiB to 16 MiB, usually 4 MiB.")),
     responses(
         (status = OK, description = "JSON lines, byte for byte as they are stored.",
-            content_type = "application/x-ndjson", headers(
+            body = String, content_type = "application/x-ndjson", headers(
                 ("dikas-documents" = u64, description = "How many lines."),
                 ("dikas-next" = String, description = "`after` of the next page, percent-encoded; absent on the last."),
                 ("dikas-crc32" = String, description = "CRC-32 of the body, 8 lower-case hex digits."))),
@@ -95,6 +96,7 @@ pub(super) async fn snapshot_documents(
     let collection: CollectionName =
         collection.parse().map_err(|error| Failure::from(error).on("collection"))?;
     let max_bytes = max_bytes.unwrap_or(USUAL_PAGE_BYTES).clamp(*PAGE_BYTES.start(), *PAGE_BYTES.end());
+    let share = memory::share(max_bytes).await?;
     let page = app.snapshots.page(&id, &principal.owner, collection, after, max_bytes).await?;
     let mut answer = Response::builder()
         .header(CONTENT_TYPE, NDJSON)
@@ -103,7 +105,7 @@ pub(super) async fn snapshot_documents(
     if let Some(next) = &page.next {
         answer = answer.header(NEXT_HEADER, utf8_percent_encode(next, NON_ALPHANUMERIC).to_string());
     }
-    answer.body(Body::from(page.lines)).map_err(Failure::internal)
+    answer.body(Body::from(share.hold(page.lines))).map_err(Failure::internal)
 }
 
 #[derive(Deserialize)]
@@ -136,8 +138,11 @@ pub(super) async fn snapshot_attachments(
         ("id" = String, Path, description = "Id of the snapshot."),
         ("sha256" = String, Path, description = "Digest of the content, 64 lower-case hex digits.")),
     responses(
-        (status = OK, description = "All bytes."),
-        (status = PARTIAL_CONTENT, description = "The range that was asked for."),
+        (status = OK, description = "All bytes; octet-stream unless they are a picture.",
+            body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = PARTIAL_CONTENT, description = "The range that was asked for.",
+            body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = RANGE_NOT_SATISFIABLE, description = "The range begins behind the end."),
         (status = NOT_FOUND, description = "The snapshot names no such blob."),
         (status = GONE, description = "`snapshot-gone`: it was closed or has expired.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]

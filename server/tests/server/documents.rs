@@ -132,6 +132,17 @@ async fn a_bulk_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
+async fn a_bulk_of_too_many_documents_is_refused() {
+    let bench = Bench::with(|config| config.limits.bulk_documents = 2).await;
+    let lines = "{\"_id\":\"a\"}\n{\"_id\":\"b\"}\n";
+    bench.post("/documents/customers", lines).await.expect(OK);
+    let more = format!("{lines}{{\"_id\":\"c\"}}");
+    let answer = bench.post("/documents/customers", more).await;
+    let answer = answer.fails(StatusCode::PAYLOAD_TOO_LARGE, "too-large");
+    assert!(String::from_utf8_lossy(&answer.body).contains("more than 2 documents"));
+}
+
+#[tokio::test]
 async fn a_till_turns_no_counter_back() {
     let bench = Bench::new().await;
     let till = bench.user("till", Role::Till).await;

@@ -63,6 +63,20 @@ async fn every_operation_lets_in_whom_it_states_and_nobody_else() {
                     assert_eq!(answer.status, expected, "{method} {path} as {role}");
                 }
             }
+            let responses = &operation["responses"];
+            if matches!(method.as_str(), "put" | "post") {
+                let body = operation["requestBody"]["content"].as_object();
+                assert!(body.is_some_and(|content| !content.is_empty()), "{method} {path} states no body");
+            }
+            if method == "get" {
+                let body = responses["200"]["content"].as_object();
+                assert!(body.is_some_and(|content| !content.is_empty()), "{method} {path} states no answer");
+            }
+            let stated = |status: &str| responses[status].is_object();
+            if *roles != ANYONE {
+                assert_eq!([stated("401"), stated("403")], [true, true], "{method} {path}");
+            }
+            assert_eq!([stated("503"), stated("507")], [true, method != "get"], "{method} {path}");
             seen += 1;
         }
     }
