@@ -153,6 +153,26 @@ function compile() {
 }
 
 /**
+ * A worker for one job. A cancel need not wait for it: one that comes too late is ended.
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Worker>}
+ */
+function started(signal) {
+  return new Promise((resolve, reject) => {
+    const cancel = () => reject(cancelled());
+    signal?.addEventListener("abort", cancel);
+    compile()
+      .then((module) => (signal?.aborted ? undefined : spawn(module, "job")))
+      .then((worker) => {
+        if (signal?.aborted) worker?.terminate();
+        else if (worker) resolve(worker);
+      })
+      .catch((error) => reject(unavailable(error)))
+      .finally(() => signal?.removeEventListener("abort", cancel));
+  });
+}
+
+/**
  * Runs one job in a worker of its own, up to the event that ends it.
  * @template {Event["type"]} Type
  * @param {Command} command
