@@ -12,6 +12,9 @@ import { Failure } from './session.js';
 /** How long the engine keeps one, in milliseconds. */
 const KEPT = 24 * 3600 * 1000;
 
+/** How long signing out waits for the list, in milliseconds. */
+const PATIENCE = 5_000;
+
 /**
  * Files opened so far with their addresses, by archive. They stay valid until the archive goes: nothing tells when a
  * download ends.
@@ -78,7 +81,8 @@ async function missing(archive, error) {
  */
 export async function offerRemoval() {
   const w = words().archives;
-  const archives = await listArchives().catch(() => []);
+  // Nobody who wants to leave is held up by a storage that does not answer.
+  const archives = await listArchives({ signal: AbortSignal.timeout(PATIENCE) }).catch(() => []);
   const question = { title: w.leaveTitle, text: w.leaveText, yes: w.leaveYes, no: w.leaveNo, danger: true };
   if (archives.length === 0 || !(await ask(question))) return true;
   try {
@@ -107,15 +111,9 @@ export function archiveList({ onremoved, onlisted }) {
   const list = h('ul', { class: 'rows', id: 'archives', 'aria-labelledby': 'archives-title' });
 
   async function load() {
-    /** @type {Archive[]} */
-    let archives = [];
-    try {
-      archives = await listArchives();
-      for (const id of opened.keys()) if (!archives.some((archive) => archive.id === id)) forget(id);
-    } catch (error) {
-      // Without the engine there is no list, and the view says so already.
-      if (/** @type {Failure} */ (error).kind !== 'engine-unavailable') report(error);
-    }
+    const archives = await listArchives().catch(unlisted);
+    if (!archives) return;
+    for (const id of opened.keys()) if (!archives.some((archive) => archive.id === id)) forget(id);
     archives.sort((/** @type {Archive} */ a, /** @type {Archive} */ b) => b.finished.localeCompare(a.finished));
     section.hidden = archives.length === 0 && problem.childElementCount === 0;
     fill(list, ...archives.map(row));
@@ -200,6 +198,14 @@ export function archiveList({ onremoved, onlisted }) {
       report(error);
       await load();
     }
+  }
+
+  /** @param {Failure} error */
+  function unlisted(error) {
+    // Without the engine there is no list, and the view says so already.
+    if (error.kind === 'engine-unavailable') return;
+    report(error);
+    section.hidden = false;
   }
 
   /** @param {unknown} error */

@@ -33,6 +33,9 @@ const THEME = 'dikas.theme';
 
 let ended = false;
 
+/** Whether signing out is under way, with its questions. */
+let leaving = false;
+
 function draw() {
   const focused = document.activeElement?.id;
   document.documentElement.lang = language();
@@ -146,13 +149,19 @@ function switchTheme() {
 }
 
 async function logout() {
+  if (leaving) return;
+  leaving = true;
+  await signOutAsked().finally(() => (leaving = false));
+}
+
+async function signOutAsked() {
   const w = words().running;
   if (job.state === 'running') {
     const title = words().shell.logout;
     if (!(await ask({ title, text: w.leave, yes: w.leaveYes, no: w.leaveNo, danger: true }))) return;
     await stopped();
   }
-  if (!(await offerRemoval())) return draw();
+  if (!(await offerRemoval()) || job.state === 'running') return draw();
   job.clear();
   leave(false);
 }
