@@ -85,7 +85,9 @@ pub(super) struct PageParams {
                 ("dikas-next" = String, description = "`after` of the next page, percent-encoded; absent on the last."),
                 ("dikas-crc32" = String, description = "CRC-32 of the body, 8 lower-case hex digits."))),
         (status = NOT_FOUND, description = "The snapshot does not cover this collection."),
-        (status = GONE, description = "`snapshot-gone`: it was closed or has expired.")),
+        (status = GONE, description = "`snapshot-gone`: it was closed or has expired."),
+        (status = TOO_MANY_REQUESTS, description = "Too many requests to it are under way; Retry-After says when to \
+            try again.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
 pub(super) async fn snapshot_documents(
     State(app): State<Arc<App>>,
@@ -121,7 +123,9 @@ pub(super) struct ListParams {
     responses(
         (status = OK, description = "At most 1,000 records, and where the next page begins.",
             body = Envelope<AttachmentPage>),
-        (status = GONE, description = "`snapshot-gone`: it was closed or has expired.")),
+        (status = GONE, description = "`snapshot-gone`: it was closed or has expired."),
+        (status = TOO_MANY_REQUESTS, description = "Too many requests to it are under way; Retry-After says when to \
+            try again.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
 pub(super) async fn snapshot_attachments(
     State(app): State<Arc<App>>,
@@ -144,7 +148,9 @@ pub(super) async fn snapshot_attachments(
             body = Vec<u8>, content_type = "application/octet-stream"),
         (status = RANGE_NOT_SATISFIABLE, description = "The range begins behind the end."),
         (status = NOT_FOUND, description = "The snapshot names no such blob."),
-        (status = GONE, description = "`snapshot-gone`: it was closed or has expired.")),
+        (status = GONE, description = "`snapshot-gone`: it was closed or has expired."),
+        (status = TOO_MANY_REQUESTS, description = "Too many requests to it are under way; Retry-After says when to \
+            try again.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
 pub(super) async fn snapshot_blob(
     State(app): State<Arc<App>>,
