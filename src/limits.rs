@@ -22,8 +22,10 @@ pub struct Limits {
     pub manifest_bytes: u64,
     /// Decompressed bytes of one entry: JSON lines of a part, or an attachment.
     pub entry_bytes: u64,
-    /// Decompressed bytes of all entries.
+    /// Bytes that a ZIP tool unpacks, of all entries.
     pub total_bytes: u64,
+    /// JSON lines of all parts that one look through an archive without a manifest decodes, in bytes.
+    pub lines_bytes: u64,
     /// Decompressed over compressed bytes of one entry, counted once the output has passed
     /// [`Limits::RATIO_FREE_BYTES`].
     pub ratio: u64,
@@ -52,6 +54,7 @@ impl Default for Limits {
             manifest_bytes: 256 << 20,
             entry_bytes: 64 << 30,
             total_bytes: 1 << 40,
+            lines_bytes: 1 << 40,
             ratio: 2_000,
         }
     }

@@ -188,6 +188,21 @@ fn bombs_do_not_go_off() {
 }
 
 #[test]
+fn parts_without_a_manifest_are_not_decoded_without_an_end() {
+    let lines = b"{\"_id\":\"a\"}\n";
+    let part = codec::encode(lines).unwrap().bytes;
+    let bytes = archive(&[fake("a.jsonl.br", &part), fake("b.jsonl.br", &part)]);
+    let summary = |lines_bytes| {
+        let limits = Limits { lines_bytes, ..Limits::default() };
+        BackupReader::open_with(Cursor::new(&bytes), limits).unwrap().summary(&mut |_| Ok(()))
+    };
+    let both = 2 * lines.len() as u64;
+    assert!(summary(both).unwrap().problems.is_empty());
+    assert_eq!(summary(both - 1).unwrap_err().kind, ErrorKind::LimitExceeded);
+    assert_eq!(summary(lines.len() as u64).unwrap_err().kind, ErrorKind::LimitExceeded);
+}
+
+#[test]
 fn directories_that_cannot_be_are_refused() {
     let whole = archive(&[fake("a", b"1")]);
     let end = whole.len() - 22;

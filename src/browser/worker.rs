@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::Source;
 use crate::job::backup::{Options, backup};
 use crate::job::http::HttpSource;
+use crate::limits::Limits;
 use crate::reader::{self, BackupReader, CollectionInfo};
 use futures::channel::oneshot;
 use js_sys::{Function, Object, Reflect};
@@ -28,6 +29,9 @@ use web_sys::{Blob, File, MessageEvent};
 
 /// The most encoding workers of a job.
 const MAX_ENCODERS: f64 = 8.0;
+
+/// The most that is decoded of an archive without a manifest, in bytes: some minutes of work.
+const MAX_LINES_BYTES: u64 = 64 << 30;
 
 /// To be called once in every worker, before anything else: a panic becomes an event of kind `internal`. It leaves
 /// the module unusable, so whoever receives it ends the worker.
@@ -176,7 +180,8 @@ impl Job {
 /// Looks through an archive. Where it has no manifest, that is reading all documents.
 fn open_backup(file: Option<Blob>) -> Result<Answer> {
     let file = file.ok_or_else(|| Error::new(ErrorKind::BadArgument, "not a file"))?;
-    let mut reader = BackupReader::open(Paged::new(BlobSource::new(file)?))?;
+    let limits = Limits { lines_bytes: MAX_LINES_BYTES, ..Limits::default() };
+    let mut reader = BackupReader::open_with(Paged::new(BlobSource::new(file)?), limits)?;
     let reader::Summary { collections, attachments, mut problems } = reader.summary(&mut |_| Ok(()))?;
     let manifest = match reader.manifest() {
         Ok(manifest) => manifest.cloned(),

@@ -212,9 +212,12 @@ impl<R: Read + Seek> BackupReader<R> {
     }
 
     fn lines_at(&mut self, at: usize) -> Result<Lines<'_, R>> {
+        self.lines_within(at, self.limits.clone())
+    }
+
+    fn lines_within(&mut self, at: usize, limits: Limits) -> Result<Lines<'_, R>> {
         let announced =
             self.part_entry(at).map(|part| Announced { documents: part.documents, bytes: part.bytes });
-        let limits = self.limits.clone();
         Ok(Lines::new(self.open_entry(at)?, announced, limits))
     }
 

@@ -1,9 +1,10 @@
 //! What is in a backup, for people: from the manifest, or told by looking at every document.
 
-use super::{BackupReader, EntryKind, OnProgress, Role, is_fatal};
+use super::{BLOCK_BYTES, BackupReader, EntryKind, Lines, OnProgress, Role, is_fatal};
 use crate::catalog::{self, Category};
 use crate::document::{self, Document};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::Limits;
 use crate::path::ATTACHMENTS;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -61,7 +62,8 @@ impl<R: Read + Seek> BackupReader<R> {
     /// What is in the backup. Without a manifest this reads every part.
     ///
     /// # Errors
-    /// `io`, and those of `progress`; what is damaged stands in [`Summary::problems`].
+    /// `io`, those of `progress`, and `limit-exceeded` when the parts hold more than
+    /// [`Limits::lines_bytes`](crate::limits::Limits::lines_bytes); what is damaged stands in [`Summary::problems`].
     pub fn summary(&mut self, progress: OnProgress<'_>) -> Result<Summary> {
         let attachments = self.attachments();
         if let Some(manifest) = self.sound_manifest() {
@@ -76,11 +78,13 @@ impl<R: Read + Seek> BackupReader<R> {
         }
         let mut found = BTreeMap::new();
         let mut problems = Vec::new();
+        let mut left = self.limits.lines_bytes;
         for at in 0..self.entries.len() {
             if self.kind(at) == EntryKind::Part
-                && let Err(error) = self.look_through(at, &mut found, progress)
+                && let Err(error) = self.look_through(at, &mut left, &mut found, progress)
             {
-                if is_fatal(&error) {
+                let used_up = error.kind == ErrorKind::LimitExceeded && left == 0;
+                if is_fatal(&error) || used_up {
                     return Err(error);
                 }
                 problems.push(error);
@@ -92,6 +96,7 @@ impl<R: Read + Seek> BackupReader<R> {
     fn look_through(
         &mut self,
         at: usize,
+        left: &mut u64,
         found: &mut BTreeMap<String, CollectionInfo>,
         progress: OnProgress<'_>,
     ) -> Result<()> {
@@ -99,36 +104,11 @@ impl<R: Read + Seek> BackupReader<R> {
         else {
             return Ok(());
         };
-        let mut lines = self.lines_at(at)?;
-        let mut reported = 0;
-        let mut number = 0_u64;
-        while let Some(line) = lines.next_line()? {
-            number += 1;
-            let document =
-                document::parse(line).map_err(|error| error.on(format!("{part}, line {number}")))?;
-            let (name, category) = collection_of(&document, &part);
-            let bytes = line.len() as u64 + 1;
-            let info = match found.get_mut(name) {
-                Some(info) => info,
-                None => found.entry(name.to_owned()).or_insert_with(|| CollectionInfo {
-                    name: name.to_owned(),
-                    category,
-                    documents: 0,
-                    bytes: 0,
-                    parts: Vec::new(),
-                }),
-            };
-            info.documents += 1;
-            info.bytes += bytes;
-            if info.parts.last() != Some(&part) {
-                info.parts.push(part.clone());
-            }
-            if lines.bytes() - reported >= super::BLOCK_BYTES as u64 {
-                reported = lines.bytes();
-                progress(0)?;
-            }
-        }
-        progress(stored)
+        let limits = Limits { entry_bytes: self.limits.entry_bytes.min(*left), ..self.limits.clone() };
+        let mut lines = self.lines_within(at, limits)?;
+        let counted = count(&mut lines, &part, found, progress);
+        *left = left.saturating_sub(lines.bytes());
+        counted.and_then(|()| progress(stored))
     }
 
     fn attachments(&self) -> Vec<AttachmentInfo> {
@@ -158,6 +138,43 @@ impl<R: Read + Seek> BackupReader<R> {
         });
         described.collect()
     }
+}
+
+/// Adds the documents of a part to what was found.
+fn count<R: Read + Seek>(
+    lines: &mut Lines<'_, R>,
+    part: &str,
+    found: &mut BTreeMap<String, CollectionInfo>,
+    progress: OnProgress<'_>,
+) -> Result<()> {
+    let mut reported = 0;
+    let mut number = 0_u64;
+    while let Some(line) = lines.next_line()? {
+        number += 1;
+        let document = document::parse(line).map_err(|error| error.on(format!("{part}, line {number}")))?;
+        let (name, category) = collection_of(&document, part);
+        let bytes = line.len() as u64 + 1;
+        let info = match found.get_mut(name) {
+            Some(info) => info,
+            None => found.entry(name.to_owned()).or_insert_with(|| CollectionInfo {
+                name: name.to_owned(),
+                category,
+                documents: 0,
+                bytes: 0,
+                parts: Vec::new(),
+            }),
+        };
+        info.documents += 1;
+        info.bytes += bytes;
+        if info.parts.last().map(String::as_str) != Some(part) {
+            info.parts.push(part.to_owned());
+        }
+        if lines.bytes() - reported >= BLOCK_BYTES as u64 {
+            reported = lines.bytes();
+            progress(0)?;
+        }
+    }
+    Ok(())
 }
 
 /// The collection of a document in a backup without a manifest, and its category: told by its `documentType`, else by
