@@ -7,7 +7,6 @@ use dikas_e2e::checks::check_archive;
 use dikas_e2e::page::{self, assert_nothing_kept};
 use dikas_e2e::proxy::{Fault, Proxy, failure};
 use dikas_e2e::server::{Killable, Local, demo_login};
-use dikas_e2e::until;
 use hyper::StatusCode;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_killable-server");
@@ -130,16 +129,15 @@ async fn a_server_that_dies_is_waited_for_and_given_up_in_the_end() {
     server.kill();
     proxy.release();
     browser.find("#notices > [data-code=waiting]").await;
+    // Held up once more, so that what the page says can be seen.
+    proxy.rule("GET", "/blobs/", 0, 1, Fault::Hold);
     server.restart(SERVER);
-    let notice = until("the page to say that it started over, or a result", async || {
-        match browser.visible("#notices > [data-code=started-over], #result").await {
-            Some(element) => element.text().await.ok(),
-            None => None,
-        }
-    })
-    .await;
+    proxy.held().await;
+    browser.find("#notices > [data-code=started-over]").await;
+    browser.shot("started-over").await;
+    proxy.release();
     page::finished(&browser).await;
-    assert!(proxy.count("POST /api/v1/backup/snapshots") >= before + 2, "{notice}");
+    assert!(proxy.count("POST /api/v1/backup/snapshots") >= before + 2);
     let api = dikas_e2e::api::Api::login(&server.url, &login.0, &login.1).await;
     check_archive(&page::download(&browser).await, &api.everything().await);
     remove_archive(&browser).await;
