@@ -149,7 +149,10 @@ pub(crate) fn bindgen() -> Result<PathBuf> {
 pub(crate) fn build_engine(toolchain: &Toolchain) -> Result<()> {
     let tools = bindgen()?;
     say("building the engine for the browser");
-    run(toolchain.cargo("build").args(["--package", "dikas-archive", "--lib", "--profile", "wasm"]))?;
+    // As the cdylib alone: cargo leaves link-time optimisation out where an rlib is made with it.
+    let mut build = toolchain.cargo("rustc");
+    build.args(["--package", "dikas-archive", "--lib", "--crate-type", "cdylib", "--profile", "wasm"]);
+    run(&mut build)?;
     let built = target().join("wasm").join(TRIPLE).join("wasm").join("dikas_archive.wasm");
     let bytes = fs::read(&built).with_context(|| built.display().to_string())?;
 
