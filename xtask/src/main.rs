@@ -21,6 +21,7 @@ DiKAS Backup & Restore: build, start and test, set-up included.
 
   cargo xtask build     builds the engine for the browser (into www/engine/pkg) and the server
                         (target/release/dikas-server), which carries page and engine in itself
+      --engine          the engine alone
 
   cargo xtask test      formatting, lints, native tests, the engine's tests in a browser, and the page's with a
                         real server; stops at the first of these that fails
@@ -62,8 +63,13 @@ fn command(mut args: Arguments) -> Result<ExitCode> {
             serve::serve(port, data, days)
         }
         "build" => {
+            let engine_alone = args.contains("--engine");
             nothing_left(args)?;
-            serve::build()?;
+            if engine_alone {
+                wasm::build_engine(&wasm::Toolchain::find()?)?;
+            } else {
+                serve::build()?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         "test" if args.contains("--fast") => test::fast(args.finish()),
