@@ -1,5 +1,6 @@
-//! `cargo xtask`: sets up what the project needs, builds it, starts it, tests it.
+//! `cargo xtask`: sets up what the project needs, builds it, starts it, tests it, measures it.
 
+mod bench;
 mod browser;
 mod serve;
 mod system;
@@ -11,7 +12,7 @@ use pico_args::Arguments;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-DiKAS Backup & Restore: build, start and test, set-up included.
+DiKAS Backup & Restore: build, start, test and measure, set-up included.
 
   cargo xtask serve     builds everything and starts the server with demo data on http://127.0.0.1:5015,
                         log-in admin / demo; Ctrl-C ends it
@@ -27,9 +28,14 @@ DiKAS Backup & Restore: build, start and test, set-up included.
                         real server; stops at the first of these that fails
       --fast [TEXT...]  native tests alone; with texts, only those whose names contain one of them
 
+  cargo xtask bench     measures the engine in a browser, beside the C tool and libraries from npm, and writes the
+                        tables into the README; a quarter of an hour, and longer the first time
+      --quick           a minute or two: few runs, nothing large, and the README stays as it is
+      --large           a backup of 5 GB too: needs 15 GB of disk
+
 Set-up happens by itself when something is missing, and is said in one line each: Rust's standard library for
-wasm32-unknown-unknown, wasm-bindgen at the version of Cargo.lock (built into target/tools), and for the tests
-Chromium with its driver, unzip and brotli.
+wasm32-unknown-unknown, wasm-bindgen at the version of Cargo.lock (built into target/tools), and for tests and
+measurements Chromium with its driver, unzip and brotli.
 
 Environment:
   CHROME, CHROMEDRIVER  the browser and the driver to test with, instead of those that are found
@@ -76,6 +82,11 @@ fn command(mut args: Arguments) -> Result<ExitCode> {
         "test" => {
             nothing_left(args)?;
             test::everything()
+        }
+        "bench" => {
+            let (quick, large) = (args.contains("--quick"), args.contains("--large"));
+            nothing_left(args)?;
+            bench::bench(quick, large)
         }
         other => bail!("there is no command {other:?}; `cargo xtask --help` lists them"),
     }

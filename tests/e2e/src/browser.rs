@@ -148,6 +148,11 @@ impl Browser {
         assert!(answer.contains(" 200 "), "{cmd}: {answer}");
     }
 
+    /// The process from which all of the browser's descend.
+    pub fn driver_process(&self) -> u32 {
+        self.driver.process.id()
+    }
+
     /// What the page and its workers wrote to the console since the last time.
     pub async fn console(&self) -> String {
         let session = self.driver.session.as_deref().expect("a session");

@@ -1,5 +1,5 @@
 //! What the end-to-end tests share: a server, a proxy that makes trouble, a client of the API, a browser, the
-//! command-line tools that stand as independent witnesses, and the sample backup.
+//! command-line tools that stand as independent witnesses, the sample backup, and what `cargo xtask bench` measures.
 //!
 //! Everything here panics when it fails: it belongs to tests.
 #![allow(
@@ -12,8 +12,10 @@
 
 pub mod api;
 pub mod awkward;
+pub mod bench;
 pub mod browser;
 pub mod checks;
+pub mod devtools;
 pub mod native;
 pub mod page;
 pub mod proxy;

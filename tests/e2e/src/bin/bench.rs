@@ -1,0 +1,322 @@
+//! `bench SERVER WORK OUT [--quick] [--large]`: measures the engine in a real browser against the release server
+//! `SERVER`, keeps its data in the folder `WORK`, and writes the tables to `OUT`. `cargo xtask bench` prepares all of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "as in tests"
+)]
+
+use dikas_e2e::bench::{self, FirstPage, Page, Run, Shop, Way};
+use dikas_e2e::devtools::Peak;
+use dikas_e2e::server::demo_login;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// So many copies of the receipts make the demo data 500 MB, and 5 GB.
+const HALF_A_GIGABYTE: u32 = 8;
+const FIVE_GIGABYTES: u32 = 91;
+
+/// So many times the receipts are 500 MB.
+const TIMES: usize = 9;
+
+const WAYS: [(Way, &str); 3] = [
+    (Way::Engine, "this engine: archive in OPFS, verified and read back"),
+    (Way::BrotliWasm, "brotli-wasm, quality 5, with client-zip: a Blob"),
+    (Way::ZipJs, "zip.js with the browser's deflate: a Blob"),
+];
+
+struct Bench {
+    server: PathBuf,
+    work: PathBuf,
+    quick: bool,
+    large: bool,
+    report: String,
+}
+
+#[tokio::main]
+async fn main() {
+    let (options, paths): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    let [server, work, out] = paths.as_slice() else {
+        panic!("usage: bench SERVER WORK OUT [--quick] [--large]")
+    };
+    let mut bench = Bench {
+        server: server.into(),
+        work: work.into(),
+        quick: options.iter().any(|option| option == "--quick"),
+        large: options.iter().any(|option| option == "--large"),
+        report: String::new(),
+    };
+    bench.machine().await;
+    bench.encoding().await;
+    bench.whole_jobs().await;
+    bench.memory().await;
+    bench.first_page().await;
+    std::fs::write(out, bench.report).unwrap();
+}
+
+impl Bench {
+    async fn machine(&mut self) {
+        let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cpu =
+            cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|it| it.1);
+        let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let memory =
+            memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"));
+        let memory = memory.and_then(|kib| kib.parse::<f64>().ok()).map_or(0.0, |kib| kib * 1024.0 / 1e9);
+        let browser = dikas_e2e::browser::Browser::start().await.expect("a browser");
+        let version = browser.client.capabilities().expect("capabilities")["browserVersion"].clone();
+        let today = std::process::Command::new("date").args(["-u", "+%Y-%m-%d"]).output().unwrap().stdout;
+        let _ = writeln!(
+            self.report,
+            "{}, on a machine with {} cores ({}), {memory:.0} GB of memory, headless Chromium {}. Times are medians, and \
+             the ratios of a table come from one run, in which the rows took turns.{}",
+            String::from_utf8_lossy(&today).trim(),
+            cores(),
+            cpu.unwrap_or("unknown").trim(),
+            version.as_str().unwrap_or("unknown"),
+            if self.quick { " A quick run: few times, rough figures." } else { "" },
+        );
+    }
+
+    async fn encoding(&mut self) {
+        let shop = self.shop(0).await;
+        let receipts = bench::receipts(&shop.api().await).await;
+        let files = bench::files(&self.work.join("parts"), &receipts);
+        let whole = bench::files(&self.work.join("whole"), &[receipts.concat()]);
+        let bytes: usize = receipts.iter().map(Vec::len).sum();
+        let (browsers, again) = if self.quick { (1, 2) } else { (3, 5) };
+
+        let counts = if cores() > 1 { vec![1, cores()] } else { vec![1] };
+        let mut first = vec![Vec::new(); counts.len()];
+        let mut warm = vec![Vec::new(); counts.len()];
+        let (mut parts, mut narrow, mut one_file) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..browsers {
+            for (at, count) in counts.iter().enumerate() {
+                say(format_args!("encoding with {count}"));
+                let page = Page::open(&shop.url, &demo_login()).await.expect("a browser");
+                page.load_receipts(&receipts).await;
+                page.start_encoders(*count).await;
+                first[at].push(page.encode(1).await);
+                for _ in 0..again {
+                    parts.push(bench::brotli(&files, None));
+                    warm[at].push(page.encode(1).await);
+                    narrow.push(bench::brotli(&files, Some(20)));
+                    one_file.push(bench::brotli(&whole, None));
+                }
+            }
+        }
+        let _ = writeln!(
+            self.report,
+            "\n| {:.0} MB of receipts in {} parts of 8 MiB; the engine verifies each | time | MB/s | size | size, C = 1 \
+             | speed, C = 1 |\n|---|--:|--:|--:|--:|--:|",
+            bytes as f64 / 1e6,
+            receipts.len()
+        );
+        let beside = median(&parts);
+        let mut row = |what: &str, runs: &[Run]| {
+            let run = median(runs);
+            let _ = writeln!(
+                self.report,
+                "| {what} | {} | {:.0} | {:.3} MB | {:.3} | {:.2} |",
+                seconds(run.ms),
+                bytes as f64 / 1e3 / run.ms,
+                run.size / 1e6,
+                run.size / beside.size,
+                beside.ms / run.ms
+            );
+        };
+        row("C `brotli -q 5`, one process, the same parts", &parts);
+        row("the same with `-w 20`, the engine's window", &narrow);
+        row("the same, all lines as one file", &one_file);
+        for (at, count) in counts.iter().enumerate() {
+            row(&format!("{}, just started", workers(*count)), &first[at]);
+            row(&format!("{}, warm", workers(*count)), &warm[at]);
+        }
+        if !self.quick && cores() > 1 {
+            self.two_over_one(&shop, &receipts).await;
+        }
+    }
+
+    /// Encoding 500 MB with one and with all workers, in turns.
+    async fn two_over_one(&mut self, shop: &Shop, receipts: &[Vec<u8>]) {
+        let page = Page::open(&shop.url, &demo_login()).await.expect("a browser");
+        page.load_receipts(receipts).await;
+        let (mut one, mut all) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            for (count, runs) in [(1, &mut one), (cores(), &mut all)] {
+                say(format_args!("encoding 500 MB with {count}"));
+                page.start_encoders(count).await;
+                page.encode(1).await;
+                runs.push(page.encode(TIMES).await);
+            }
+        }
+        let bytes = TIMES * receipts.iter().map(Vec::len).sum::<usize>();
+        let (one, all) = (median(&one), median(&all));
+        let _ = writeln!(
+            self.report,
+            "\nThe same lines {TIMES} times, {:.0} MB: one worker {}, {} {}: {:.2} times as fast.",
+            bytes as f64 / 1e6,
+            seconds(one.ms),
+            workers(cores()),
+            seconds(all.ms),
+            one.ms / all.ms
+        );
+    }
+
+    async fn whole_jobs(&mut self) {
+        self.whole_job(0, if self.quick { (1, 2) } else { (3, 3) }).await;
+        if !self.quick {
+            self.whole_job(HALF_A_GIGABYTE, (1, 3)).await;
+        }
+    }
+
+    /// The whole job in so many fresh browsers, and in each so many times more.
+    async fn whole_job(&mut self, copies: u32, (browsers, again): (usize, usize)) {
+        let shop = self.shop(copies).await;
+        let bytes = bench::size(&shop.api().await).await as f64;
+        let mut first = [const { Vec::new() }; WAYS.len()];
+        let mut warm = [const { Vec::new() }; WAYS.len()];
+        for _ in 0..browsers {
+            let page = Page::open(&shop.url, &demo_login()).await.expect("a browser");
+            let ways = if page.load_libraries(&self.libraries()).await { WAYS.len() } else { 1 };
+            for round in 0..=again {
+                for turn in 0..ways {
+                    let at = (turn + round) % ways;
+                    say(format_args!("{:.0} MB: {}", bytes / 1e6, WAYS[at].1));
+                    let run = page.back_up(WAYS[at].0).await;
+                    if round == 0 { first[at].push(run) } else { warm[at].push(run) }
+                }
+            }
+        }
+        let _ = writeln!(
+            self.report,
+            "\n| The whole job on {:.0} MB | first time | again | MB/s | time, engine = 1 | size |\n\
+             |---|--:|--:|--:|--:|--:|",
+            bytes / 1e6
+        );
+        let ours = median(&warm[0]);
+        for (at, (_, what)) in WAYS.iter().enumerate() {
+            if warm[at].is_empty() {
+                let _ = writeln!(self.report, "| {what} | not measured | | | | |");
+                continue;
+            }
+            let run = median(&warm[at]);
+            let _ = writeln!(
+                self.report,
+                "| {what} | {} | {} | {:.0} | {:.2} | {:.1} MB |",
+                seconds(median(&first[at]).ms),
+                seconds(run.ms),
+                bytes / 1e3 / run.ms,
+                run.ms / ours.ms,
+                run.size / 1e6
+            );
+        }
+    }
+
+    async fn memory(&mut self) {
+        let sizes = [(0, true), (HALF_A_GIGABYTE, !self.quick), (FIVE_GIGABYTES, self.large)];
+        let _ = writeln!(
+            self.report,
+            "\n| Memory at most, MiB | WebAssembly: the job | WebAssembly: an encoder | the tab's process | before | time \
+             |\n|---|--:|--:|--:|--:|--:|"
+        );
+        for (copies, wanted) in sizes {
+            if !wanted {
+                continue;
+            }
+            let shop = self.shop(copies).await;
+            let bytes = bench::size(&shop.api().await).await as f64;
+            let page = Page::open(&shop.url, &demo_login()).await.expect("a browser");
+            say(format_args!("memory at {:.0} MB", bytes / 1e6));
+            let (run, Peak { job, encoder, tab_before, tab }) = page.memory().await;
+            let mib = |bytes: u64| (bytes as f64 / f64::from(1 << 20)).round();
+            let _ = writeln!(
+                self.report,
+                "| backup of {} | {} | {} | {} | {} | {} |",
+                if bytes < 1e9 { format!("{:.0} MB", bytes / 1e6) } else { format!("{:.1} GB", bytes / 1e9) },
+                mib(job),
+                mib(encoder),
+                mib(tab),
+                mib(tab_before),
+                seconds(run.ms)
+            );
+        }
+        if !self.large {
+            let _ = writeln!(self.report, "| backup of 5 GB | not measured (`--large`) | | | | |");
+        }
+    }
+
+    async fn first_page(&mut self) {
+        let shop = self.shop(0).await;
+        let (browsers, again) = if self.quick { (2, 2) } else { (5, 4) };
+        let (mut cold, mut warm) = (Vec::new(), Vec::new());
+        say(format_args!("the first page"));
+        for _ in 0..browsers {
+            let seen = bench::first_page(&shop.url, &demo_login(), again).await.expect("a browser");
+            cold.push(seen[0]);
+            warm.extend_from_slice(&seen[1..]);
+        }
+        let _ = writeln!(self.report, "\n| The page, on localhost | nothing cached | again |\n|---|--:|--:|");
+        let mut row = |what: &str, of: fn(&FirstPage) -> f64| {
+            let [cold, warm] = [&cold, &warm].map(|pages| middle(pages.iter().map(of).collect()));
+            let _ = writeln!(self.report, "| {what} | {cold:.0} ms | {warm:.0} ms |");
+        };
+        row("from navigation to “Sign in”", |page| page.sign_in);
+        row("from “Sign in” to “Create backup”", |page| page.create);
+        let (brotli, gzip) = bench::engine_over_the_wire();
+        let kb = |bytes: u64| bytes.div_ceil(1000);
+        let _ = writeln!(
+            self.report,
+            "\nThe engine over the wire: {} KB as Brotli, {} KB as gzip, which is all that browsers take over plain http \
+             from elsewhere.",
+            kb(brotli),
+            kb(gzip)
+        );
+    }
+
+    async fn shop(&self, copies: u32) -> Shop {
+        say(format_args!("preparing the data ({copies} copies)"));
+        Shop::start(&self.server, &bench::data(&self.server, &self.work, copies).await)
+    }
+
+    /// Where npm put the libraries of others, if it did.
+    fn libraries(&self) -> PathBuf {
+        self.work.join("npm/node_modules")
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn workers(count: usize) -> String {
+    match count {
+        1 => "one worker".to_owned(),
+        2 => "two workers".to_owned(),
+        _ => format!("{count} workers"),
+    }
+}
+
+fn median(runs: &[Run]) -> Run {
+    Run {
+        ms: middle(runs.iter().map(|run| run.ms).collect()),
+        size: middle(runs.iter().map(|run| run.size).collect()),
+    }
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
+}
+
+fn seconds(ms: f64) -> String {
+    if ms < 100_000.0 { format!("{:.2} s", ms / 1000.0) } else { format!("{:.0} s", ms / 1000.0) }
+}
+
+fn say(what: std::fmt::Arguments<'_>) {
+    eprintln!("bench: {what}");
+}

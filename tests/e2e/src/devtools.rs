@@ -1,0 +1,183 @@
+//! Memory as Chromium's DevTools protocol and the system see it: chromedriver reaches the page alone, not its workers.
+
+use crate::browser::Browser;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tungstenite::{Message, WebSocket};
+
+/// How often workers are asked. Their memory never shrinks, so that only what grew last can be missed.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The size of a worker's WebAssembly memory: an engine that has started gives its exports once more.
+const MEMORY: &str = "import(`${location.origin}/engine/pkg/dikas_archive.js`)
+    .then((engine) => engine.initSync().memory.buffer.byteLength)";
+
+/// The most memory that was seen, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Peak {
+    /// WebAssembly memory of the worker of a job.
+    pub job: u64,
+    /// WebAssembly memory of the largest encoding worker.
+    pub encoder: u64,
+    /// Resident memory of the tab's process before.
+    pub tab_before: u64,
+    /// Resident memory of the tab's process.
+    pub tab: u64,
+}
+
+/// Watches the memory of a browser's page and its workers until it is asked.
+pub struct Watcher {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Peak>,
+    tab: Tab,
+    tab_before: u64,
+}
+
+impl Watcher {
+    /// Begins to watch the page that is open.
+    pub async fn start(browser: &Browser) -> Self {
+        let tab = Tab::of(browser);
+        let tab_before = tab.resident("VmRSS");
+        let mut socket = connect(&page_socket(browser).await);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || watch(&mut socket, &stopped));
+        Self { stop, thread, tab, tab_before }
+    }
+
+    /// The most that was seen.
+    pub fn stop(self) -> Peak {
+        self.stop.store(true, Ordering::Relaxed);
+        let peak = self.thread.join().expect("the watcher's thread");
+        Peak { tab_before: self.tab_before, tab: self.tab.resident("VmHWM"), ..peak }
+    }
+}
+
+/// The process of the page: of all that draw pages the one with the most memory, for Chromium keeps a spare.
+struct Tab(u32);
+
+impl Tab {
+    fn of(browser: &Browser) -> Self {
+        let parents: HashMap<u32, u32> = processes().filter_map(|id| Some((id, parent(id)?))).collect();
+        let descends = |id: &u32| {
+            std::iter::successors(Some(*id), |id| parents.get(id).copied())
+                .any(|id| id == browser.driver_process())
+        };
+        let draws = |id: &u32| {
+            std::fs::read_to_string(format!("/proc/{id}/cmdline"))
+                .is_ok_and(|it| it.contains("--type=renderer"))
+        };
+        let tabs = parents.keys().copied().filter(descends).filter(draws);
+        Self(tabs.max_by_key(|id| Self(*id).resident("VmRSS")).expect("a process that draws the page"))
+    }
+
+    fn resident(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kib.unwrap_or_default() << 10
+    }
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").expect("/proc");
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn parent(id: u32) -> Option<u32> {
+    // The name, in brackets, may hold anything; behind it come the state and the parent.
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The address of the page's DevTools.
+async fn page_socket(browser: &Browser) -> String {
+    let capabilities = browser.client.capabilities().expect("capabilities");
+    let address =
+        capabilities["goog:chromeOptions"]["debuggerAddress"].as_str().expect("an address").to_owned();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let listed =
+        client.get(format!("http://{address}/json/list")).send().await.unwrap().bytes().await.unwrap();
+    let targets: Vec<Value> = serde_json::from_slice(&listed).unwrap();
+    let page = targets.iter().find(|target| target["type"] == "page").expect("a page");
+    page["webSocketDebuggerUrl"].as_str().unwrap().to_owned()
+}
+
+fn connect(url: &str) -> WebSocket<TcpStream> {
+    let address = url.trim_start_matches("ws://").split('/').next().unwrap();
+    let stream = TcpStream::connect(address).expect("Chromium listens for DevTools");
+    let (mut socket, _) = tungstenite::client(url, stream).expect("Chromium speaks with DevTools");
+    socket.get_mut().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    socket
+}
+
+/// A worker that was found, and whether it owes an answer.
+struct Watched {
+    encodes: bool,
+    asked: bool,
+}
+
+fn watch(socket: &mut WebSocket<TcpStream>, stop: &AtomicBool) -> Peak {
+    let mut peak = Peak::default();
+    let mut workers = HashMap::<String, Watched>::new();
+    let mut number = 0;
+    let mut send = |socket: &mut WebSocket<TcpStream>, session: Option<&str>, method: &str, params: Value| {
+        number += 1;
+        let mut message = json!({ "id": number, "method": method, "params": params });
+        if let Some(session) = session {
+            message["sessionId"] = session.into();
+        }
+        socket.send(Message::text(message.to_string())).expect("DevTools listens");
+    };
+    let attach = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
+    send(socket, None, "Target.setAutoAttach", attach.clone());
+    let mut asked = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        if asked.elapsed() >= INTERVAL {
+            asked = Instant::now();
+            for (session, worker) in workers.iter_mut().filter(|(_, worker)| !worker.asked) {
+                worker.asked = true;
+                let question = json!({ "expression": MEMORY, "awaitPromise": true, "returnByValue": true });
+                send(socket, Some(session), "Runtime.evaluate", question);
+            }
+        }
+        let message = match socket.read() {
+            Ok(Message::Text(text)) => serde_json::from_str::<Value>(&text).expect("JSON"),
+            Ok(_) => continue,
+            Err(tungstenite::Error::Io(error))
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+            {
+                continue;
+            }
+            Err(error) => panic!("DevTools: {error}"),
+        };
+        let session = message["sessionId"].as_str();
+        let of_event = message["params"]["sessionId"].as_str();
+        match (message["method"].as_str(), session, of_event) {
+            (Some("Target.attachedToTarget"), parent, Some(child)) => {
+                // A page starts the worker of a job, and that one starts encoders.
+                workers.insert(child.to_owned(), Watched { encodes: parent.is_some(), asked: false });
+                send(socket, Some(child), "Target.setAutoAttach", attach.clone());
+            }
+            (Some("Target.detachedFromTarget"), _, Some(child)) => {
+                workers.remove(child);
+            }
+            (None, Some(session), _) => {
+                let Some(worker) = workers.get_mut(session) else { continue };
+                let result = &message["result"];
+                // The answer to setAutoAttach is empty.
+                worker.asked &= result.get("result").is_none() && message.get("error").is_none();
+                let seen = if worker.encodes { &mut peak.encoder } else { &mut peak.job };
+                *seen = (*seen).max(result["result"]["value"].as_u64().unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+    peak
+}
