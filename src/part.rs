@@ -96,6 +96,12 @@ impl PartCutter {
         }
     }
 
+    /// A cutter that goes on behind a part.
+    pub fn after(part: &RawPartInfo) -> Self {
+        let number = part.number.saturating_add(1);
+        Self { number, last: part.last.clone(), ..Self::new(part.collection.clone()) }
+    }
+
     /// Takes whole lines in; answers the parts that they complete.
     ///
     /// # Errors

@@ -47,11 +47,11 @@ impl<W: Write + Seek> BackupWriter<W> {
         }
     }
 
-    /// Writes a part. Parts come in the order of their collections' names as bytes, then of their numbers.
+    /// Writes a part, and answers what the manifest will say of it. Parts come in the order of their collections' names as bytes, then of their numbers.
     ///
     /// # Errors
     /// `bad-argument` where the order is wrong; `io`, `no-space`.
-    pub fn part(&mut self, info: &RawPartInfo, encoded: &EncodedPart) -> Result<()> {
+    pub fn part(&mut self, info: &RawPartInfo, encoded: &EncodedPart) -> Result<&PartEntry> {
         let name = part_name(&info.collection, info.number);
         let follows = match self.parts.last() {
             Some((last, _)) if last.collection == info.collection => {
@@ -68,11 +68,9 @@ impl<W: Write + Seek> BackupWriter<W> {
         self.write(&encoded.bytes).map_err(|error| error.on(name.as_str()))?;
         let RawPartInfo { documents, first, last, .. } = info.clone();
         let bytes = encoded.raw_bytes;
-        self.parts.push((
-            info.clone(),
-            PartEntry { name, documents, bytes, first, last, size, sha256: encoded.sha256 },
-        ));
-        Ok(())
+        let entry = PartEntry { name, documents, bytes, first, last, size, sha256: encoded.sha256 };
+        let (_, entry) = self.parts.push_mut((info.clone(), entry));
+        Ok(entry)
     }
 
     /// Begins an attachment. Attachments come after all parts, in the order of collection, id and name as bytes.
@@ -108,12 +106,12 @@ impl<W: Write + Seek> BackupWriter<W> {
         self.write(bytes).map_err(|error| error.on(path))
     }
 
-    /// Ends the open attachment.
+    /// Ends the open attachment, and answers what the manifest will say of it.
     ///
     /// # Errors
     /// `bad-argument` where none is open; `incomplete` where bytes are missing; `bad-answer` where the digest is not
     /// the record's.
-    pub fn attachment_end(&mut self) -> Result<()> {
+    pub fn attachment_end(&mut self) -> Result<&AttachmentEntry> {
         let open = self.open.take().ok_or_else(no_open_attachment)?;
         if open.written != open.entry.record.size {
             return Err(wrong_size(&open));
@@ -127,8 +125,7 @@ impl<W: Write + Seek> BackupWriter<W> {
             .on(open.entry.path)
             .expected(open.entry.record.sha256, found));
         }
-        self.attachments.push(open.entry);
-        Ok(())
+        Ok(self.attachments.push_mut(open.entry))
     }
 
     /// Writes the manifest and the directory, after a check that all is there that the snapshot announced.

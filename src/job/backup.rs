@@ -1,5 +1,6 @@
 //! The backup: snapshot → pages → parts → archive, read back before it counts.
 
+use super::resume::{self, Begun, Place, Written};
 use super::{Encoder, Page, Phase, Progress, Source, Watch};
 use crate::api::{AttachmentRecord, CollectionSummary, Snapshot};
 use crate::digest::Sha256;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, Write};
+use std::mem;
 use std::rc::Rc;
 
 /// Attachments are read in ranges of at most this many bytes.
@@ -35,7 +37,9 @@ const RESTARTS: u32 = 1;
 /// # Errors
 /// Those of `open`, [`Source`], [`Encoder`], [`Watch::checkpoint`] and of writing; `incomplete` when not all has arrived
 /// that the snapshot announced; those of [`BackupReader`](crate::reader::BackupReader) when the archive is not read as it
-/// was written. On every error `out` is emptied, as far as that is possible: half a backup never looks like a whole one.
+/// was written. On an error `out` is emptied, as far as that is possible: half a backup never looks like a whole one.
+/// Where `out` remembers what was written, and the error may pass, its entries stay instead, without a directory, and the
+/// snapshot is left open: a later call with that snapshot and `out` goes on there.
 pub async fn backup<S: Source>(
     open: impl AsyncFn() -> Result<S>,
     encoder: &impl Encoder,
@@ -44,11 +48,13 @@ pub async fn backup<S: Source>(
     watch: &impl Watch,
 ) -> Result<Outcome> {
     let result = run(open, encoder, out, options, watch).await;
-    if result.is_err() {
-        // What matters to the caller is the first error.
-        let _ = out.clear();
-    }
-    result
+    result.map_err(|Failed { error, stays }| {
+        if !stays {
+            // What matters to the caller is the first error.
+            let _ = out.clear();
+        }
+        error
+    })
 }
 
 /// What changes the way of a backup, and not a byte of its result.
@@ -82,8 +88,24 @@ pub struct Outcome {
 
 /// A place for the archive.
 pub trait Output: Read + Write + Seek {
-    /// Drops all that was written, and goes to the start.
+    /// Drops all that was written, and goes to the start. What is remembered of it goes too.
     fn clear(&mut self) -> io::Result<()>;
+
+    /// What an earlier run has left here of the snapshot that this one begins with, in its order.
+    fn begun(&mut self) -> Vec<Written> {
+        Vec::new()
+    }
+
+    /// From here on, all that is written is of this snapshot.
+    fn begin(&mut self, _: &Snapshot) {}
+
+    /// One more entry is written.
+    fn wrote(&mut self, _: &Written) {}
+
+    /// Whether what is written will be remembered when this run fails.
+    fn remembers(&self) -> bool {
+        false
+    }
 }
 
 impl Output for File {
@@ -104,6 +126,40 @@ impl<T: Output + ?Sized> Output for &mut T {
     fn clear(&mut self) -> io::Result<()> {
         T::clear(self)
     }
+
+    fn begun(&mut self) -> Vec<Written> {
+        T::begun(self)
+    }
+
+    fn begin(&mut self, snapshot: &Snapshot) {
+        T::begin(self, snapshot);
+    }
+
+    fn wrote(&mut self, entry: &Written) {
+        T::wrote(self, entry);
+    }
+
+    fn remembers(&self) -> bool {
+        T::remembers(self)
+    }
+}
+
+/// The error of a run, and whether what it has written stays.
+struct Failed {
+    error: Error,
+    stays: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, stays: false }
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Error::from(error).into()
+    }
 }
 
 async fn run<S: Source>(
@@ -112,20 +168,30 @@ async fn run<S: Source>(
     out: &mut impl Output,
     options: &Options,
     watch: &impl Watch,
-) -> Result<Outcome> {
+) -> Result<Outcome, Failed> {
     let mut restarts = 0;
+    let mut begun = out.begun();
     let (manifest, plain_parts, meter) = loop {
         let meter = Meter::new(watch, restarts);
         meter.advance(|_| {}).await?;
-        out.clear()?;
-        let source = open().await?;
+        if begun.is_empty() {
+            out.clear()?;
+        }
+        let source = open().await.map_err(|error| Failed { stays: may_pass(&error, out), error })?;
         meter.announce(source.snapshot());
-        let written = write(&source, encoder, out, options, &meter).await;
-        // A snapshot that cannot be closed expires by itself.
-        let _ = source.close().await;
+        if begun.is_empty() {
+            out.begin(source.snapshot());
+        }
+        let written = write(&source, encoder, out, mem::take(&mut begun), options, &meter).await;
+        if !matches!(written, Err(Failed { stays: true, .. })) {
+            // A snapshot that cannot be closed expires by itself.
+            let _ = source.close().await;
+        }
         match written {
-            Err(error) if error.kind == ErrorKind::SnapshotGone && restarts < RESTARTS => restarts += 1,
-            Err(error) => return Err(error),
+            Err(Failed { error, .. }) if error.kind == ErrorKind::SnapshotGone && restarts < RESTARTS => {
+                restarts += 1;
+            }
+            Err(failed) => return Err(failed),
             Ok((manifest, plain_parts)) => break (manifest, plain_parts, meter),
         }
     };
@@ -133,23 +199,37 @@ async fn run<S: Source>(
     Ok(Outcome { manifest, size, sha256, plain_parts, restarts })
 }
 
+/// Whether another run can go on where this error came, because it may be gone by then.
+fn may_pass(error: &Error, out: &impl Output) -> bool {
+    use ErrorKind::{BadAnswer, ServerError, Unauthorized, Unreachable};
+    matches!(error.kind, BadAnswer | ServerError | Unauthorized | Unreachable) && out.remembers()
+}
+
 async fn write(
     source: &impl Source,
     encoder: &impl Encoder,
     out: &mut impl Output,
+    begun: Vec<Written>,
     options: &Options,
     meter: &Meter<'_, impl Watch>,
-) -> Result<(Manifest, u64)> {
-    let mut writer = BackupWriter::new(out);
-    meter.enter(Phase::Documents).await?;
-    // One part waits in the channel while others are compressed; the sender goes on when it has been taken.
-    let (sender, raw_parts) = mpsc::channel(0);
-    let fetched = fetch_parts(source, options, meter, sender);
-    let framed = frame_parts(raw_parts, encoder, &mut writer, meter);
-    let ((), plain_parts) = try_join(fetched, framed).await?;
-    meter.enter(Phase::Attachments).await?;
-    write_attachments(source, &mut writer, meter).await?;
+) -> Result<(Manifest, u64), Failed> {
+    let place = RefCell::new(out);
+    let written = async {
+        let (mut writer, place, begun) = resume::replay(&place, begun, source.snapshot(), meter).await?;
+        meter.enter(Phase::Documents).await?;
+        // One part waits in the channel while others are compressed; the sender goes on when it has been taken.
+        let (sender, raw_parts) = mpsc::channel(0);
+        let fetched = fetch_parts(source, &begun, options, meter, sender);
+        let framed = frame_parts(raw_parts, encoder, &mut writer, &place, meter);
+        let ((), plain_parts) = try_join(fetched, framed).await?;
+        meter.enter(Phase::Attachments).await?;
+        write_attachments(source, &begun, &mut writer, &place, meter).await?;
+        Ok((writer, begun.plain_parts + plain_parts))
+    };
+    let (writer, plain_parts) =
+        written.await.map_err(|error| Failed { stays: may_pass(&error, &**place.borrow()), error })?;
     meter.enter(Phase::Finish).await?;
+    // From here on there may be a directory, and what is there must not stay unless it is whole.
     let (_, manifest) = writer.finish(source.snapshot())?;
     Ok((manifest, plain_parts))
 }
@@ -158,14 +238,15 @@ async fn write(
 /// wait for the encoder.
 async fn fetch_parts(
     source: &impl Source,
+    begun: &Begun,
     options: &Options,
     meter: &Meter<'_, impl Watch>,
     mut parts: mpsc::Sender<RawPart>,
 ) -> Result<()> {
-    let pages = pages(source, options.page_bytes);
+    let pages = pages(source, begun, options.page_bytes);
     futures::pin_mut!(pages);
-    let mut cutter = None;
-    let mut tally = (0, 0);
+    let mut cutter = begun.part.as_ref().map(PartCutter::after);
+    let mut tally = begun.tally;
     let mut next = pages.try_next().await?;
     while let Some((summary, page)) = next {
         let filling = cutter.get_or_insert_with(|| PartCutter::new(summary.name.clone()));
@@ -190,39 +271,37 @@ async fn fetch_parts(
             Ok(())
         };
         ((), next) = try_join(sent, pages.try_next()).await?;
-        meter
-            .advance(|progress| {
-                progress.subject = Some(summary.name.to_string());
-                progress.documents += documents;
-                progress.bytes += bytes;
-            })
-            .await?;
+        meter.add(Some(summary.name.as_str()), documents, 0, bytes).await?;
     }
     Ok(())
 }
 
 /// The pages of all collections, one after the other.
-fn pages<S: Source>(source: &S, max_bytes: u64) -> impl Stream<Item = Result<(&CollectionSummary, Page)>> {
-    let collections = source.snapshot().collections.iter();
-    stream::try_unfold(
-        (collections, None::<(&CollectionSummary, String)>),
-        move |(mut rest, cursor)| async move {
-            let (summary, after) = match cursor {
-                Some((summary, after)) => (summary, Some(after)),
-                None => match rest.next() {
-                    Some(summary) => (summary, None),
-                    None => return Ok(None),
-                },
-            };
-            let page = source.page(&summary.name, after.as_deref(), max_bytes).await?;
-            if page.documents == 0 && page.next.is_some() {
-                return Err(Error::new(ErrorKind::BadAnswer, "an empty page is not the last")
-                    .on(summary.name.as_str()));
-            }
-            let cursor = page.next.clone().map(|after| (summary, after));
-            Ok(Some(((summary, page), (rest, cursor))))
-        },
-    )
+fn pages<'a, S: Source>(
+    source: &'a S,
+    begun: &Begun,
+    max_bytes: u64,
+) -> impl Stream<Item = Result<(&'a CollectionSummary, Page)>> {
+    let mut collections = source.snapshot().collections.get(begun.collections..).unwrap_or_default().iter();
+    let last = begun.part.as_ref().map(|part| part.last.clone());
+    let cursor = last.and_then(|last| Some((collections.next()?, last)));
+    stream::try_unfold((collections, cursor), move |(mut rest, cursor)| async move {
+        let (summary, after) = match cursor {
+            Some((summary, after)) => (summary, Some(after)),
+            None => match rest.next() {
+                Some(summary) => (summary, None),
+                None => return Ok(None),
+            },
+        };
+        let page = source.page(&summary.name, after.as_deref(), max_bytes).await?;
+        if page.documents == 0 && page.next.is_some() {
+            return Err(
+                Error::new(ErrorKind::BadAnswer, "an empty page is not the last").on(summary.name.as_str())
+            );
+        }
+        let cursor = page.next.clone().map(|after| (summary, after));
+        Ok(Some(((summary, page), (rest, cursor))))
+    })
 }
 
 /// Whether a collection has as much as the snapshot said: never more, and at its end not less.
@@ -243,16 +322,18 @@ fn check(summary: &CollectionSummary, found: (u64, u64), at_end: bool) -> Result
 
 /// Compresses parts, as many at once as the encoder has slots, and writes them in their order. Answers how many are
 /// stored uncompressed.
-async fn frame_parts<W: Write + Seek>(
+async fn frame_parts<O: Output>(
     parts: mpsc::Receiver<RawPart>,
     encoder: &impl Encoder,
-    writer: &mut BackupWriter<W>,
+    writer: &mut BackupWriter<Place<'_, O>>,
+    place: &Place<'_, O>,
     meter: &Meter<'_, impl Watch>,
 ) -> Result<u64> {
     let mut encoded = parts.map(|part| encode(encoder, part)).buffered(encoder.slots().get());
     let mut plain = 0;
     while let Some((info, part)) = encoded.try_next().await? {
-        writer.part(&info, &part)?;
+        let entry = writer.part(&info, &part)?;
+        place.wrote_part(&info, part.stored_plain, entry)?;
         plain += u64::from(part.stored_plain);
         meter.advance(|_| {}).await?;
     }
@@ -271,14 +352,19 @@ async fn encode(encoder: &impl Encoder, part: RawPart) -> Result<(RawPartInfo, E
     Ok((info, encoded))
 }
 
-async fn write_attachments<W: Write + Seek>(
+async fn write_attachments<O: Output>(
     source: &impl Source,
-    writer: &mut BackupWriter<W>,
+    begun: &Begun,
+    writer: &mut BackupWriter<Place<'_, O>>,
+    place: &Place<'_, O>,
     meter: &Meter<'_, impl Watch>,
 ) -> Result<()> {
     let announced = source.snapshot().collections.iter().map(|summary| summary.attachments).sum();
-    let (mut number, mut last) = (0, None::<Rc<AttachmentRecord>>);
-    let ranges = records(source).map_ok(|record| stream::iter(Range::all_of(record).map(Ok))).try_flatten();
+    let mut number = begun.attachments;
+    let mut last = begun.attachment.as_ref().map(|entry| Rc::new(entry.record.clone()));
+    // The same snapshot lists the same records: those that are there already are passed over.
+    let missing = records(source).skip(usize::try_from(begun.attachments).unwrap_or(usize::MAX));
+    let ranges = missing.map_ok(|record| stream::iter(Range::all_of(record).map(Ok))).try_flatten();
     let read = ranges.map_ok(|range| range.read(source)).try_buffered(RANGES_AHEAD);
     futures::pin_mut!(read);
     while let Some((range, bytes)) = read.try_next().await? {
@@ -291,15 +377,9 @@ async fn write_attachments<W: Write + Seek>(
         writer.attachment_data(&bytes)?;
         let ends = range.from + range.bytes == range.record.size;
         if ends {
-            writer.attachment_end()?;
+            place.wrote_attachment(writer.attachment_end()?)?;
         }
-        meter
-            .advance(|progress| {
-                progress.subject = Some(range.record.name.clone());
-                progress.attachments += u64::from(ends);
-                progress.bytes += range.bytes;
-            })
-            .await?;
+        meter.add(Some(&range.record.name), 0, u64::from(ends), range.bytes).await?;
     }
     Ok(())
 }
@@ -404,7 +484,7 @@ impl<'a, W: Watch> Meter<'a, W> {
         }
     }
 
-    async fn enter(&self, phase: Phase) -> Result<()> {
+    pub(super) async fn enter(&self, phase: Phase) -> Result<()> {
         self.advance(|progress| (progress.phase, progress.subject) = (phase, None)).await
     }
 
@@ -423,6 +503,28 @@ impl<'a, W: Watch> Meter<'a, W> {
             progress.bytes += bytes;
         })
         .await
+    }
+
+    /// Counts what is done.
+    pub(super) async fn add(
+        &self,
+        subject: Option<&str>,
+        documents: u64,
+        attachments: u64,
+        bytes: u64,
+    ) -> Result<()> {
+        self.advance(|progress| {
+            progress.subject = subject.map(str::to_owned);
+            progress.documents += documents;
+            progress.attachments += attachments;
+            progress.bytes += bytes;
+        })
+        .await
+    }
+
+    /// Gives others a turn.
+    pub(super) async fn pause(&self) -> Result<()> {
+        self.watch.checkpoint().await
     }
 
     /// Reports the changed figures, and gives others a turn.

@@ -38,6 +38,24 @@ impl<T: Transport> HttpSource<T> {
         Ok(Self { client, snapshot })
     }
 
+    /// Takes up a snapshot that has been opened before, if the server still holds it.
+    ///
+    /// # Errors
+    /// `snapshot-gone` where it does not.
+    pub async fn resume(transport: T, snapshot: Snapshot) -> Result<Self> {
+        let client = Client::new(transport);
+        let source = Self { client, snapshot };
+        let request = Request::new(Method::Get, source.path(""));
+        let accept = |answer| check_snapshot(data(answer)?);
+        let held = source.client.call(request, accept, Patience::of(Method::Get)).await?;
+        if held != source.snapshot {
+            let message = "the server holds another moment under this snapshot's id";
+            return Err(Error::new(ErrorKind::SnapshotGone, message)
+                .expected(&source.snapshot.created, &held.created));
+        }
+        Ok(source)
+    }
+
     fn path(&self, rest: &str) -> String {
         format!("/backup/snapshots/{}{rest}", self.snapshot.id)
     }

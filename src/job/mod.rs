@@ -20,6 +20,7 @@
 pub mod backup;
 pub mod client;
 pub mod http;
+pub mod resume;
 pub mod session;
 pub mod transport;
 mod verify;
@@ -114,6 +115,8 @@ pub enum Phase {
     /// Asking the server for a snapshot.
     #[default]
     Open,
+    /// Reading again what an interrupted run has left.
+    Resume,
     /// Fetching, compressing and writing documents.
     Documents,
     /// Fetching and writing attachments.

@@ -17,10 +17,10 @@ use std::num::NonZeroUsize;
 
 /// Looks on, and cancels at the checkpoint of this number.
 #[derive(Default)]
-struct Onlooker {
-    seen: RefCell<Vec<Progress>>,
-    checkpoints: Cell<usize>,
-    cancel_at: Option<usize>,
+pub struct Onlooker {
+    pub seen: RefCell<Vec<Progress>>,
+    pub checkpoints: Cell<usize>,
+    pub cancel_at: Option<usize>,
 }
 
 impl Watch for Onlooker {
@@ -84,7 +84,7 @@ async fn turn() {
     .await;
 }
 
-fn archive(
+pub fn archive(
     store: &Store,
     encoder: &impl Encoder,
     page_bytes: u64,
@@ -104,12 +104,12 @@ fn over(wire: &Wire<'_>, watch: &Onlooker) -> (Vec<u8>, Result<Outcome>) {
     (out.into_inner(), result)
 }
 
-fn restaurant() -> Store {
+pub fn restaurant() -> Store {
     Store::generate(3, &[("articles", 90), ("counters", 0), ("customers", 300), ("receipts", 40)], 300)
 }
 
 /// The figures that a person sees never go back, and end where they should.
-fn check_progress(seen: &[Progress], outcome: &Outcome) {
+pub fn check_progress(seen: &[Progress], outcome: &Outcome) {
     for pair in seen.windows(2) {
         let (a, b) = (&pair[0], &pair[1]);
         if a.restarts < b.restarts {

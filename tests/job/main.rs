@@ -12,5 +12,6 @@
 
 mod backup;
 mod http;
+mod resume;
 mod store;
 mod wire;

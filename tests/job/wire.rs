@@ -84,6 +84,7 @@ impl<'a> Wire<'a> {
         let own = format!("/backup/snapshots/{SNAPSHOT_ID}");
         match (request.method, path.strip_prefix(own.as_str())) {
             (Method::Post, None) if path == "/backup/snapshots" => data(&self.store.contents().snapshot),
+            (Method::Get, Some("")) => data(&self.store.contents().snapshot),
             (Method::Delete, Some("")) => data(&()),
             (Method::Get, Some("/attachments")) => data(&self.store.records_after(after)),
             (Method::Get, Some(rest)) if rest.starts_with("/documents/") => {
