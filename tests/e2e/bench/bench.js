@@ -161,12 +161,23 @@ export async function encodeReceipts(times) {
   return { ms: performance.now() - start, size: size / times };
 }
 
-/** @param {string} auth */
+/** A backup by the engine, and how long each phase of it took.
+ * @param {string} auth */
 export async function backUp(auth) {
   const { createBackup } = await engine('index.js');
   const start = performance.now();
-  const { file } = await createBackup({ auth });
-  return { ms: performance.now() - start, size: file.size };
+  /** @type {Record<string, number>} */
+  const phases = {};
+  let [since, now] = [start, 'open'];
+  const enter = (/** @type {string} */ phase) => {
+    const at = performance.now();
+    phases[now] = (phases[now] ?? 0) + at - since;
+    [since, now] = [at, phase];
+  };
+  const onProgress = (/** @type {{ phase: string }} */ { phase }) => void (phase === now || enter(phase));
+  const { file } = await createBackup({ auth, onProgress });
+  enter('end');
+  return { ms: performance.now() - start, size: file.size, phases };
 }
 
 /** @type {any} */

@@ -8,6 +8,7 @@ use crate::server::demo_login;
 use fantoccini::wd::TimeoutConfiguration;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -31,12 +32,15 @@ const LIBRARIES: [(&str, &str); 4] = [
 ];
 
 /// One run of something.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Run {
     /// Milliseconds.
     pub ms: f64,
     /// Bytes that came out.
     pub size: f64,
+    /// Milliseconds of each phase, where the job tells.
+    #[serde(default)]
+    pub phases: BTreeMap<String, f64>,
 }
 
 /// What is compared over whole backups.
@@ -170,7 +174,7 @@ pub fn brotli(files: &[PathBuf], window: Option<u8>) -> Run {
     let ms = start.elapsed().as_secs_f64() * 1000.0;
     assert!(status.success(), "{command:?}: {status}");
     let size = |file: &PathBuf| std::fs::metadata(file.with_added_extension("br")).unwrap().len();
-    Run { ms, size: files.iter().map(size).sum::<u64>() as f64 }
+    Run { ms, size: files.iter().map(size).sum::<u64>() as f64, phases: BTreeMap::new() }
 }
 
 /// The page of a server in a browser of its own, with the script of the benchmark in it.

@@ -214,6 +214,22 @@ impl Bench {
                 run.size / 1e6
             );
         }
+        self.phases(&ours);
+    }
+
+    /// What the time of the engine goes to.
+    fn phases(&mut self, run: &Run) {
+        let words = [
+            ("open", "starting and opening the snapshot"),
+            ("documents", "documents"),
+            ("attachments", "files"),
+            ("finish", "the manifest"),
+            ("verify", "reading back"),
+        ];
+        let spent = words.map(|(phase, words)| {
+            format!("{words} {}", seconds(run.phases.get(phase).copied().unwrap_or(0.0)))
+        });
+        let _ = writeln!(self.report, "\nThe engine's time, again: {}.", spent.join(", "));
     }
 
     async fn memory(&mut self) {
@@ -301,10 +317,10 @@ fn workers(count: usize) -> String {
 }
 
 fn median(runs: &[Run]) -> Run {
-    Run {
-        ms: middle(runs.iter().map(|run| run.ms).collect()),
-        size: middle(runs.iter().map(|run| run.size).collect()),
-    }
+    let of = |of: &dyn Fn(&Run) -> f64| middle(runs.iter().map(of).collect());
+    let names = runs.iter().flat_map(|run| run.phases.keys());
+    let phase = |name: &String| (name.clone(), of(&|run| run.phases.get(name).copied().unwrap_or(0.0)));
+    Run { ms: of(&|run| run.ms), size: of(&|run| run.size), phases: names.map(phase).collect() }
 }
 
 fn middle(mut values: Vec<f64>) -> f64 {
