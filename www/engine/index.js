@@ -167,7 +167,7 @@ function started(signal) {
         if (signal?.aborted) worker?.terminate();
         else if (worker) resolve(worker);
       })
-      .catch((error) => reject(unavailable(error)))
+      .catch(async (error) => reject(await unavailable(error)))
       .finally(() => signal?.removeEventListener("abort", cancel));
   });
 }
@@ -188,9 +188,7 @@ function started(signal) {
  */
 async function job(command, last, { auth, file, onProgress, onNotice, signal, stay }) {
   if (signal?.aborted) throw cancelled();
-  const worker = await compile().then((module) => spawn(module, "job")).catch(async (error) => {
-    throw await unavailable(error);
-  });
+  const worker = await started(signal);
   const end = () => worker.terminate();
   /** @param {Command} command @param {Blob} [file] */
   const send = (command, file) => worker.postMessage({ command, file });
