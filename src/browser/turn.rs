@@ -13,7 +13,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{MessageChannel, WorkerGlobalScope};
 
 /// How long the worker may go on before it looks for messages, in milliseconds.
@@ -111,49 +111,80 @@ pub(super) async fn give_way() -> Result<()> {
     Ok(())
 }
 
-/// Shows progress to the page, at a rate that it can follow.
+/// Shows progress to the page, at a rate that it can follow: at once, or as soon as the last report is old enough.
 #[derive(Debug)]
 pub(super) struct PageWatch {
     signal: Signal,
-    waiting: RefCell<Option<Progress>>,
-    reported: Cell<f64>,
+    reports: Rc<Reports>,
     turn: Cell<f64>,
+}
+
+#[derive(Debug, Default)]
+struct Reports {
+    waiting: RefCell<Option<Progress>>,
+    /// When the last one was posted.
+    posted: Cell<f64>,
+    /// Whether somebody is waiting to post the next.
+    due: Cell<bool>,
 }
 
 impl PageWatch {
     /// A watch that this signal cancels.
     pub(super) fn new(signal: Signal) -> Self {
-        Self { signal, waiting: RefCell::default(), reported: Cell::new(0.0), turn: Cell::new(Date::now()) }
+        Self { signal, reports: Rc::default(), turn: Cell::new(Date::now()) }
     }
 
     /// Reports what is still waiting.
     pub(super) fn flush(&self) {
+        self.reports.post();
+    }
+}
+
+impl Drop for PageWatch {
+    fn drop(&mut self) {
+        // Behind the last word on the job there is no progress.
+        self.reports.waiting.take();
+    }
+}
+
+impl Reports {
+    fn post(&self) {
         if let Some(progress) = self.waiting.take() {
-            self.reported.set(Date::now());
+            self.posted.set(Date::now());
             post(&Event::Progress { progress }, None);
         }
     }
 
-    fn report_in_time(&self) {
+    /// Posts what is waiting now or, while the last one is too recent, later.
+    fn post_in_time(self: &Rc<Self>) {
         // A clock that was set back must not silence the reports.
-        if (Date::now() - self.reported.get()).abs() >= REPORT {
-            self.flush();
+        let age = (Date::now() - self.posted.get()).abs();
+        if age >= REPORT {
+            self.post();
+        } else if !self.due.replace(true) {
+            let reports = Rc::clone(self);
+            spawn_local(async move {
+                if let Ok(mut timer) = Timer::start((REPORT - age) as u64) {
+                    timer.wait().await;
+                }
+                reports.due.set(false);
+                reports.post();
+            });
         }
     }
 }
 
 impl Watch for PageWatch {
     fn report(&self, progress: Progress) {
-        let before = self.waiting.replace(Some(progress));
-        let phase = |progress: &Option<Progress>| progress.as_ref().map(|progress| progress.phase);
-        if before.is_some() && phase(&before) != phase(&self.waiting.borrow()) {
-            self.reported.set(0.0);
+        let phase = progress.phase;
+        let before = self.reports.waiting.replace(Some(progress));
+        if before.is_some_and(|before| before.phase != phase) {
+            self.flush();
         }
-        self.report_in_time();
+        self.reports.post_in_time();
     }
 
     async fn checkpoint(&self) -> Result<()> {
-        self.report_in_time();
         if (Date::now() - self.turn.get()).abs() >= TURN {
             give_way().await?;
             self.turn.set(Date::now());
