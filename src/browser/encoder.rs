@@ -1,20 +1,30 @@
-//! The workers that compress parts: the same module once more, in workers that the job's worker starts when they are
-//! first needed. Where it cannot start any, it compresses by itself.
+//! The workers that compress parts: the same module once more, in workers that the job's worker starts while its snapshot
+//! opens. Where it cannot start any, it compresses by itself.
 
 use super::js;
+use super::turn::{Signal, Timer, cancelled};
+use crate::api::Snapshot;
 use crate::codec;
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Encoder;
-use crate::part::EncodedPart;
-use futures::channel::oneshot;
+use crate::job::pool::{Crew, Failure, Pool};
+use crate::part::{EncodedPart, PART_BYTES};
+use futures::future::{Either, select};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use serde::{Deserialize, Serialize};
-use std::cell::{Cell, RefCell};
 use std::num::NonZeroUsize;
+use std::pin::pin;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{MessageEvent, Worker};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::Worker;
+
+/// The most encoding workers of a job.
+const MAX_WORKERS: f64 = 8.0;
+
+/// How long a worker may be silent over one part, in milliseconds. The largest takes a slow tablet half a minute.
+const SILENCE: u64 = 120_000;
 
 /// What comes back of a part, beside its bytes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -47,124 +57,141 @@ pub fn encode(raw: Vec<u8>) -> Result<(), JsValue> {
     js::scope().map_err(js::thrown)?.post_message_with_transfer(&answer, &transfer)
 }
 
-/// A pool of encoding workers.
+/// The encoding workers of a job. They end with it.
+#[derive(Clone)]
 pub(super) struct Workers {
-    slots: NonZeroUsize,
-    /// Starts one: `() => Promise<Worker>`, resolved once it is ready.
-    spawn: Function,
-    started: Cell<usize>,
-    idle: RefCell<Vec<Worker>>,
-    waiting: RefCell<Vec<oneshot::Sender<Worker>>>,
-    /// Whether a worker failed to start; then this one compresses.
-    inline: Cell<bool>,
+    pool: Rc<Pool<Browser>>,
+    signal: Signal,
 }
 
 impl Workers {
-    /// A pool of at most so many workers.
-    pub(super) fn new(slots: NonZeroUsize, spawn: Function) -> Self {
-        Self {
-            slots,
-            spawn,
-            started: Cell::new(0),
-            idle: RefCell::default(),
-            waiting: RefCell::default(),
-            inline: Cell::new(false),
-        }
+    /// Starts the first worker, by `spawn`: `() => Promise<Worker>`, resolved once it is ready. A small backup needs no
+    /// other.
+    pub(super) fn start(spawn: Function, signal: Signal) -> Self {
+        let pool = Rc::new(Pool::new(Browser { spawn }, NonZeroUsize::MIN));
+        let workers = Self { pool, signal };
+        workers.warm_up(1);
+        workers
     }
 
-    /// A worker that nobody else uses; None where none can be started.
-    async fn take(&self) -> Option<Worker> {
-        if let Some(worker) = self.idle.borrow_mut().pop() {
-            return Some(worker);
-        }
-        if self.inline.get() {
-            return None;
-        }
-        if self.started.get() < self.slots.get() {
-            self.started.set(self.started.get() + 1);
-            let promise = self.spawn.call0(&JsValue::UNDEFINED).map(|value| Promise::resolve(&value));
-            if let Ok(promise) = promise
-                && let Ok(worker) = JsFuture::from(promise).await
-            {
-                return worker.dyn_into().ok();
-            }
-            self.inline.set(true);
-            self.waiting.take();
-            return None;
-        }
-        let (sender, receiver) = oneshot::channel();
-        self.waiting.borrow_mut().push(sender);
-        receiver.await.ok()
+    /// Starts as many more as have something to do, and there are cores for.
+    pub(super) fn prepare_for(&self, snapshot: &Snapshot) {
+        let bytes: u64 = snapshot.collections.iter().map(|collection| collection.bytes).sum();
+        let parts = usize::try_from(bytes.div_ceil(PART_BYTES as u64)).unwrap_or(usize::MAX);
+        let size = NonZeroUsize::new(cores().min(parts)).unwrap_or(NonZeroUsize::MIN);
+        self.pool.grow(size);
+        self.warm_up(size.get() - 1);
     }
 
-    fn give_back(&self, worker: Worker) {
-        let mut worker = worker;
-        while let Some(waiting) = self.waiting.borrow_mut().pop() {
-            match waiting.send(worker) {
-                Ok(()) => return,
-                Err(returned) => worker = returned,
-            }
+    fn warm_up(&self, workers: usize) {
+        for _ in 0..workers {
+            let pool = Rc::clone(&self.pool);
+            spawn_local(async move { pool.warm_up().await });
         }
-        self.idle.borrow_mut().push(worker);
     }
 }
 
 impl Encoder for Workers {
     fn slots(&self) -> NonZeroUsize {
-        self.slots
+        self.pool.slots()
     }
 
     async fn encode(&self, raw: Vec<u8>) -> Result<EncodedPart> {
-        let Some(worker) = self.take().await else {
-            return codec::encode(&raw);
-        };
-        let lines = Uint8Array::from(raw.as_slice());
-        drop(raw);
-        let answer = ask(&worker, &lines).await?;
-        let failure = js::property(&answer, "error");
-        if !failure.is_undefined() {
-            return Err(js::from_js(&failure)?);
-        }
-        let head: Encoded = js::from_js(&js::property(&answer, "encoded"))?;
-        let bytes: Uint8Array = js::property(&answer, "bytes").dyn_into().map_err(|_| broken("no bytes"))?;
-        self.give_back(worker);
-        Ok(EncodedPart {
-            bytes: bytes.to_vec(),
-            raw_bytes: head.raw_bytes,
-            sha256: head.sha256,
-            crc32: head.crc32,
-            stored_plain: head.stored_plain,
-        })
+        self.signal.unless(self.pool.encode(raw)).await.unwrap_or_else(|| Err(cancelled()))
     }
 }
 
-impl Drop for Workers {
+/// As many workers as there are cores, within reason.
+fn cores() -> usize {
+    let cores = js::scope().map_or(1.0, |scope| scope.navigator().hardware_concurrency());
+    cores.clamp(1.0, MAX_WORKERS) as usize
+}
+
+struct Browser {
+    spawn: Function,
+}
+
+impl Crew for Browser {
+    type Helper = EncodingWorker;
+    /// Outside this module's memory, which never shrinks.
+    type Lines = Uint8Array;
+
+    async fn start(&self) -> Result<EncodingWorker> {
+        let promise = self.spawn.call0(&JsValue::UNDEFINED).map_err(js::error)?;
+        let worker = JsFuture::from(Promise::resolve(&promise)).await.map_err(js::error)?;
+        worker.dyn_into().map(EncodingWorker).map_err(|_| Error::new(ErrorKind::Internal, "not a worker"))
+    }
+
+    fn keep(&self, raw: Vec<u8>) -> Uint8Array {
+        Uint8Array::from(raw.as_slice())
+    }
+
+    async fn encode(&self, worker: &EncodingWorker, lines: &Uint8Array) -> Result<EncodedPart, Failure> {
+        // A copy, because what is transferred goes down with the worker.
+        let answer = worker.ask(&lines.slice(0, lines.length())).await?;
+        understood(&answer).map_err(|error| Failure::Died(error.message))?.map_err(Failure::Refused)
+    }
+
+    fn encode_alone(&self, lines: Uint8Array) -> Result<EncodedPart> {
+        codec::encode(&lines.to_vec())
+    }
+}
+
+/// A worker that compresses. Dropping it ends it, in the middle of a part too.
+struct EncodingWorker(Worker);
+
+impl Drop for EncodingWorker {
     fn drop(&mut self) {
-        // Those still at work end with the worker of the job.
-        self.idle.borrow().iter().for_each(Worker::terminate);
+        self.0.terminate();
     }
 }
 
-/// Sends one part to a worker and waits for what it says.
-async fn ask(worker: &Worker, lines: &Uint8Array) -> Result<JsValue> {
-    let mut sent = Ok(());
-    let promise = Promise::new(&mut |resolve: Function, reject: Function| {
-        worker.set_onmessage(Some(&resolve));
-        worker.set_onerror(Some(&reject));
-        sent = worker.post_message_with_transfer(lines, &Array::of1(&lines.buffer()));
-    });
-    sent.map_err(js::error)?;
-    let message = JsFuture::from(promise).await;
-    let message: MessageEvent =
-        message.and_then(JsCast::dyn_into).map_err(|_| broken("it ended without an answer"))?;
-    let event = js::property(&message.data(), "event");
-    if event.is_undefined() {
-        return Ok(message.data());
+impl EncodingWorker {
+    /// Sends one part and waits for what the worker says.
+    async fn ask(&self, lines: &Uint8Array) -> Result<JsValue, Failure> {
+        let Self(worker) = self;
+        let mut sent = Ok(());
+        let promise = Promise::new(&mut |resolve: Function, reject: Function| {
+            worker.set_onmessage(Some(&resolve));
+            worker.set_onmessageerror(Some(&reject));
+            worker.set_onerror(Some(&reject));
+            sent = worker.post_message_with_transfer(lines, &Array::of1(&lines.buffer()));
+        });
+        let died = |how: String| Failure::Died(how);
+        sent.map_err(|thrown| died(js::text(&thrown)))?;
+        let mut silence = Timer::start(SILENCE).map_err(|error| died(error.message))?;
+        let message = match select(JsFuture::from(promise), pin!(silence.wait())).await {
+            Either::Left((message, _)) => message.map_err(|event| died(what_broke(&event)))?,
+            Either::Right(_) => return Err(died(format!("no word from it in {} seconds", SILENCE / 1000))),
+        };
+        let data = js::property(&message, "data");
+        let event = js::property(&data, "event");
+        if event.is_undefined() {
+            return Ok(data);
+        }
+        // The only event of an encoding worker that has started is that it panicked.
+        Err(died(what_broke(&js::property(&event, "error"))))
     }
-    // The only event of an encoding worker that has started is that it panicked.
-    Err(js::from_js(&js::property(&event, "error"))?)
 }
 
-fn broken(why: &str) -> Error {
-    Error::new(ErrorKind::Internal, format!("an encoding worker failed: {why}"))
+/// What an encoding worker answers: the part, or why it cannot be compressed.
+fn understood(answer: &JsValue) -> Result<Result<EncodedPart>> {
+    let failure = js::property(answer, "error");
+    if !failure.is_undefined() {
+        return Ok(Err(js::from_js(&failure)?));
+    }
+    let head: Encoded = js::from_js(&js::property(answer, "encoded"))?;
+    let no_bytes = |_| Error::new(ErrorKind::Internal, "it sent no bytes");
+    let bytes: Uint8Array = js::property(answer, "bytes").dyn_into().map_err(no_bytes)?;
+    Ok(Ok(EncodedPart {
+        bytes: bytes.to_vec(),
+        raw_bytes: head.raw_bytes,
+        sha256: head.sha256,
+        crc32: head.crc32,
+        stored_plain: head.stored_plain,
+    }))
+}
+
+fn what_broke(error: &JsValue) -> String {
+    js::property(error, "message").as_string().unwrap_or_else(|| "it ended without an answer".to_owned())
 }

@@ -21,14 +21,10 @@ use futures::channel::oneshot;
 use js_sys::{Function, Object, Reflect};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Blob, File, MessageEvent};
-
-/// The most encoding workers of a job.
-const MAX_ENCODERS: f64 = 8.0;
 
 /// The most that is decoded of an archive without a manifest, in bytes: some minutes of work.
 const MAX_LINES_BYTES: u64 = 64 << 30;
@@ -113,7 +109,9 @@ impl Job {
     }
 
     async fn create_backup(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Answer> {
+        let encoder = Workers::start(self.spawn.clone(), self.signal.clone());
         let source = self.open(url, categories.clone()).await?;
+        encoder.prepare_for(source.snapshot());
         let (berth, mut out) = match Berth::prepare(source.snapshot()).await {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -129,7 +127,6 @@ impl Job {
                 self.open(url, categories.clone()).await
             }
         };
-        let encoder = Workers::new(encoders(), self.spawn.clone());
         let watch = PageWatch::new(self.signal.clone());
         let kept = match backup(open, &encoder, &mut out, &Options::default(), &watch).await {
             Ok(outcome) => {
@@ -217,12 +214,6 @@ fn open_backup(file: Option<Blob>) -> Result<Answer> {
 async fn archives() -> Result<Archives> {
     let missing = || Error::new(ErrorKind::NoStorage, "the browser gives this page no file system");
     Archives::open().await?.ok_or_else(missing)
-}
-
-/// As many encoding workers as there are cores, within reason.
-fn encoders() -> NonZeroUsize {
-    let cores = js::scope().map_or(1.0, |scope| scope.navigator().hardware_concurrency());
-    NonZeroUsize::new(cores.clamp(1.0, MAX_ENCODERS) as usize).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Posts an event to the page, with a file beside it.

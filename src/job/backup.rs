@@ -1,12 +1,13 @@
 //! The backup: snapshot → pages → parts → archive, read back before it counts.
 
+use super::queue::{self, Load};
 use super::resume::{self, Begun, Place, Written};
 use super::{Encoder, Page, Phase, Progress, Source, Watch};
 use crate::api::{AttachmentRecord, CollectionSummary, Snapshot};
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Manifest;
-use crate::part::{EncodedPart, PartCutter, RawPart, RawPartInfo};
+use crate::part::{PartCutter, RawPart};
 use crate::writer::BackupWriter;
 use futures::channel::mpsc;
 use futures::future::try_join;
@@ -27,12 +28,12 @@ const RANGES_AHEAD: usize = 4;
 /// How often a job starts over with a new snapshot before it gives up.
 const RESTARTS: u32 = 1;
 
-/// Backs up what `open` gives a snapshot of into `out`, and reads the result back: when this returns, every entry has
-/// been compared with its headers and the manifest, and every document read.
+/// Backs up what `open` gives a snapshot of into `out`, and reads the result back: when this returns, every byte of every
+/// entry has been compared, by digest, with what the encoder has decoded again or the server announced.
 ///
 /// `open` is asked once more when the server lets a snapshot go in the middle. While a page is fetched, the parts
-/// before it are compressed: memory holds at most `slots` parts in the encoder, one that waits, one that is being
-/// filled, and two pages. The archive depends on the snapshot alone, not on `options` or `encoder`.
+/// before it are compressed: memory holds at most `slots` parts in the encoder, as many bytes that are compressed and wait
+/// for their turn, one part that waits, one that is being filled, and two pages. The archive depends on the snapshot alone, not on `options` or `encoder`.
 ///
 /// # Errors
 /// Those of `open`, [`Source`], [`Encoder`], [`Watch::checkpoint`] and of writing; `incomplete` when not all has arrived
@@ -329,7 +330,8 @@ async fn frame_parts<O: Output>(
     place: &Place<'_, O>,
     meter: &Meter<'_, impl Watch>,
 ) -> Result<u64> {
-    let mut encoded = parts.map(|part| encode(encoder, part)).buffered(encoder.slots().get());
+    let load = Load::default();
+    let mut encoded = queue::encoded(parts, encoder, &load);
     let mut plain = 0;
     while let Some((info, part)) = encoded.try_next().await? {
         let entry = writer.part(&info, &part)?;
@@ -338,18 +340,6 @@ async fn frame_parts<O: Output>(
         meter.advance(|_| {}).await?;
     }
     Ok(plain)
-}
-
-async fn encode(encoder: &impl Encoder, part: RawPart) -> Result<(RawPartInfo, EncodedPart)> {
-    let (info, lines) = part.split();
-    let bytes = lines.len() as u64;
-    let encoded = encoder.encode(lines).await.map_err(|error| error.on(info.collection.as_str()))?;
-    if encoded.raw_bytes != bytes {
-        return Err(Error::new(ErrorKind::Internal, "the encoder took another part")
-            .on(info.collection.as_str())
-            .expected(bytes, encoded.raw_bytes));
-    }
-    Ok((info, encoded))
 }
 
 async fn write_attachments<O: Output>(

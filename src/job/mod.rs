@@ -20,6 +20,8 @@
 pub mod backup;
 pub mod client;
 pub mod http;
+pub mod pool;
+mod queue;
 pub mod resume;
 pub mod session;
 pub mod transport;
@@ -67,7 +69,8 @@ pub trait Source {
 /// Compresses parts, on this thread or on others.
 #[allow(async_fn_in_trait, reason = "jobs run on one thread: no future has to be Send")]
 pub trait Encoder {
-    /// How many parts may be under way at once.
+    /// How many parts may be under way at once. Together they have no more than so many times
+    /// [`PART_BYTES`](crate::part::PART_BYTES), unless one alone has more.
     fn slots(&self) -> NonZeroUsize;
 
     /// Compresses these JSON lines and checks the result with an independent decoder.

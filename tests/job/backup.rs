@@ -72,7 +72,7 @@ impl Encoder for Shuffler {
 }
 
 /// Gives every other future a turn.
-async fn turn() {
+pub async fn turn() {
     let mut waited = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut waited, true) {
