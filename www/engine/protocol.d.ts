@@ -406,7 +406,7 @@ sha256: Sha256, };
 /**
  * What a job is doing.
  */
-export type Phase = "open" | "documents" | "attachments" | "finish" | "verify";
+export type Phase = "open" | "resume" | "documents" | "attachments" | "finish" | "verify";
 
 /**
  * Where an archive is.
