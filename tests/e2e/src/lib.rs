@@ -16,6 +16,7 @@ pub mod bench;
 pub mod browser;
 pub mod checks;
 pub mod devtools;
+pub mod fill;
 pub mod native;
 pub mod page;
 pub mod proxy;

@@ -11,10 +11,32 @@ pub struct Unzipped {
 
 /// Tests the archive with `unzip -t` and unpacks it with `unzip`.
 pub fn unzip(archive: &Path) -> Unzipped {
-    run(Command::new("unzip").arg("-tq").arg(archive));
+    unzip_test(archive);
     let folder = tempfile::tempdir().unwrap();
     run(Command::new("unzip").arg("-q").arg(archive).arg("-d").arg(folder.path()));
     Unzipped { folder }
+}
+
+/// Tests the archive with `unzip -t`.
+pub fn unzip_test(archive: &Path) {
+    run(Command::new("unzip").arg("-tq").arg(archive));
+}
+
+/// One entry, as `unzip -p` gives it.
+pub fn unzip_one(archive: &Path, entry: &str) -> Vec<u8> {
+    run(Command::new("unzip").arg("-p").arg(archive).arg(entry))
+}
+
+/// Name and size of every entry, in the order of the directory, as `zipinfo` lists them.
+pub fn zipinfo(archive: &Path) -> Vec<(String, u64)> {
+    let listed = String::from_utf8(run(Command::new("zipinfo").arg("-l").arg(archive))).unwrap();
+    let entry = |line: &str| {
+        let mut words = line.split_whitespace();
+        let size = words.nth(3)?.parse().ok()?;
+        words.nth(5).map(|name| (name.to_owned(), size))
+    };
+    // The first line is the archive's, the second its number of entries, the last its sum.
+    listed.lines().filter(|line| line.starts_with('-')).filter_map(entry).collect()
 }
 
 impl Unzipped {
