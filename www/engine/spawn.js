@@ -35,8 +35,9 @@ export function spawn(module, role) {
       reject(new Error(why));
     };
     const timer = setTimeout(fail, LOAD, `its worker did not load within ${LOAD / 1000} seconds`);
+    // Whoever has started it deals with its errors: they must not climb on to whoever has started that one.
+    worker.addEventListener("error", (event) => event.preventDefault());
     worker.onerror = (event) => {
-      event.preventDefault();
       fail(event.message || "its worker could not be loaded");
     };
     worker.onmessage = ({ data }) => {

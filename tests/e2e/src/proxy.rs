@@ -22,6 +22,8 @@ pub enum Fault {
     CutAtLine,
     /// The same, and every header of ours is lost, as behind a proxy that passes on only what it knows.
     CutAtLineAndStrip,
+    /// This text stands before the body: a script that makes trouble from within.
+    Before(String),
     /// The request waits until [`Proxy::release`], and then meets the other rules.
     Hold,
     /// 401 to every request that bears the token of the first request this rule saw.
@@ -197,6 +199,11 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
     if matches!(fault, Some(Fault::CutAtLine | Fault::CutAtLineAndStrip)) && status.is_success() {
         body = first_half(body);
         headers.insert("content-length", body.len().into());
+    }
+    if let Some(Fault::Before(text)) = &fault {
+        body = [text.as_bytes(), &body].concat().into();
+        headers.insert("content-length", body.len().into());
+        headers.remove("etag");
     }
     if matches!(fault, Some(Fault::CutAtLineAndStrip)) {
         let ours: Vec<_> =
