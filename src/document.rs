@@ -71,7 +71,17 @@ pub fn id_of(line: &[u8]) -> Result<String> {
 /// The lines of these bytes, each without its line feed: split at byte 0x0A and nowhere else. A last line without a
 /// line feed counts, an empty rest does not.
 pub fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+    whole_lines(bytes).map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+}
+
+/// The same lines, each with its line feed.
+pub(crate) fn whole_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (line, behind) = rest.split_at(memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1));
+        rest = behind;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 fn bad(message: impl Into<String>) -> Error {

@@ -2,7 +2,7 @@
 
 use crate::catalog::CollectionName;
 use crate::digest::Sha256;
-use crate::document::id_of;
+use crate::document::{id_of, whole_lines};
 use crate::error::{Error, ErrorKind, Result};
 use std::mem;
 
@@ -108,7 +108,7 @@ impl PartCutter {
     /// `bad-document` where a line is none or its `_id`, as bytes, is not greater than the one before.
     pub fn push(&mut self, page_lines: &[u8]) -> Result<Vec<RawPart>> {
         let mut parts = Vec::new();
-        for line in page_lines.split_inclusive(|byte| *byte == b'\n') {
+        for line in whole_lines(page_lines) {
             let Some(document) = line.strip_suffix(b"\n") else {
                 return Err(Error::new(ErrorKind::BadDocument, "a line does not end in a line feed")
                     .on(self.collection.as_str()));

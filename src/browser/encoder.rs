@@ -11,8 +11,9 @@ use crate::job::Encoder;
 use crate::job::pool::{Crew, Failure, Pool};
 use crate::part::{EncodedPart, PART_BYTES};
 use futures::future::{Either, select};
-use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, Object, Promise, Reflect, Uint8Array};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::rc::Rc;
@@ -36,12 +37,15 @@ struct Encoded {
     stored_plain: bool,
 }
 
-/// Compresses these JSON lines in an encoding worker and posts `{encoded, bytes}` or `{error}`.
+/// Compresses these JSON lines in an encoding worker and posts `{lines, encoded, bytes}` or `{lines, error}`: their buffer
+/// goes back for the next part.
 #[wasm_bindgen]
-pub fn encode(raw: Vec<u8>) -> Result<(), JsValue> {
+pub fn encode(lines: &Uint8Array) -> Result<(), JsValue> {
+    let part = codec::encode(&lines.to_vec());
     let answer = Object::new();
-    let transfer = Array::new();
-    match codec::encode(&raw) {
+    let transfer = Array::of1(&lines.buffer());
+    Reflect::set(&answer, &"lines".into(), lines)?;
+    match part {
         Ok(EncodedPart { bytes, raw_bytes, sha256, crc32, stored_plain }) => {
             let encoded =
                 js::to_js(&Encoded { raw_bytes, sha256, crc32, stored_plain }).map_err(js::thrown)?;
@@ -68,7 +72,7 @@ impl Workers {
     /// Starts the first worker, by `spawn`: `() => Promise<Worker>`, resolved once it is ready. A small backup needs no
     /// other.
     pub(super) fn start(spawn: Function, signal: Signal) -> Self {
-        let pool = Rc::new(Pool::new(Browser { spawn }, NonZeroUsize::MIN));
+        let pool = Rc::new(Pool::new(Browser { spawn, buffers: Buffers::default() }, NonZeroUsize::MIN));
         let workers = Self { pool, signal };
         workers.warm_up(1);
         workers
@@ -109,11 +113,33 @@ fn cores() -> usize {
 
 struct Browser {
     spawn: Function,
+    buffers: Buffers,
+}
+
+/// Buffers for the lines of parts, outside this module's memory, which never shrinks. They are used again and again:
+/// fresh ones cost more than all the copying.
+#[derive(Default)]
+struct Buffers(RefCell<Vec<ArrayBuffer>>);
+
+impl Buffers {
+    /// So many bytes, whatever is in them.
+    fn take(&self, bytes: usize) -> Uint8Array {
+        let spare = self.0.borrow_mut().pop().filter(|buffer| buffer.byte_length() as usize >= bytes);
+        let buffer = spare.unwrap_or_else(|| ArrayBuffer::new(bytes.max(PART_BYTES) as u32));
+        Uint8Array::new_with_byte_offset_and_length(&buffer, 0, bytes as u32)
+    }
+
+    /// Keeps the buffer for another part, unless it is larger than most need.
+    fn give_back(&self, lines: &Uint8Array) {
+        let buffer = lines.buffer();
+        if buffer.byte_length() as usize == PART_BYTES {
+            self.0.borrow_mut().push(buffer);
+        }
+    }
 }
 
 impl Crew for Browser {
     type Helper = EncodingWorker;
-    /// Outside this module's memory, which never shrinks.
     type Lines = Uint8Array;
 
     async fn start(&self) -> Result<EncodingWorker> {
@@ -123,13 +149,22 @@ impl Crew for Browser {
     }
 
     fn keep(&self, raw: Vec<u8>) -> Uint8Array {
-        Uint8Array::from(raw.as_slice())
+        let lines = self.buffers.take(raw.len());
+        lines.copy_from(&raw);
+        lines
     }
 
     async fn encode(&self, worker: &EncodingWorker, lines: &Uint8Array) -> Result<EncodedPart, Failure> {
         // A copy, because what is transferred goes down with the worker.
-        let answer = worker.ask(&lines.slice(0, lines.length())).await?;
-        understood(&answer).map_err(|error| Failure::Died(error.message))?.map_err(Failure::Refused)
+        let sent = self.buffers.take(lines.length() as usize);
+        sent.set(lines, 0);
+        let answer = worker.ask(&sent).await?;
+        let part = understood(&answer).map_err(|error| Failure::Died(error.message))?;
+        if let Ok(back) = js::property(&answer, "lines").dyn_into() {
+            self.buffers.give_back(&back);
+        }
+        self.buffers.give_back(lines);
+        part.map_err(Failure::Refused)
     }
 
     fn encode_alone(&self, lines: Uint8Array) -> Result<EncodedPart> {

@@ -69,6 +69,10 @@ impl Fetch {
         if announced.is_some_and(|bytes| bytes > request.max_bytes) {
             return Err(TransportError::TooLarge);
         }
+        if let Some(bytes) = announced.and_then(|bytes| usize::try_from(bytes).ok()) {
+            // Growing by and by would take twice the memory, which never shrinks.
+            response.body.reserve_exact(bytes);
+        }
         if let Some(body) = answer.body() {
             let reader: ReadableStreamDefaultReader =
                 body.get_reader().dyn_into().map_err(|other| broken(other.into()))?;

@@ -67,7 +67,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { page_bytes: 2 << 20 }
+        Self { page_bytes: 4 << 20 }
     }
 }
 
