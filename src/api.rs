@@ -6,6 +6,8 @@
 
 use crate::catalog::{Category, CollectionName};
 use crate::digest::Sha256;
+use crate::error::Error;
+use crate::job::Progress;
 use serde::{Deserialize, Serialize};
 
 /// On a page of documents: how many lines the body has, in decimal.
@@ -109,6 +111,19 @@ pub struct Snapshot {
     pub collections: Vec<CollectionSummary>,
 }
 
+impl Snapshot {
+    /// What an archive of it will have at most, in bytes: attachments stay as they are, documents shrink to less than a
+    /// quarter, and the manifest has some 500 bytes for each attachment.
+    pub fn archive_bytes(&self) -> u64 {
+        let sum =
+            |of: fn(&CollectionSummary) -> u64| self.collections.iter().map(of).fold(0, u64::saturating_add);
+        let documents = sum(|collection| collection.bytes / 4);
+        let attachments = sum(|collection| collection.attachment_bytes);
+        let records = sum(|collection| collection.attachments.saturating_mul(500));
+        (1u64 << 20).saturating_add(documents).saturating_add(attachments).saturating_add(records)
+    }
+}
+
 /// Whose data it is, and how far it had come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
@@ -175,6 +190,79 @@ pub struct AttachmentPage {
     pub attachments: Vec<AttachmentRecord>,
     /// The `after` of the next page; null on the last. Opaque to the caller.
     pub next: Option<String>,
+}
+
+/// A backup that the server makes, or has made, by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupJob {
+    /// 128 random bits, as 32 lower-case hex digits.
+    pub id: String,
+    /// Whether it runs, and how it ended.
+    pub state: JobState,
+    /// How far it is.
+    pub progress: Progress,
+    /// What it has made; null until it has finished.
+    pub archive: Option<JobArchive>,
+    /// Why it failed; null unless it has.
+    pub error: Option<Error>,
+}
+
+/// How a job is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum JobState {
+    /// It runs.
+    Running,
+    /// Its archive is whole, checked, and can be fetched.
+    Finished,
+    /// It has ended without an archive.
+    Failed,
+}
+
+/// A finished archive that the server keeps for whoever had it made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobArchive {
+    /// File name, `.zip` included.
+    pub name: String,
+    /// The moment of the data.
+    pub created: String,
+    /// When the archive was finished.
+    pub finished: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Digest of the whole file.
+    pub sha256: Sha256,
+    /// How many documents.
+    pub documents: u64,
+    /// How many attachments.
+    pub attachments: u64,
+    /// Name of the business.
+    pub business: String,
+    /// How many parts failed their check after compression and are stored uncompressed.
+    pub plain_parts: u64,
+    /// How often the job had to start over with a new snapshot.
+    pub restarts: u32,
+}
+
+/// Answer of `POST /backup/jobs/{id}/ticket`: the right to download one file by its address alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Ticket {
+    /// The `ticket` of the file's query.
+    pub ticket: String,
+    /// For how long it lets somebody begin a download, in seconds.
+    pub expires_in: u64,
+}
+
+/// Whether this is an id as the server gives snapshots and jobs: 128 bits as 32 lower-case hex digits.
+pub fn is_random_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c))
 }
 
 /// Whether this is a moment as every answer and every manifest writes it: RFC 3339 in UTC with whole seconds.

@@ -13,6 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// One failure: what happened, where, what was expected, what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Error {
     /// The stable code.
@@ -95,6 +96,7 @@ macro_rules! kinds {
         /// The stable codes. A code never changes its meaning; new ones may come.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[non_exhaustive]
         pub enum ErrorKind {
             $($(#[$doc])* #[serde(rename = $code)] $variant,)*
@@ -159,6 +161,12 @@ kinds! {
     Forbidden = "forbidden",
     /// The snapshot has expired or was closed.
     SnapshotGone = "snapshot-gone",
+    /// The server is making a backup already, and makes one at a time.
+    Busy = "busy",
+    /// The disk of the server is full.
+    ServerFull = "server-full",
+    /// The backup that the server made is gone: it was removed, has expired, or the server was started anew.
+    JobGone = "job-gone",
     /// The server answered with an error of its own.
     ServerError = "server-error",
     /// The server's answer was cut, garbled, or not what the API promises.

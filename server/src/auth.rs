@@ -8,7 +8,7 @@ use crate::store::{Owner, Store};
 use crate::{clock, random};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
-use dikas_archive::api::Tokens;
+use dikas_archive::api::{Ticket, Tokens};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -27,6 +27,9 @@ pub const BACKUP_TOKEN_PREFIX: &str = "dkb_";
 
 /// Life of a refresh token; each refresh gives a new one.
 const REFRESH_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// For how long a ticket lets somebody begin a download.
+const TICKET_LIFE: Duration = Duration::from_secs(10 * 60);
 
 /// Failed logins of one address in all, and of one name from one address, before it has to wait.
 const FAILURES: [u32; 2] = [60, 10];
@@ -86,6 +89,9 @@ struct Claims {
     /// Begin of the digest of the password's hash: a new password voids old tokens.
     password: String,
     exp: u64,
+    /// The one path that a ticket is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
     /// Random: a token is never one that was refused a moment ago (RFC 7519 section 4.1.7).
     jti: String,
 }
@@ -95,6 +101,7 @@ struct Claims {
 enum Kind {
     Access,
     Refresh,
+    Ticket,
 }
 
 /// What a login needs of a document in `users`.
@@ -149,7 +156,7 @@ impl Auth {
     /// # Errors
     /// `unauthorized`
     pub fn refresh(&self, token: &str) -> Result<Tokens> {
-        self.tokens(&self.user_of(token, Kind::Refresh)?)
+        self.tokens(&self.user_of(token, Kind::Refresh, None)?)
     }
 
     /// Whoever this bearer token belongs to. Blocks.
@@ -165,8 +172,28 @@ impl Auth {
                 name: token.name,
             });
         }
-        let user = self.user_of(token, Kind::Access)?;
-        Ok(Principal { role: user.role, owner: Owner::User(user.id), name: user.username })
+        Ok(self.user_of(token, Kind::Access, None)?.into())
+    }
+
+    /// What lets this user read this one path for some minutes, as part of its address. Blocks.
+    ///
+    /// # Errors
+    /// `forbidden` for whoever is no user.
+    pub fn ticket(&self, owner: &Owner, path: &str) -> Result<Ticket> {
+        let Owner::User(id) = owner else {
+            return Err(Failure::forbidden("tickets are for users; a backup token is sent as a header"));
+        };
+        let user = self.user(id)?;
+        let ticket = self.token(&user, Kind::Ticket, TICKET_LIFE, Some(path))?;
+        Ok(Ticket { ticket, expires_in: TICKET_LIFE.as_secs() })
+    }
+
+    /// Whoever this ticket was given to, if it is for this path. Blocks.
+    ///
+    /// # Errors
+    /// `unauthorized`
+    pub fn ticket_holder(&self, ticket: &str, path: &str) -> Result<Principal> {
+        Ok(self.user_of(ticket, Kind::Ticket, Some(path))?.into())
     }
 
     /// Whether there is a user of this name, with this password. Blocks.
@@ -180,37 +207,47 @@ impl Auth {
         Ok(users.find(|user| user.username == name && user.role != Role::BackupToken))
     }
 
-    fn user_of(&self, token: &str, kind: Kind) -> Result<User> {
+    fn user_of(&self, token: &str, kind: Kind, path: Option<&str>) -> Result<User> {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = 0;
         let claims =
             jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation).map_err(|_| ended())?;
         let claims = claims.claims;
-        if claims.kind != kind || claims.epoch != self.store.login_epoch()? {
+        let meant = claims.kind == kind && claims.path.as_deref() == path;
+        if !meant || claims.epoch != self.store.login_epoch()? {
             return Err(ended());
         }
-        let body =
-            self.store.document(&"users".parse::<CollectionName>()?, &claims.sub)?.ok_or_else(ended)?;
-        let user: User = serde_json::from_slice(&body).map_err(|_| ended())?;
+        let user = self.user(&claims.sub)?;
         if fingerprint(&user) != claims.password || user.role == Role::BackupToken {
             return Err(ended());
         }
         Ok(user)
     }
 
+    fn user(&self, id: &str) -> Result<User> {
+        let body = self.store.document(&"users".parse::<CollectionName>()?, id)?.ok_or_else(ended)?;
+        serde_json::from_slice(&body).map_err(|_| ended())
+    }
+
     fn tokens(&self, user: &User) -> Result<Tokens> {
-        let epoch = self.store.login_epoch()?;
-        let token = |kind, life: Duration| {
-            let (sub, password) = (user.id.clone(), fingerprint(user));
-            let (exp, jti) = (clock::unix() + life.as_secs(), random::hex::<8>()?);
-            let claims = Claims { sub, kind, epoch, password, exp, jti };
-            jsonwebtoken::encode(&Header::default(), &claims, &self.encoding).map_err(Failure::internal)
-        };
         Ok(Tokens {
-            access_token: token(Kind::Access, self.access_life)?,
-            refresh_token: token(Kind::Refresh, REFRESH_LIFE)?,
+            access_token: self.token(user, Kind::Access, self.access_life, None)?,
+            refresh_token: self.token(user, Kind::Refresh, REFRESH_LIFE, None)?,
             expires_in: self.access_life.as_secs(),
         })
+    }
+
+    fn token(&self, user: &User, kind: Kind, life: Duration, path: Option<&str>) -> Result<String> {
+        let (sub, password, epoch) = (user.id.clone(), fingerprint(user), self.store.login_epoch()?);
+        let (exp, jti) = (clock::unix() + life.as_secs(), random::hex::<8>()?);
+        let claims = Claims { sub, kind, epoch, password, exp, path: path.map(str::to_owned), jti };
+        jsonwebtoken::encode(&Header::default(), &claims, &self.encoding).map_err(Failure::internal)
+    }
+}
+
+impl From<User> for Principal {
+    fn from(user: User) -> Self {
+        Self { role: user.role, owner: Owner::User(user.id), name: user.username }
     }
 }
 

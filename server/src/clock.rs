@@ -1,6 +1,7 @@
 //! Moments as the API writes them.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// Now, RFC 3339 in UTC with whole seconds.
 pub(crate) fn now() -> String {
@@ -10,6 +11,12 @@ pub(crate) fn now() -> String {
 /// The minute that it is, RFC 3339 in UTC.
 pub(crate) fn minute() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:00Z").to_string()
+}
+
+/// What an archive of this moment is called, without `.zip`: `dikas_YYYYMMDD_HHMMSS` by the clock on the server's wall.
+pub(crate) fn file_name(moment: &str) -> String {
+    let moment = moment.parse::<Timestamp>().unwrap_or_else(|_| Timestamp::now());
+    moment.to_zoned_datetime(TimeZone::system()).strftime("dikas_%Y%m%d_%H%M%S").to_string()
 }
 
 /// Seconds since 1970.

@@ -21,6 +21,7 @@ mod clock;
 mod connections;
 pub mod demo;
 mod failure;
+mod jobs;
 mod memory;
 mod random;
 mod setup;
@@ -30,12 +31,14 @@ mod web;
 pub use api::ROLES_EXTENSION;
 pub use connections::ConnectionLimits;
 pub use failure::{Failure, Result};
+pub use jobs::JobOptions;
 pub use setup::{DEMO_LOGIN, Setup};
 pub use web::POLICY;
 
 use auth::Auth;
 use axum::Router;
 use axum::response::IntoResponse;
+use jobs::Jobs;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -50,6 +53,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 /// How long requests under way may take once the server shall stop.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How often archives are looked for that have lived their day.
+const SWEEP: Duration = Duration::from_secs(10 * 60);
+
 /// How a server is set up.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -63,6 +69,8 @@ pub struct Config {
     pub access_life: Duration,
     /// When snapshots end.
     pub snapshots: SnapshotOptions,
+    /// How backups are made that the server makes by itself.
+    pub jobs: JobOptions,
     /// How large bodies may be.
     pub limits: BodyLimits,
     /// What connections may take.
@@ -78,6 +86,7 @@ impl Config {
             demo: None,
             access_life: Duration::from_secs(3600),
             snapshots: SnapshotOptions::default(),
+            jobs: JobOptions::default(),
             limits: BodyLimits::default(),
             connections: ConnectionLimits::default(),
         }
@@ -105,7 +114,8 @@ impl Default for BodyLimits {
 #[derive(Debug)]
 pub struct App {
     store: Arc<Store>,
-    snapshots: Snapshots,
+    snapshots: Arc<Snapshots>,
+    jobs: Arc<Jobs>,
     auth: Arc<Auth>,
     limits: BodyLimits,
     setup: Setup,
@@ -122,8 +132,17 @@ impl App {
         let store = Arc::new(Store::open(&config.data)?);
         let auth = Arc::new(Auth::open(Arc::clone(&store), &config.data, config.access_life)?);
         let setup = setup::set_up(&store, &auth, config.demo)?;
-        let snapshots = Snapshots::new(Arc::clone(&store), config.snapshots.clone());
-        Ok(Self { store, snapshots, auth, limits: config.limits.clone(), setup, _lock: lock })
+        let snapshots = Arc::new(Snapshots::new(Arc::clone(&store), config.snapshots.clone()));
+        let jobs = Jobs::open(&config.data, Arc::clone(&store), Arc::clone(&snapshots), config.jobs.clone())?;
+        Ok(Self {
+            store,
+            snapshots,
+            jobs: Arc::new(jobs),
+            auth,
+            limits: config.limits.clone(),
+            setup,
+            _lock: lock,
+        })
     }
 
     /// What became of the first start.
@@ -178,8 +197,12 @@ impl Server {
         let app = Arc::new(blocking(move || App::open(&config)).await?);
         let router = self::app(Arc::clone(&app));
         let (stop, stopped) = oneshot::channel::<()>();
+        let jobs = Arc::clone(&app.jobs);
         let serving = tokio::spawn(async move {
-            connections::serve(listener, router, limits, async { drop(stopped.await) }).await;
+            tokio::select! {
+                () = connections::serve(listener, router, limits, async { drop(stopped.await) }) => {}
+                () = sweep(jobs) => {}
+            }
         });
         Ok(Self { address, app, stop, serving })
     }
@@ -198,6 +221,9 @@ impl Server {
     pub async fn stop(self) {
         self.app.snapshots.open_no_more();
         let _ = self.stop.send(());
+        if tokio::time::timeout(GRACE, self.app.jobs.stop()).await.is_err() {
+            tracing::warn!("a backup has not ended in time");
+        }
         let mut serving = self.serving;
         if tokio::time::timeout(GRACE, &mut serving).await.is_err() {
             serving.abort();
@@ -207,6 +233,15 @@ impl Server {
         if let Err(failure) = blocking(move || store.checkpoint()).await {
             tracing::warn!("the last checkpoint failed: {failure}");
         }
+    }
+}
+
+/// Removes archives that have lived their day, for ever.
+async fn sweep(jobs: Arc<Jobs>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let jobs = Arc::clone(&jobs);
+        let _ = blocking(move || Ok(jobs.forget_old())).await;
     }
 }
 

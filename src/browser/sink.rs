@@ -148,23 +148,13 @@ async fn on_disk(archives: &Archives, wanted: &str, snapshot: &Snapshot) -> Resu
     let lock = Lock::wait().await;
     archives.remove_leftovers(&lock).await?;
     let earlier = archives.list(&lock).await?;
-    check_space(2 * estimate(snapshot), earlier.iter().map(|archive| archive.size).sum()).await?;
+    check_space(2 * snapshot.archive_bytes(), earlier.iter().map(|archive| archive.size).sum()).await?;
     let created = archives.create(&lock, wanted).await?;
     for archive in earlier {
         // One that refuses to go takes space, but no harm comes of it.
         let _ = archives.remove(&lock, &archive.id).await;
     }
     Ok(created)
-}
-
-/// What the archive will have at most, in bytes: attachments stay as they are, documents shrink to less than a quarter,
-/// and the manifest has some 500 bytes for each attachment.
-fn estimate(snapshot: &Snapshot) -> u64 {
-    let of = |count: fn(&crate::api::CollectionSummary) -> u64| {
-        snapshot.collections.iter().map(count).sum::<u64>()
-    };
-    let documents = of(|collection| collection.bytes / 4);
-    (1 << 20) + documents + of(|collection| collection.attachment_bytes + 500 * collection.attachments)
 }
 
 /// The name of an archive without `.zip`: `dikas_YYYYMMDD_HHMMSS`, the snapshot's moment as the person's clock shows it.

@@ -35,6 +35,16 @@ impl<T: Transport> Client<T> {
         Self { transport, token: Mutex::new(None) }
     }
 
+    /// Waits; see [`Transport::sleep`].
+    pub(super) async fn sleep(&self, milliseconds: u64) -> Result<()> {
+        Ok(self.transport.sleep(milliseconds).await?)
+    }
+
+    /// See [`Transport::random`].
+    pub(super) fn random(&self) -> f64 {
+        self.transport.random()
+    }
+
     /// Sends the request until `accept` takes a 2xx answer. See [`send`] for what is tried again and the errors.
     /// A token that the server refuses is replaced once; when the new one is refused too: `unauthorized`.
     pub async fn call<R>(
@@ -131,7 +141,7 @@ impl Patience {
 ///
 /// # Errors
 /// `unreachable`, `bad-answer` and `server-error` when patience is at its end; at once `unauthorized` (401), `forbidden`
-/// (403), `snapshot-gone` (410), `server-error` for any other refusal in the API's envelope, `bad-answer` for one
+/// (403), `snapshot-gone` (410), `job-gone` and `busy` by their codes, `server-full` (507), `server-error` for any other refusal in the API's envelope, `bad-answer` for one
 /// without, `cancelled`, and what `accept` finds else.
 pub async fn send<T: Transport, R>(
     transport: &T,
@@ -148,7 +158,9 @@ pub async fn send<T: Transport, R>(
             Ok(response) => {
                 let refusal = refusal(&response);
                 let untouched = matches!(response.status, 425 | 429 | 503);
-                let passing = untouched || response.status == 408 || response.status >= 500;
+                let passing = untouched
+                    || response.status == 408
+                    || (response.status >= 500 && refusal.kind != ErrorKind::ServerFull);
                 if refusal.kind == ErrorKind::SnapshotGone || !passing || !(untouched || patience.repeatable)
                 {
                     return Err(refusal);
@@ -211,6 +223,9 @@ fn refusal(response: &Response) -> Error {
     let kind = match (status, code) {
         (401, _) => ErrorKind::Unauthorized,
         (403, _) => ErrorKind::Forbidden,
+        (_, "job-gone") => ErrorKind::JobGone,
+        (_, "job-running") => ErrorKind::Busy,
+        (507, _) => ErrorKind::ServerFull,
         (410, _) | (_, "snapshot-gone") => ErrorKind::SnapshotGone,
         (500.., _) => ErrorKind::ServerError,
         _ if enveloped => ErrorKind::ServerError,

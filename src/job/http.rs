@@ -5,7 +5,8 @@ use super::client::{Client, Patience, bad_answer, data, found};
 use super::transport::{Method, Request, Response, Transport};
 use super::{Page, Source};
 use crate::api::{
-    AttachmentPage, CRC32_HEADER, DOCUMENTS_HEADER, NDJSON, NEXT_HEADER, Snapshot, SnapshotRequest, is_moment,
+    AttachmentPage, CRC32_HEADER, DOCUMENTS_HEADER, NDJSON, NEXT_HEADER, Snapshot, SnapshotRequest,
+    is_moment, is_random_id,
 };
 use crate::catalog::CollectionName;
 use crate::digest::Sha256;
@@ -112,8 +113,7 @@ impl<T: Transport> Source for HttpSource<T> {
 
 /// The id becomes part of every path that follows, so it has to be what the API says.
 fn check_snapshot(snapshot: Snapshot) -> Result<Snapshot> {
-    let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-    if snapshot.id.len() != 32 || !snapshot.id.bytes().all(hex) {
+    if !is_random_id(&snapshot.id) {
         return Err(
             bad_answer("the snapshot has no id").expected("32 hex digits", format!("{:?}", snapshot.id))
         );

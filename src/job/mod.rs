@@ -22,8 +22,11 @@ pub mod client;
 pub mod http;
 pub mod pool;
 mod queue;
+pub mod remote;
 pub mod resume;
 pub mod session;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod threads;
 pub mod transport;
 mod verify;
 
@@ -113,6 +116,7 @@ impl Watch for () {
 /// What a job is doing.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Asking the server for a snapshot.
@@ -134,6 +138,7 @@ pub enum Phase {
 /// archive, which is read once entry by entry and once as a whole.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// What the job is doing.

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use dikas_archive::digest::Sha256;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
@@ -23,39 +24,58 @@ pub(super) fn file_answer(
 ) -> Result<Response> {
     let (mut file, size) = blobs.read(digest)?;
     let media_type = picture_type(&first_bytes(&mut file)?).unwrap_or("application/octet-stream");
-    let tag = format!("\"{digest}\"");
     let disposition = match name {
         Some(name) => {
             format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
         }
         None => "attachment".to_owned(),
     };
-    let current = request.get(IF_RANGE).is_none_or(|value| value.as_bytes() == tag.as_bytes());
-    let wanted = request.get(RANGE).filter(|_| current).and_then(|value| value.to_str().ok());
-    let answer = Response::builder()
-        .header(CONTENT_TYPE, media_type)
-        .header(CONTENT_DISPOSITION, disposition)
-        .header(ACCEPT_RANGES, "bytes")
-        .header(ETAG, tag);
-    let (answer, first, length) = match wanted.map_or(Range::Whole, |text| range(text, size)) {
-        Range::Whole => (answer, 0, size),
-        Range::Part { first, last } => {
-            let answer = answer
-                .status(StatusCode::PARTIAL_CONTENT)
-                .header(CONTENT_RANGE, format!("bytes {first}-{last}/{size}"));
-            (answer, first, last - first + 1)
-        }
-        Range::Unsatisfiable => {
-            let answer = answer
-                .status(StatusCode::RANGE_NOT_SATISFIABLE)
-                .header(CONTENT_RANGE, format!("bytes */{size}"));
-            return answer.body(Body::empty()).map_err(Failure::internal);
-        }
-    };
-    file.seek(SeekFrom::Start(first))?;
-    let reader = tokio::fs::File::from_std(file).take(length);
-    let body = Body::from_stream(ReaderStream::with_capacity(reader, 256 << 10));
-    answer.header(CONTENT_LENGTH, length).body(body).map_err(Failure::internal)
+    Download { file, size, digest, media_type, disposition }.answer(request)
+}
+
+/// A file on its way out.
+pub(super) struct Download<'a> {
+    pub(super) file: File,
+    pub(super) size: u64,
+    /// Of its content.
+    pub(super) digest: &'a Sha256,
+    pub(super) media_type: &'a str,
+    /// The header of this name.
+    pub(super) disposition: String,
+}
+
+impl Download<'_> {
+    /// The whole of it, or the one range that was asked for. Blocks.
+    pub(super) fn answer(self, request: &HeaderMap) -> Result<Response> {
+        let Self { mut file, size, digest, media_type, disposition } = self;
+        let tag = format!("\"{digest}\"");
+        let current = request.get(IF_RANGE).is_none_or(|value| value.as_bytes() == tag.as_bytes());
+        let wanted = request.get(RANGE).filter(|_| current).and_then(|value| value.to_str().ok());
+        let answer = Response::builder()
+            .header(CONTENT_TYPE, media_type)
+            .header(CONTENT_DISPOSITION, disposition)
+            .header(ACCEPT_RANGES, "bytes")
+            .header(ETAG, tag);
+        let (answer, first, length) = match wanted.map_or(Range::Whole, |text| range(text, size)) {
+            Range::Whole => (answer, 0, size),
+            Range::Part { first, last } => {
+                let answer = answer
+                    .status(StatusCode::PARTIAL_CONTENT)
+                    .header(CONTENT_RANGE, format!("bytes {first}-{last}/{size}"));
+                (answer, first, last - first + 1)
+            }
+            Range::Unsatisfiable => {
+                let answer = answer
+                    .status(StatusCode::RANGE_NOT_SATISFIABLE)
+                    .header(CONTENT_RANGE, format!("bytes */{size}"));
+                return answer.body(Body::empty()).map_err(Failure::internal);
+            }
+        };
+        file.seek(SeekFrom::Start(first))?;
+        let reader = tokio::fs::File::from_std(file).take(length);
+        let body = Body::from_stream(ReaderStream::with_capacity(reader, 256 << 10));
+        answer.header(CONTENT_LENGTH, length).body(body).map_err(Failure::internal)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -5,20 +5,21 @@ mod attachments;
 mod auth;
 mod documents;
 mod files;
+mod jobs;
 mod request;
 mod snapshots;
 
 use crate::App;
 use crate::auth::Role;
 use crate::failure::{Failure, Result};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, OriginalUri, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use dikas_archive::api::Envelope;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 use utoipa::OpenApi;
@@ -69,6 +70,12 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .routes(routes!(snapshots::snapshot_documents))
         .routes(routes!(snapshots::snapshot_attachments))
         .routes(routes!(snapshots::snapshot_blob))
+        .routes(routes!(jobs::create_backup))
+        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::get_job, jobs::remove_job))
+        .routes(routes!(jobs::job_manifest))
+        .routes(routes!(jobs::job_file))
+        .routes(routes!(jobs::job_ticket))
         .routes(routes!(openapi));
     let (router, mut openapi) =
         OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", routes).split_for_parts();
@@ -118,8 +125,18 @@ async fn openapi(Extension(openapi): Extension<Arc<utoipa::openapi::OpenApi>>) -
     Json(&*openapi).into_response()
 }
 
-/// Who may call which operation; none stands for anyone.
-type Callers = HashMap<(Method, String), Option<Vec<Role>>>;
+/// The extension of an operation that a ticket in the query opens as well as a login does.
+const TICKET_EXTENSION: &str = "x-dikas-ticket";
+
+/// Who may call which operation.
+type Callers = HashMap<(Method, String), Access>;
+
+#[derive(Debug)]
+struct Access {
+    /// None stands for anyone.
+    roles: Option<Vec<Role>>,
+    by_ticket: bool,
+}
 
 #[derive(Clone)]
 struct Guard {
@@ -141,13 +158,14 @@ fn callers(openapi: &utoipa::openapi::OpenApi) -> Callers {
     let mut callers = Callers::new();
     for (path, item) in &openapi.paths.paths {
         for (method, operation) in operations(item) {
-            let stated = operation.extensions.as_ref().and_then(|extensions| extensions.get(ROLES_EXTENSION));
-            let stated = stated.cloned().unwrap_or_default();
+            let extension = |name| operation.extensions.as_ref().and_then(|extensions| extensions.get(name));
+            let stated = extension(ROLES_EXTENSION).cloned().unwrap_or_default();
             let roles = match stated == serde_json::json!(["anyone"]) {
                 true => None,
                 false => Some(serde_json::from_value(stated).unwrap_or_default()),
             };
-            callers.insert((method, path.clone()), roles);
+            let by_ticket = extension(TICKET_EXTENSION) == Some(&serde_json::json!(true));
+            callers.insert((method, path.clone()), Access { roles, by_ticket });
         }
     }
     callers
@@ -167,6 +185,7 @@ fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
 async fn check(
     State(guard): State<Guard>,
     path: MatchedPath,
+    OriginalUri(uri): OriginalUri,
     mut request: Request,
     next: Next,
 ) -> Result<Response> {
@@ -174,18 +193,33 @@ async fn check(
         &Method::HEAD => Method::GET,
         method => method.clone(),
     };
-    let Some(roles) = guard.callers.get(&(method, path.as_str().to_owned())) else {
+    let Some(access) = guard.callers.get(&(method, path.as_str().to_owned())) else {
         return Ok(crate::web::not_allowed(&guard.methods(path.as_str())));
     };
-    if let Some(roles) = roles {
-        let token = bearer(&request)?;
-        let principal = crate::blocking(move || guard.app.auth.principal(&token)).await?;
+    if let Some(roles) = &access.roles {
+        let app = Arc::clone(&guard.app);
+        let principal = match ticket(&uri).filter(|_| access.by_ticket) {
+            Some(ticket) => crate::blocking(move || app.auth.ticket_holder(&ticket, uri.path())).await?,
+            None => {
+                let token = bearer(&request)?;
+                crate::blocking(move || app.auth.principal(&token)).await?
+            }
+        };
         if !roles.contains(&principal.role) {
             return Err(Failure::forbidden("this login may not do that"));
         }
         request.extensions_mut().insert(principal);
     }
     Ok(next.run(request).await)
+}
+
+/// The `ticket` of a query.
+fn ticket(uri: &Uri) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Ticket {
+        ticket: String,
+    }
+    Query::<Ticket>::try_from_uri(uri).ok().map(|Query(found)| found.ticket)
 }
 
 fn bearer(request: &Request) -> Result<String> {

@@ -13,7 +13,7 @@ use dikas_archive::api::{
 use dikas_archive::catalog::{self, CollectionName};
 use dikas_archive::digest::Sha256;
 use rusqlite::{Connection, OptionalExtension};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -62,7 +62,8 @@ impl Default for SnapshotOptions {
 }
 
 /// Whoever opened a snapshot; nobody else can read or close it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Owner {
     /// A user, by document id.
     User(String),

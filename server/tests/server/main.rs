@@ -4,6 +4,7 @@
 mod attachments;
 mod bench;
 mod documents;
+mod jobs;
 mod lifecycle;
 mod logins;
 mod roles;

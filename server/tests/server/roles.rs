@@ -32,6 +32,13 @@ const OPERATIONS: &[(&str, &str, &[&str])] = &[
     ("get", "/api/v1/backup/snapshots/{id}/documents/{collection}", BACKUP),
     ("get", "/api/v1/backup/snapshots/{id}/attachments", BACKUP),
     ("get", "/api/v1/backup/snapshots/{id}/blobs/{sha256}", BACKUP),
+    ("post", "/api/v1/backup/create", BACKUP),
+    ("get", "/api/v1/backup/jobs", BACKUP),
+    ("get", "/api/v1/backup/jobs/{id}", BACKUP),
+    ("delete", "/api/v1/backup/jobs/{id}", BACKUP),
+    ("get", "/api/v1/backup/jobs/{id}/manifest", BACKUP),
+    ("get", "/api/v1/backup/jobs/{id}/file", BACKUP),
+    ("post", "/api/v1/backup/jobs/{id}/ticket", ADMIN),
 ];
 
 #[tokio::test]
@@ -64,7 +71,7 @@ async fn every_operation_lets_in_whom_it_states_and_nobody_else() {
                 }
             }
             let responses = &operation["responses"];
-            if matches!(method.as_str(), "put" | "post") {
+            if matches!(method.as_str(), "put" | "post") && !path.ends_with("/ticket") {
                 let body = operation["requestBody"]["content"].as_object();
                 assert!(body.is_some_and(|content| !content.is_empty()), "{method} {path} states no body");
             }

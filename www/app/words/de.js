@@ -253,7 +253,9 @@ export const de = {
     'bad-answer': ['Die Antworten des Servers kamen gekürzt oder verfälscht an, obwohl sie erneut angefordert wurden.', 'Prüfen Sie das Netzwerk; ein Proxy oder Virenscanner dazwischen kann Antworten verändern. Versuchen Sie es dann noch einmal.'],
     incomplete: ['Was angekommen ist, ist nicht alles, was der Server angekündigt hat.', 'Damit kein Backup nur vollständig aussieht, wurde es verworfen. Versuchen Sie es noch einmal; bleibt es dabei, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
     'archive-gone': ['Dieses Backup ist nicht mehr in diesem Browser.', 'Es wurde ersetzt oder entfernt, vielleicht in einem anderen Tab. Nehmen Sie die heruntergeladene Datei, falls Sie eine haben, oder erstellen Sie ein neues Backup.'],
-    busy: ['Der Server hat gerade zu viel zu tun.', 'Versuchen Sie es in einer Minute noch einmal.'],
+    busy: ['Der Server erstellt gerade ein anderes Backup oder hat zu viel zu tun.', 'Er erstellt immer nur ein Backup: Versuchen Sie es in ein paar Minuten noch einmal.'],
+    'server-full': ['Die Festplatte des Servers ist voll.', 'Schaffen Sie auf der Festplatte des Servers Platz und versuchen Sie es dann noch einmal.'],
+    'job-gone': ['Der Server hat dieses Backup nicht mehr: Wahrscheinlich wurde er zwischendurch neu gestartet.', 'Versuchen Sie es noch einmal.'],
     internal: ['Das Programm hat einen Fehler gemacht.', 'Laden Sie die Seite neu und versuchen Sie es noch einmal. Geschieht es wieder, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
   },
 

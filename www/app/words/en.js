@@ -227,8 +227,8 @@ export const en = {
     replaced: 'The earlier backup was removed from this browser when this one started.',
   },
 
-  /** For every kind of `src/error.rs`, `busy` and `archive-gone` of this page: what happened, and what to do. What was not changed stands in `failure`. */
-  errors: /** @satisfies {Record<import('../../engine/protocol.js').ErrorKind | 'busy' | 'archive-gone', readonly string[]>} */ ({
+  /** For every kind of `src/error.rs`, and `archive-gone` of this page: what happened, and what to do. What was not changed stands in `failure`. */
+  errors: /** @satisfies {Record<import('../../engine/protocol.js').ErrorKind | 'archive-gone', readonly string[]>} */ ({
     'not-an-archive': ['The file is not a ZIP archive, or its end is missing.', 'If it was downloaded or copied, do that once more; perhaps it was cut short. Otherwise choose another file.'],
     'damaged-directory': ['The directory of the archive is damaged.', 'Use another copy of this backup. Sound parts can still be rescued: keep the file.'],
     'damaged-entry': ['A part of the archive is not what its directory says.', 'Use another copy of this backup. If it happened while creating one, try again; should it stay, have the memory and the disk of this device checked.'],
@@ -255,7 +255,9 @@ export const en = {
     'bad-answer': ['The server’s answers arrived cut or garbled, though they were asked for again.', 'Check the network; a proxy or virus scanner in between may change answers. Then try again.'],
     incomplete: ['What arrived is not all that the server announced.', 'So that no backup only looks complete, it was thrown away. Try again; if it stays, pass the technical details on to your DiKAS dealer.'],
     'archive-gone': ['This backup is no longer in this browser.', 'It was replaced or removed, perhaps in another tab. Use the file if you have downloaded it, or create a new backup.'],
-    busy: ['The server has too much to do at the moment.', 'Try again in a minute.'],
+    busy: ['The server is making another backup at the moment, or has too much to do.', 'It makes one backup at a time: try again in a few minutes.'],
+    'server-full': ['The disk of the server is full.', 'Make room on the server’s disk, then try again.'],
+    'job-gone': ['The server no longer has this backup: it was probably started anew in between.', 'Try again.'],
     internal: ['The program made a mistake.', 'Reload the page and try again. If it happens again, pass the technical details on to your DiKAS dealer.'],
   }),
 
