@@ -293,6 +293,12 @@ pub async fn first_page(url: &str, login: &(String, String), again: usize) -> Op
     Some(seen)
 }
 
+/// The version of a library in a `node_modules` folder.
+pub fn version(folder: &Path, library: &str) -> Option<String> {
+    let package = std::fs::read(folder.join(library).join("package.json")).ok()?;
+    Some(serde_json::from_slice::<Value>(&package).ok()?["version"].as_str()?.to_owned())
+}
+
 /// What an engine weighs on its way to the browser, in bytes: as Brotli and as gzip.
 pub fn engine_over_the_wire() -> (u64, u64) {
     let file = checkout().join("www/engine/pkg/dikas_archive_bg.wasm");

@@ -228,7 +228,13 @@ struct Driver {
 }
 
 impl Driver {
+    /// It takes a free port of one address family and ends when that of the other is taken: then it gets another turn.
     fn start(program: &Path) -> Self {
+        let started = (0..3).find_map(|_| Self::try_start(program));
+        started.expect("chromedriver ended without naming its port")
+    }
+
+    fn try_start(program: &Path) -> Option<Self> {
         let mut process = Command::new(program)
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -239,7 +245,10 @@ impl Driver {
         let mut out = BufReader::new(process.stdout.take().unwrap());
         let port = loop {
             let mut line = String::new();
-            assert!(out.read_line(&mut line).unwrap() > 0, "chromedriver ended without naming its port");
+            if out.read_line(&mut line).unwrap() == 0 {
+                process.wait().unwrap();
+                return None;
+            }
             let port = line
                 .trim()
                 .rsplit_once("successfully on port ")
@@ -250,7 +259,7 @@ impl Driver {
         };
         // A full pipe would stop it.
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        Self { process, port, session: None }
+        Some(Self { process, port, session: None })
     }
 
     fn post(&self, path: &str, body: &str) -> Option<String> {

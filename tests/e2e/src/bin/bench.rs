@@ -21,11 +21,7 @@ const FIVE_GIGABYTES: u32 = 91;
 /// So many times the receipts are 500 MB.
 const TIMES: usize = 9;
 
-const WAYS: [(Way, &str); 3] = [
-    (Way::Engine, "this engine: archive in OPFS, verified and read back"),
-    (Way::BrotliWasm, "brotli-wasm, quality 5, with client-zip: a Blob"),
-    (Way::ZipJs, "zip.js with the browser's deflate: a Blob"),
-];
+const WAYS: [Way; 3] = [Way::Engine, Way::BrotliWasm, Way::ZipJs];
 
 struct Bench {
     server: PathBuf,
@@ -185,8 +181,8 @@ impl Bench {
             for round in 0..=again {
                 for turn in 0..ways {
                     let at = (turn + round) % ways;
-                    say(format_args!("{:.0} MB: {}", bytes / 1e6, WAYS[at].1));
-                    let run = page.back_up(WAYS[at].0).await;
+                    say(format_args!("{:.0} MB: {}", bytes / 1e6, self.name(WAYS[at])));
+                    let run = page.back_up(WAYS[at]).await;
                     if round == 0 { first[at].push(run) } else { warm[at].push(run) }
                 }
             }
@@ -198,7 +194,8 @@ impl Bench {
             bytes / 1e6
         );
         let ours = median(&warm[0]);
-        for (at, (_, what)) in WAYS.iter().enumerate() {
+        for (at, way) in WAYS.into_iter().enumerate() {
+            let what = self.name(way);
             if warm[at].is_empty() {
                 let _ = writeln!(self.report, "| {what} | not measured | | | | |");
                 continue;
@@ -296,6 +293,20 @@ impl Bench {
     async fn shop(&self, copies: u32) -> Shop {
         say(format_args!("preparing the data ({copies} copies)"));
         Shop::start(&self.server, &bench::data(&self.server, &self.work, copies).await)
+    }
+
+    /// What a row is about.
+    fn name(&self, way: Way) -> String {
+        let version = |library| bench::version(&self.libraries(), library).unwrap_or_default();
+        match way {
+            Way::Engine => "this engine: checked, read back, in OPFS".to_owned(),
+            Way::BrotliWasm => format!(
+                "brotli-wasm {}, quality 5, in client-zip {}: a Blob",
+                version("brotli-wasm"),
+                version("client-zip")
+            ),
+            Way::ZipJs => format!("zip.js {} with the browser's deflate: a Blob", version("@zip.js/zip.js")),
+        }
     }
 
     /// Where npm put the libraries of others, if it did.
