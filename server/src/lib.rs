@@ -241,7 +241,13 @@ async fn sweep(jobs: Arc<Jobs>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         let jobs = Arc::clone(&jobs);
-        let _ = blocking(move || Ok(jobs.forget_old())).await;
+        let forgotten = blocking(move || {
+            jobs.forget_old();
+            Ok(())
+        });
+        if let Err(failure) = forgotten.await {
+            tracing::warn!("archives that have lived their day stay for now: {failure}");
+        }
     }
 }
 
