@@ -202,8 +202,8 @@ async fn run<S: Source>(
 
 /// Whether another run can go on where this error came, because it may be gone by then.
 fn may_pass(error: &Error, out: &impl Output) -> bool {
-    use ErrorKind::{BadAnswer, ServerError, Unauthorized, Unreachable};
-    matches!(error.kind, BadAnswer | ServerError | Unauthorized | Unreachable) && out.remembers()
+    use ErrorKind::{BadAnswer, Busy, ServerError, Unauthorized, Unreachable};
+    matches!(error.kind, BadAnswer | Busy | ServerError | Unauthorized | Unreachable) && out.remembers()
 }
 
 async fn write(

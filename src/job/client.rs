@@ -2,10 +2,11 @@
 //! the server refuses the old one, and says in the end what was wrong.
 
 use super::transport::{Method, Request, Response, Transport, TransportError};
-use crate::api::{ApiError, Envelope};
+use crate::api::{ApiError, CRC32_HEADER, Envelope};
 use crate::error::{Error, ErrorKind, Result};
 use futures::lock::Mutex;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use std::cell::Cell;
 
 /// The wait before the second try is at most this long; before each further one, at most twice as long as before.
 pub const FIRST_WAIT_MILLISECONDS: u64 = 500;
@@ -18,6 +19,12 @@ pub const TRIES: u32 = 10;
 
 /// One call waits at most this long in all, time-outs and the server's own wishes included.
 pub const PATIENCE_MILLISECONDS: u64 = 120_000;
+
+/// A piece is never asked for with fewer bytes: the server gives no smaller ones.
+const SMALLEST_PIECE_BYTES: u64 = 64 << 10;
+
+/// On a line where a piece was too large, so many of those asked for next would come in the time of one request.
+const PIECES_IN_TIME: u64 = 4;
 
 /// So many answers that are cut, garbled or not the API's end a call: they do not come from a bad network alone.
 pub const BAD_ANSWERS: u32 = 4;
@@ -49,20 +56,51 @@ impl<T: Transport> Client<T> {
     /// A token that the server refuses is replaced once; when the new one is refused too: `unauthorized`.
     pub async fn call<R>(
         &self,
-        mut request: Request,
+        request: Request,
         accept: impl Fn(Response) -> Result<R>,
         patience: Patience,
     ) -> Result<R> {
+        Ok(self.attempt(request, accept, patience).await?)
+    }
+
+    /// The same for what can be had in pieces: sends what `request` makes of a number of bytes, at most `max_bytes` and
+    /// `at_once`. Where they do not come in time, `at_once` becomes less, as the line demands, for later calls too.
+    pub(super) async fn call_for_piece<R>(
+        &self,
+        max_bytes: u64,
+        at_once: &Cell<u64>,
+        request: impl Fn(u64) -> Request,
+        accept: impl Fn(Response) -> Result<R>,
+    ) -> Result<R> {
+        loop {
+            let bytes = max_bytes.min(at_once.get());
+            let patience = Patience { slow_ends: bytes > SMALLEST_PIECE_BYTES, ..Patience::of(Method::Get) };
+            match self.attempt(request(bytes), &accept, patience).await {
+                Err(Failure::Slow(came)) => {
+                    let less = (came / PIECES_IN_TIME).min(bytes / 2).max(SMALLEST_PIECE_BYTES);
+                    at_once.set(at_once.get().min(less));
+                }
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    async fn attempt<R>(
+        &self,
+        mut request: Request,
+        accept: impl Fn(Response) -> Result<R>,
+        patience: Patience,
+    ) -> Result<R, Failure> {
         let token = self.token(None).await?;
         request.set_header("authorization", format!("Bearer {token}"));
-        match send(&self.transport, &request, &accept, patience.clone()).await {
-            Err(error) if error.kind == ErrorKind::Unauthorized => {
+        match attempt(&self.transport, &request, &accept, patience.clone()).await {
+            Err(Failure::Error(error)) if error.kind == ErrorKind::Unauthorized => {
                 let newer = self.token(Some(&token)).await?;
                 if newer == token {
-                    return Err(error);
+                    return Err(error.into());
                 }
                 request.set_header("authorization", format!("Bearer {newer}"));
-                send(&self.transport, &request, &accept, patience).await
+                attempt(&self.transport, &request, &accept, patience).await
             }
             result => result,
         }
@@ -98,6 +136,8 @@ pub struct Patience {
     first_wait: u64,
     /// Whether a request that may have reached the server can be sent once more.
     repeatable: bool,
+    /// Whether an answer that is too slow ends the call, because less of it can be asked for.
+    slow_ends: bool,
 }
 
 impl Patience {
@@ -109,6 +149,7 @@ impl Patience {
             milliseconds: PATIENCE_MILLISECONDS,
             first_wait: FIRST_WAIT_MILLISECONDS,
             repeatable: method.is_idempotent(),
+            slow_ends: false,
         }
     }
 
@@ -141,19 +182,51 @@ impl Patience {
 ///
 /// # Errors
 /// `unreachable`, `bad-answer` and `server-error` when patience is at its end; at once `unauthorized` (401), `forbidden`
-/// (403), `snapshot-gone` (410), `job-gone` and `busy` by their codes, `server-full` (507), `server-error` for any other refusal in the API's envelope, `bad-answer` for one
-/// without, `cancelled`, and what `accept` finds else.
+/// (403), `snapshot-gone` (410), `job-gone` and `busy` by their codes, `server-full` (507), `server-error` for any other
+/// refusal in the API's envelope, `bad-answer` for one without, `cancelled`, and what `accept` finds else; `busy` for a 429,
+/// or a 503 with Retry-After, when patience is at its end or shorter than that.
 pub async fn send<T: Transport, R>(
     transport: &T,
     request: &Request,
     accept: impl Fn(Response) -> Result<R>,
-    mut patience: Patience,
+    patience: Patience,
 ) -> Result<R> {
+    Ok(attempt(transport, request, accept, patience).await?)
+}
+
+/// Why a call failed.
+enum Failure {
+    /// Only so many bytes of the answer came in time, and the call's patience ends at that.
+    Slow(u64),
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Error(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Slow(bytes) => TransportError::Slow(bytes).into(),
+            Failure::Error(error) => error,
+        }
+    }
+}
+
+async fn attempt<T: Transport, R>(
+    transport: &T,
+    request: &Request,
+    accept: impl Fn(Response) -> Result<R>,
+    mut patience: Patience,
+) -> Result<R, Failure> {
     loop {
         let (error, at_least) = match transport.send(request).await {
             Ok(response) if (200..300).contains(&response.status) => match accept(response) {
                 Err(error) if error.kind == ErrorKind::BadAnswer => (error, 0),
-                result => return result,
+                result => return Ok(result?),
             },
             Ok(response) => {
                 let refusal = refusal(&response);
@@ -163,16 +236,17 @@ pub async fn send<T: Transport, R>(
                     || (response.status >= 500 && refusal.kind != ErrorKind::ServerFull);
                 if refusal.kind == ErrorKind::SnapshotGone || !passing || !(untouched || patience.repeatable)
                 {
-                    return Err(refusal);
+                    return Err(refusal.into());
                 }
                 (refusal, retry_after(&response))
             }
+            Err(TransportError::Slow(bytes)) if patience.slow_ends => return Err(Failure::Slow(bytes)),
             Err(error) => {
                 let arrived = !matches!(error, TransportError::Unreachable(_));
                 if error == TransportError::Cancelled || (arrived && !patience.repeatable) {
-                    return Err(error.into());
+                    return Err(Error::from(error).into());
                 }
-                if error == TransportError::Timeout {
+                if matches!(error, TransportError::Timeout | TransportError::Slow(_)) {
                     patience.milliseconds = patience.milliseconds.saturating_sub(request.idle_milliseconds);
                 }
                 (error.into(), 0)
@@ -181,12 +255,12 @@ pub async fn send<T: Transport, R>(
         if error.kind == ErrorKind::BadAnswer {
             patience.bad_answers = patience.bad_answers.saturating_sub(1);
             if patience.bad_answers == 0 || !patience.repeatable {
-                return Err(error);
+                return Err(error.into());
             }
         }
         match patience.wait(at_least, transport.random()) {
-            Some(wait) => transport.sleep(wait).await?,
-            None => return Err(error),
+            Some(wait) => transport.sleep(wait).await.map_err(Error::from)?,
+            None => return Err(asked_to_wait(error, at_least).into()),
         }
     }
 }
@@ -199,12 +273,23 @@ pub fn data<T: DeserializeOwned>(response: Response) -> Result<T> {
     if response.media_type() != "application/json" {
         return Err(bad_answer("the answer is not the API's").expected("application/json", found(&response)));
     }
+    check_crc32(&response, "the answer is garbled")?;
     let envelope: Envelope<T> = serde_json::from_slice(&response.body)
         .map_err(|error| bad_answer("the answer is not the API's").expected("its envelope", error))?;
     match envelope.data {
         Some(data) if envelope.is_success => Ok(data),
         _ => Err(bad_answer("the answer says success by its status and failure in its body")),
     }
+}
+
+/// Whether the body is what its checksum says, where the answer has one. Answers `true` in that case.
+pub(super) fn check_crc32(response: &Response, garbled: &str) -> Result<bool> {
+    let Some(value) = response.header(CRC32_HEADER) else { return Ok(false) };
+    let actual = crc32fast::hash(&response.body);
+    if u32::from_str_radix(value, 16) == Ok(actual) {
+        return Ok(true);
+    }
+    Err(bad_answer(garbled).expected(format!("CRC-32 {value}"), format!("{actual:08x}")))
 }
 
 /// An answer that is not what the API promises.
@@ -221,6 +306,8 @@ fn refusal(response: &Response) -> Error {
     let reason = (!errors.is_empty()).then(|| errors.swap_remove(0));
     let code = reason.as_ref().map_or("", |reason| reason.code.as_str());
     let kind = match (status, code) {
+        (429, _) => ErrorKind::Busy,
+        (503, _) if response.header("retry-after").is_some() => ErrorKind::Busy,
         (401, _) => ErrorKind::Unauthorized,
         (403, _) => ErrorKind::Forbidden,
         (_, "job-gone") => ErrorKind::JobGone,
@@ -242,6 +329,15 @@ fn refusal(response: &Response) -> Error {
         Some(ApiError { field: Some(field), .. }) => error.on(field),
         _ => error,
     }
+}
+
+/// The refusal of a server that wants more time than there is patience left.
+fn asked_to_wait(error: Error, milliseconds: u64) -> Error {
+    if milliseconds == 0 {
+        return error;
+    }
+    let message = format!("{}; it asks to wait for {} seconds", error.message, milliseconds / 1000);
+    Error { message, ..error }
 }
 
 /// The wish of a 429 or 503 in milliseconds. A date (RFC 9110 section 10.2.3) would need a clock: the usual wait has to

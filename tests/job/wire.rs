@@ -100,11 +100,12 @@ impl<'a> Wire<'a> {
                 }
                 let last = last.min(blob.len() - 1);
                 let range = format!("bytes {from}-{last}/{}", blob.len());
-                Response {
-                    status: 206,
-                    headers: vec![("Content-Range".to_owned(), range)],
-                    body: blob[from..=last].to_vec(),
-                }
+                let headers = vec![
+                    ("Content-Range".to_owned(), range),
+                    ("ETag".to_owned(), format!("\"{}\"", &rest[7..])),
+                    checksum(&blob[from..=last]),
+                ];
+                Response { status: 206, headers, body: blob[from..=last].to_vec() }
             }
             _ => refusal(404, "not-found"),
         }
@@ -141,7 +142,7 @@ pub fn page_response(lines: &[u8], documents: u64, next: Option<&str>) -> Respon
     let mut headers = vec![
         ("Content-Type".to_owned(), NDJSON.to_owned()),
         (DOCUMENTS_HEADER.to_owned(), documents.to_string()),
-        (CRC32_HEADER.to_owned(), format!("{:08x}", crc32fast::hash(lines))),
+        checksum(lines),
     ];
     if let Some(next) = next {
         headers.push((NEXT_HEADER.to_owned(), utf8_percent_encode(next, NON_ALPHANUMERIC).to_string()));
@@ -160,6 +161,11 @@ pub fn refusal(status: u16, code: &str) -> Response {
 }
 
 fn json<T: Serialize>(status: u16, envelope: &Envelope<T>) -> Response {
-    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-    Response { status, headers, body: serde_json::to_vec(envelope).unwrap() }
+    let body = serde_json::to_vec(envelope).unwrap();
+    let headers = vec![("content-type".to_owned(), "application/json".to_owned()), checksum(&body)];
+    Response { status, headers, body }
+}
+
+fn checksum(body: &[u8]) -> (String, String) {
+    (CRC32_HEADER.to_owned(), format!("{:08x}", crc32fast::hash(body)))
 }

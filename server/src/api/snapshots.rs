@@ -1,8 +1,8 @@
 //! One moment of the store, page by page.
 
-use super::answer;
 use super::files::file_answer;
 use super::request::{Params, Segments, json_or_default};
+use super::{answer, checksum};
 use crate::App;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
@@ -103,7 +103,7 @@ pub(super) async fn snapshot_documents(
     let mut answer = Response::builder()
         .header(CONTENT_TYPE, NDJSON)
         .header(DOCUMENTS_HEADER, page.documents)
-        .header(CRC32_HEADER, format!("{:08x}", crc32fast::hash(&page.lines)));
+        .header(CRC32_HEADER, checksum(crc32fast::hash(&page.lines)));
     if let Some(next) = &page.next {
         answer = answer.header(NEXT_HEADER, utf8_percent_encode(next, NON_ALPHANUMERIC).to_string());
     }
@@ -145,7 +145,8 @@ pub(super) async fn snapshot_attachments(
         (status = OK, description = "All bytes; octet-stream unless they are a picture.",
             body = Vec<u8>, content_type = "application/octet-stream"),
         (status = PARTIAL_CONTENT, description = "The range that was asked for.",
-            body = Vec<u8>, content_type = "application/octet-stream"),
+            body = Vec<u8>, content_type = "application/octet-stream", headers(
+                ("dikas-crc32" = String, description = "CRC-32 of a body of up to 16 MiB, 8 lower-case hex digits."))),
         (status = RANGE_NOT_SATISFIABLE, description = "The range begins behind the end."),
         (status = NOT_FOUND, description = "The snapshot names no such blob."),
         (status = GONE, description = "`snapshot-gone`: it was closed or has expired."),
