@@ -72,6 +72,8 @@ pub enum Command {
 pub enum Event {
     /// The worker has loaded and takes its command.
     Ready,
+    /// The worker lives, whatever else it has to say; every five seconds.
+    Alive,
     /// How far the job is; about ten times a second.
     Progress {
         /// How far.

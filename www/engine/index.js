@@ -22,6 +22,11 @@ import { spawn } from "./spawn.js";
 /** How long a cancelled worker gets to leave things tidy, in milliseconds. */
 const TIDY = 1_000;
 
+/** How often the page looks whether the worker of a job has said anything, in milliseconds, and how many looks in a row
+ * may find nothing: two minutes. Looks are counted, not the time: a computer that was asleep has not listened. */
+const LOOK = 10_000;
+const LOOKS = 12;
+
 /** What went wrong: `kind` is for programs and never changes its meaning, the rest is for people. */
 export class BackupError extends Error {
   /** @param {{ kind: ErrorKind, message: string, subject?: string, expected?: string, actual?: string }} error */
@@ -194,6 +199,8 @@ async function job(command, last, { auth, file, onProgress, onNotice, signal, st
   const send = (command, file) => worker.postMessage({ command, file });
   /** @type {number | undefined} */
   let patience;
+  /** @type {number | undefined} */
+  let looking;
   let cancel = () => {};
   try {
     const answer = await new Promise((resolve, reject) => {
@@ -205,7 +212,12 @@ async function job(command, last, { auth, file, onProgress, onNotice, signal, st
       signal?.addEventListener("abort", cancel);
       worker.onerror = (error) => reject(internal(error.message || "a worker failed"));
       worker.onmessageerror = () => reject(internal("a message could not be read"));
+      let silent = 0;
+      const look = () => (silent += 1) > LOOKS && reject(internal(`its worker was silent for ${LOOK * LOOKS / 1000} seconds`));
+      // One that stays is asked to read an archive, which it does in one go.
+      if (!stay) looking = setInterval(look, LOOK);
       worker.onmessage = ({ data }) => {
+        silent = 0;
         /** @type {Event} */
         const event = data.event;
         if (event.type === last) resolve({ event, file: data.file, end });
@@ -223,6 +235,7 @@ async function job(command, last, { auth, file, onProgress, onNotice, signal, st
     throw error;
   } finally {
     clearTimeout(patience);
+    clearInterval(looking);
     signal?.removeEventListener("abort", cancel);
   }
 }

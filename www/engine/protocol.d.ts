@@ -245,7 +245,7 @@ export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry"
 /**
  * What the worker answers.
  */
-export type Event = { "type": "ready" } | { "type": "progress", 
+export type Event = { "type": "ready" } | { "type": "alive" } | { "type": "progress", 
 /**
  * How far.
  */
