@@ -223,6 +223,7 @@ export const de = {
       file: 'Die Datei wurde nicht verändert.',
       archive: 'Auf dem Server wurde nichts verändert.',
     },
+    room: (need, free) => `Das Backup und sein Download brauchen ${need}; frei sind ${free}.`,
     replaced: 'Das frühere Backup wurde aus diesem Browser entfernt, als dieses begann.',
   },
 

@@ -224,6 +224,8 @@ export const en = {
       file: 'The file was not changed.',
       archive: 'Nothing on the server was changed.',
     },
+    room: (/** @type {string} */ need, /** @type {string} */ free) =>
+      `The backup and its download need ${need}; ${free} are free.`,
     replaced: 'The earlier backup was removed from this browser when this one started.',
   },
 
