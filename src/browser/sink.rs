@@ -1,6 +1,6 @@
 //! Where a new archive goes: the browser's file system, else a chain of Blobs.
 
-use super::archives::{Archives, Lock, check_space};
+use super::archives::{Archives, Lock, check_space, no_space};
 use super::opfs::OpfsFile;
 use super::pages::{Blocks, Paged};
 use super::protocol::{Archive, Notice, Place};
@@ -148,13 +148,23 @@ async fn on_disk(archives: &Archives, wanted: &str, snapshot: &Snapshot) -> Resu
     let lock = Lock::wait().await;
     archives.remove_leftovers(&lock).await?;
     let earlier = archives.list(&lock).await?;
-    check_space(2 * snapshot.archive_bytes(), earlier.iter().map(|archive| archive.size).sum()).await?;
-    let created = archives.create(&lock, wanted).await?;
+    let (needed, freed) =
+        (2 * snapshot.archive_bytes(), earlier.iter().map(|archive| archive.size).sum::<u64>());
+    check_space(needed, freed).await?;
+    let (id, mut file) = archives.create(&lock, wanted).await?;
+    match file.room_for(needed.saturating_sub(freed)) {
+        Ok(room) if room + freed >= needed => {}
+        room => {
+            drop(file);
+            let _ = archives.remove(&lock, &id).await;
+            return Err(no_space(needed, room? + freed));
+        }
+    }
     for archive in earlier {
         // One that refuses to go takes space, but no harm comes of it.
         let _ = archives.remove(&lock, &archive.id).await;
     }
-    Ok(created)
+    Ok((id, file))
 }
 
 /// The name of an archive without `.zip`: `dikas_YYYYMMDD_HHMMSS`, the snapshot's moment as the person's clock shows it.
