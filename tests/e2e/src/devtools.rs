@@ -1,5 +1,7 @@
-//! Memory as Chromium's DevTools protocol and the system see it: chromedriver reaches the page alone, not its workers.
+//! Chromium's DevTools protocol beside chromedriver: for the memory of workers, which chromedriver does not reach, and for
+//! what it would do by itself.
 
+use crate::LONG;
 use crate::browser::Browser;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -44,10 +46,10 @@ impl Watcher {
     pub async fn start(browser: &Browser) -> Self {
         let tab = Tab::of(browser);
         let tab_before = tab.resident("VmRSS");
-        let mut socket = connect(&page_socket(browser).await);
+        let mut line = Line::to(browser).await;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || watch(&mut socket, &stopped));
+        let thread = std::thread::spawn(move || watch(&mut line, &stopped));
         Self { stop, thread, tab, tab_before }
     }
 
@@ -109,12 +111,62 @@ async fn page_socket(browser: &Browser) -> String {
     page["webSocketDebuggerUrl"].as_str().unwrap().to_owned()
 }
 
-fn connect(url: &str) -> WebSocket<TcpStream> {
-    let address = url.trim_start_matches("ws://").split('/').next().unwrap();
-    let stream = TcpStream::connect(address).expect("Chromium listens for DevTools");
-    let (mut socket, _) = tungstenite::client(url, stream).expect("Chromium speaks with DevTools");
-    socket.get_mut().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    socket
+/// A connection to the DevTools of the page.
+pub struct Line {
+    socket: WebSocket<TcpStream>,
+    number: u64,
+}
+
+impl Line {
+    /// Connects to the page that is open.
+    pub async fn to(browser: &Browser) -> Self {
+        let url = page_socket(browser).await;
+        let address = url.trim_start_matches("ws://").split('/').next().unwrap();
+        let stream = TcpStream::connect(address).expect("Chromium listens for DevTools");
+        let (mut socket, _) = tungstenite::client(&url, stream).expect("Chromium speaks with DevTools");
+        socket.get_mut().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        Self { socket, number: 0 }
+    }
+
+    /// Sends a command to the page.
+    pub fn send(&mut self, method: &str, params: Value) {
+        self.send_to(None, method, params);
+    }
+
+    fn send_to(&mut self, session: Option<&str>, method: &str, params: Value) {
+        self.number += 1;
+        let mut message = json!({ "id": self.number, "method": method, "params": params });
+        if let Some(session) = session {
+            message["sessionId"] = session.into();
+        }
+        self.socket.send(Message::text(message.to_string())).expect("DevTools listens");
+    }
+
+    /// The next message, if one comes soon.
+    fn next(&mut self) -> Option<Value> {
+        match self.socket.read() {
+            Ok(Message::Text(text)) => Some(serde_json::from_str(&text).expect("JSON")),
+            Ok(_) => None,
+            Err(tungstenite::Error::Io(error))
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+            {
+                None
+            }
+            Err(error) => panic!("DevTools: {error}"),
+        }
+    }
+
+    /// Waits for the first of these events: its name and what it says.
+    pub fn event(&mut self, names: &[&str]) -> (String, Value) {
+        let start = Instant::now();
+        while start.elapsed() < LONG {
+            let Some(mut message) = self.next() else { continue };
+            if let Some(name) = message["method"].as_str().filter(|name| names.contains(name)) {
+                return (name.to_owned(), message["params"].take());
+            }
+        }
+        panic!("waited {LONG:?} for {names:?}");
+    }
 }
 
 /// A worker that was found, and whether it owes an answer.
@@ -123,20 +175,11 @@ struct Watched {
     asked: bool,
 }
 
-fn watch(socket: &mut WebSocket<TcpStream>, stop: &AtomicBool) -> Peak {
+fn watch(line: &mut Line, stop: &AtomicBool) -> Peak {
     let mut peak = Peak::default();
     let mut workers = HashMap::<String, Watched>::new();
-    let mut number = 0;
-    let mut send = |socket: &mut WebSocket<TcpStream>, session: Option<&str>, method: &str, params: Value| {
-        number += 1;
-        let mut message = json!({ "id": number, "method": method, "params": params });
-        if let Some(session) = session {
-            message["sessionId"] = session.into();
-        }
-        socket.send(Message::text(message.to_string())).expect("DevTools listens");
-    };
     let attach = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
-    send(socket, None, "Target.setAutoAttach", attach.clone());
+    line.send("Target.setAutoAttach", attach.clone());
     let mut asked = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         if asked.elapsed() >= INTERVAL {
@@ -144,26 +187,17 @@ fn watch(socket: &mut WebSocket<TcpStream>, stop: &AtomicBool) -> Peak {
             for (session, worker) in workers.iter_mut().filter(|(_, worker)| !worker.asked) {
                 worker.asked = true;
                 let question = json!({ "expression": MEMORY, "awaitPromise": true, "returnByValue": true });
-                send(socket, Some(session), "Runtime.evaluate", question);
+                line.send_to(Some(session), "Runtime.evaluate", question);
             }
         }
-        let message = match socket.read() {
-            Ok(Message::Text(text)) => serde_json::from_str::<Value>(&text).expect("JSON"),
-            Ok(_) => continue,
-            Err(tungstenite::Error::Io(error))
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
-            {
-                continue;
-            }
-            Err(error) => panic!("DevTools: {error}"),
-        };
+        let Some(message) = line.next() else { continue };
         let session = message["sessionId"].as_str();
         let of_event = message["params"]["sessionId"].as_str();
         match (message["method"].as_str(), session, of_event) {
             (Some("Target.attachedToTarget"), parent, Some(child)) => {
                 // A page starts the worker of a job, and that one starts encoders.
                 workers.insert(child.to_owned(), Watched { encodes: parent.is_some(), asked: false });
-                send(socket, Some(child), "Target.setAutoAttach", attach.clone());
+                line.send_to(Some(child), "Target.setAutoAttach", attach.clone());
             }
             (Some("Target.detachedFromTarget"), _, Some(child)) => {
                 workers.remove(child);

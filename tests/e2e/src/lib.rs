@@ -18,6 +18,7 @@ pub mod checks;
 pub mod devtools;
 pub mod fill;
 pub mod native;
+mod paced;
 pub mod page;
 pub mod proxy;
 pub mod sample;
