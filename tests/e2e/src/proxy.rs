@@ -229,6 +229,10 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
     for hop in ["connection", "keep-alive", "transfer-encoding", "content-length"] {
         headers.remove(hop);
     }
+    if matches!(fault, Some(Fault::Before(_))) {
+        // What the client has is not what it is to get.
+        headers.remove("if-none-match");
+    }
     let answer = state
         .http
         .request(head.method.clone(), format!("{}{target}", state.upstream))
