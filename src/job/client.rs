@@ -74,8 +74,12 @@ impl<T: Transport> Client<T> {
     ) -> Result<R> {
         loop {
             let bytes = max_bytes.min(at_once.get());
+            let mut request = request(bytes);
             let patience = Patience { slow_ends: bytes > SMALLEST_PIECE_BYTES, ..Patience::of(Method::Get) };
-            match self.attempt(request(bytes), &accept, patience).await {
+            if patience.slow_ends {
+                request.total_milliseconds = PIECE_MILLISECONDS;
+            }
+            match self.attempt(request, &accept, patience).await {
                 Err(Failure::Slow(came)) => {
                     let less = (came / PIECES_IN_TIME).min(bytes / 2).max(SMALLEST_PIECE_BYTES);
                     at_once.set(at_once.get().min(less));

@@ -2,8 +2,8 @@
 //! What passes is waited out and the backup is whole; what does not ends with a word, in the time that is stated for it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use dikas_archive::job::client::{BAD_ANSWERS, PATIENCE_MILLISECONDS, TRIES};
-use dikas_archive::job::transport::{IDLE_MILLISECONDS, TOTAL_MILLISECONDS};
+use dikas_archive::job::client::{BAD_ANSWERS, PATIENCE_MILLISECONDS, PIECE_MILLISECONDS, TRIES};
+use dikas_archive::job::transport::IDLE_MILLISECONDS;
 use dikas_e2e::browser::Browser;
 use dikas_e2e::checks::check_archive;
 use dikas_e2e::fill;
@@ -201,8 +201,8 @@ async fn on_a_line_that_is_too_slow_for_a_page_smaller_ones_are_asked_for() {
     let api = server.api().await;
     fill::receipts(&api, 0..3_000).await;
     let Some(weather) = Weather::over(server).await else { return };
-    // In the time that a request may take in all, two thirds of the first page come.
-    let total = hurried(TOTAL_MILLISECONDS);
+    // In the time that a page may take, two thirds of the first one come.
+    let total = hurried(PIECE_MILLISECONDS);
     let bytes = api.open_snapshot().await.collections.iter().map(|it| it.bytes).sum::<u64>();
     let (step, pieces) = (8 << 10, bytes * 2 / 3 / (8 << 10));
     let took = weather
@@ -215,7 +215,7 @@ async fn on_a_line_that_is_too_slow_for_a_page_smaller_ones_are_asked_for() {
     let first = asked[1] - asked[0];
     assert!(first >= total && first < 2 * total, "the first page was given up after {first:?}");
     assert!(asked.len() >= 5 && asked.len() < 30, "{} pages", asked.len());
-    assert!(took < 5 * total, "{took:?}");
+    assert!(took < 10 * total, "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
