@@ -14,6 +14,6 @@ onmessage = ({ data: { module, role } }) => {
     else start(() => spawn(module, "encoder"));
     postMessage({ event: { type: "ready" } });
   } catch (error) {
-    postMessage({ event: { type: "failed", error: { kind: "internal", message: String(error) } } });
+    postMessage({ event: { type: "failed", error: { kind: "internal", message: String(error) }, interrupted: null } });
   }
 };
