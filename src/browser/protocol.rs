@@ -1,5 +1,6 @@
-//! What a page and the worker of a job say to each other: JSON objects with a `type`. A [`Command`] that needs a file
-//! has it beside it in the message, as an [`Event`] that hands one over does: `{command, file}`, `{event, file}`.
+//! What a page and the worker of a job say to each other, as JSON: a [`Command`] is named by its one key, or is a string
+//! where nothing more is to be said (that takes the least code to read); an [`Event`] has a `type`. A command that needs a
+//! file has it beside it in the message, as an event that hands one over does: `{command, file}`, `{event, file}`.
 //!
 //! `www/engine/protocol.d.ts` is generated from here. A worker does one job: its first command is the job, later ones
 //! answer or cancel it.
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// What the page asks for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Command {
     /// Make a backup and keep it; answered by [`Event::BackedUp`].
     CreateBackup {
@@ -363,11 +364,12 @@ mod tests {
             r#""interrupted":null}"#
         );
         assert_eq!(json, expected);
-        let command = r#"{"type":"createBackup","url":"","categories":["articles"],"onServer":true}"#;
+        let command = r#"{"createBackup":{"url":"","categories":["articles"],"onServer":true}}"#;
         assert!(matches!(
             serde_json::from_str(command).unwrap(),
             Command::CreateBackup { categories: Some(chosen), on_server: true, .. } if chosen == [Category::Articles]
         ));
-        assert!(serde_json::from_str::<Command>(r#"{"type":"noSuchThing"}"#).is_err());
+        assert!(matches!(serde_json::from_str(r#""cancel""#).unwrap(), Command::Cancel));
+        assert!(serde_json::from_str::<Command>(r#"{"noSuchThing":{}}"#).is_err());
     }
 }

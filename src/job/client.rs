@@ -147,11 +147,24 @@ pub async fn send<T: Transport, R>(
     transport: &T,
     request: &Request,
     accept: impl Fn(Response) -> Result<R>,
-    mut patience: Patience,
+    patience: Patience,
 ) -> Result<R> {
+    let mut taken = None;
+    let mut take = |response| accept(response).map(|value| taken = Some(value));
+    send_until(transport, request, &mut take, patience).await?;
+    taken.ok_or_else(|| Error::new(ErrorKind::Internal, "no answer was taken"))
+}
+
+/// The same for any kind of answer, so that the code is there once.
+async fn send_until<T: Transport>(
+    transport: &T,
+    request: &Request,
+    take: &mut dyn FnMut(Response) -> Result<()>,
+    mut patience: Patience,
+) -> Result<()> {
     loop {
         let (error, at_least) = match transport.send(request).await {
-            Ok(response) if (200..300).contains(&response.status) => match accept(response) {
+            Ok(response) if (200..300).contains(&response.status) => match take(response) {
                 Err(error) if error.kind == ErrorKind::BadAnswer => (error, 0),
                 result => return result,
             },

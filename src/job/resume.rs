@@ -33,7 +33,6 @@ pub enum Written {
         /// Whether its compressed form failed its check.
         plain: bool,
         /// What the manifest will say of it.
-        #[serde(flatten)]
         entry: PartEntry,
     },
     /// An attachment.
@@ -41,7 +40,6 @@ pub enum Written {
         /// Where its bytes begin in the archive.
         at: u64,
         /// What the manifest will say of it.
-        #[serde(flatten)]
         entry: AttachmentEntry,
     },
 }

@@ -69,7 +69,7 @@ export class BackupError extends Error {
  * @returns {Promise<Backup>}
  */
 export async function createBackup({ url, auth, categories, onServer = false, ...watching }) {
-  return backup({ type: "createBackup", url: address(url), categories: categories ?? null, onServer }, auth, watching);
+  return backup({ createBackup: { url: address(url), categories: categories ?? null, onServer } }, auth, watching);
 }
 
 /**
@@ -85,7 +85,7 @@ export async function createBackup({ url, auth, categories, onServer = false, ..
  * @returns {Promise<Backup>}
  */
 export async function resumeBackup({ id, url, auth, ...watching }) {
-  return backup({ type: "resumeBackup", url: address(url), id }, auth, watching);
+  return backup({ resumeBackup: { url: address(url), id } }, auth, watching);
 }
 
 /**
@@ -111,7 +111,7 @@ async function backup(command, auth, watching) {
  * @returns {Promise<boolean>}
  */
 export async function canResume({ id, url, auth, signal }) {
-  const { event } = await job({ type: "askHeld", url: address(url), id }, "held", { auth, signal });
+  const { event } = await job({ askHeld: { url: address(url), id } }, "held", { auth, signal });
   return event.held;
 }
 
@@ -121,7 +121,7 @@ export async function canResume({ id, url, auth, signal }) {
  */
 export async function contents({ url, auth, categories, signal }) {
   /** @type {Command} */
-  const command = { type: "contents", url: address(url), categories: categories ?? null };
+  const command = { contents: { url: address(url), categories: categories ?? null } };
   const { event } = await job(command, "contents", { auth, signal });
   return { created: event.created, source: event.source, collections: event.collections };
 }
@@ -136,7 +136,7 @@ export async function contents({ url, auth, categories, signal }) {
  * @returns {Promise<{ archives: Archive[], interrupted: Interrupted[] }>}
  */
 export async function listArchives({ cleanUp = !cleanedUp, signal } = {}) {
-  const { event } = await job({ type: "listArchives", cleanUp }, "archives", { signal });
+  const { event } = await job({ listArchives: { cleanUp } }, "archives", { signal });
   cleanedUp ||= cleanUp;
   const archives = [...[...inMemory.values()].map(({ archive }) => archive), ...event.archives];
   return { archives, interrupted: event.interrupted };
@@ -148,7 +148,7 @@ export async function listArchives({ cleanUp = !cleanedUp, signal } = {}) {
  * @returns {Promise<Archive[]>}
  */
 export async function listServerArchives({ url, auth, signal }) {
-  const { event } = await job({ type: "listServerArchives", url: address(url) }, "archives", { auth, signal });
+  const { event } = await job({ listServerArchives: { url: address(url) } }, "archives", { auth, signal });
   return event.archives;
 }
 
@@ -161,7 +161,7 @@ export async function listServerArchives({ url, auth, signal }) {
 export async function openArchiveFile({ id }, { signal } = {}) {
   const kept = inMemory.get(id);
   if (kept) return kept.file;
-  const { file } = await job({ type: "openArchive", id }, "archiveFile", { signal });
+  const { file } = await job({ openArchive: { id } }, "archiveFile", { signal });
   if (!file) throw internal("the archive has not arrived");
   return file;
 }
@@ -173,7 +173,7 @@ export async function openArchiveFile({ id }, { signal } = {}) {
  * @returns {Promise<string>}
  */
 export async function archiveAddress({ id }, { url, auth, signal }) {
-  const { event } = await job({ type: "getServerAddress", url: address(url), id }, "address", { auth, signal });
+  const { event } = await job({ getServerAddress: { url: address(url), id } }, "address", { auth, signal });
   return event.url;
 }
 
@@ -187,8 +187,8 @@ export async function removeArchive(archive, { url, auth, signal } = {}) {
   if (inMemory.delete(id)) return;
   /** @type {Command} */
   const command = "place" in archive && archive.place === "server"
-    ? { type: "removeServerArchive", url: address(url), id }
-    : { type: "removeArchive", id };
+    ? { removeServerArchive: { url: address(url), id } }
+    : { removeArchive: { id } };
   await job(command, "removed", { auth, signal });
 }
 
@@ -198,7 +198,7 @@ export async function removeArchive(archive, { url, auth, signal } = {}) {
  * @returns {Promise<Storage>}
  */
 export async function storage({ signal } = {}) {
-  const { event } = await job({ type: "storage" }, "storage", { signal });
+  const { event } = await job("storage", "storage", { signal });
   return event.storage;
 }
 
@@ -210,7 +210,7 @@ export async function storage({ signal } = {}) {
  */
 export async function openBackup(fileOrUrl, { signal } = {}) {
   const file = typeof fileOrUrl === "string" ? await download(fileOrUrl, signal) : fileOrUrl;
-  const { event, end } = await job({ type: "openBackup" }, "opened", { file, signal, stay: true });
+  const { event, end } = await job("openBackup", "opened", { file, signal, stay: true });
   return { manifest: event.manifest, summary: event.summary, close: end };
 }
 
@@ -279,7 +279,7 @@ async function job(command, last, { auth, file, onProgress, onNotice, signal, st
   try {
     const answer = await new Promise((resolve, reject) => {
       cancel = () => {
-        send({ type: "cancel" });
+        send("cancel");
         patience = setTimeout(() => reject(cancelled()), TIDY);
       };
       if (signal?.aborted) return reject(cancelled());
@@ -316,10 +316,10 @@ async function job(command, last, { auth, file, onProgress, onNotice, signal, st
 async function answerToken(auth, rejected) {
   try {
     const token = typeof auth === "function" ? await auth({ rejected }) : auth;
-    if (token && token !== rejected) return { type: "token", token };
-    return { type: "noToken", message: "the login was refused or has ended" };
+    if (token && token !== rejected) return { token: { token } };
+    return { noToken: { message: "the login was refused or has ended" } };
   } catch (error) {
-    return { type: "noToken", message: error instanceof Error ? error.message : String(error) };
+    return { noToken: { message: text(error) } };
   }
 }
 

@@ -174,7 +174,7 @@ attachmentBytes: number, };
 /**
  * What the page asks for.
  */
-export type Command = { "type": "createBackup", 
+export type Command = { "createBackup": { 
 /**
  * Address of the server, without `/api/v1`.
  */
@@ -186,7 +186,7 @@ categories: Array<Category> | null,
 /**
  * Whether the server shall put the archive together, and keep it.
  */
-onServer: boolean, } | { "type": "resumeBackup", 
+onServer: boolean, } } | { "resumeBackup": { 
 /**
  * Address of the server, without `/api/v1`.
  */
@@ -194,7 +194,7 @@ url: string,
 /**
  * Which one.
  */
-id: string, } | { "type": "askHeld", 
+id: string, } } | { "askHeld": { 
 /**
  * Address of the server, without `/api/v1`.
  */
@@ -202,7 +202,7 @@ url: string,
 /**
  * Which one.
  */
-id: string, } | { "type": "contents", 
+id: string, } } | { "contents": { 
 /**
  * Address of the server, without `/api/v1`.
  */
@@ -210,24 +210,16 @@ url: string,
 /**
  * The categories to look at; null means all.
  */
-categories: Array<Category> | null, } | { "type": "openBackup" } | { "type": "listArchives", 
+categories: Array<Category> | null, } } | "openBackup" | { "listArchives": { 
 /**
  * Remove first what is left over of earlier backups and cannot be gone on with, and archives that are older than a
  * day.
  */
-cleanUp: boolean, } | { "type": "listServerArchives", 
+cleanUp: boolean, } } | { "listServerArchives": { 
 /**
  * Address of the server, without `/api/v1`.
  */
-url: string, } | { "type": "getServerAddress", 
-/**
- * Address of the server, without `/api/v1`.
- */
-url: string, 
-/**
- * Which one.
- */
-id: string, } | { "type": "removeServerArchive", 
+url: string, } } | { "getServerAddress": { 
 /**
  * Address of the server, without `/api/v1`.
  */
@@ -235,23 +227,31 @@ url: string,
 /**
  * Which one.
  */
-id: string, } | { "type": "openArchive", 
+id: string, } } | { "removeServerArchive": { 
+/**
+ * Address of the server, without `/api/v1`.
+ */
+url: string, 
 /**
  * Which one.
  */
-id: string, } | { "type": "removeArchive", 
+id: string, } } | { "openArchive": { 
 /**
  * Which one.
  */
-id: string, } | { "type": "storage" } | { "type": "token", 
+id: string, } } | { "removeArchive": { 
+/**
+ * Which one.
+ */
+id: string, } } | "storage" | { "token": { 
 /**
  * The bearer token.
  */
-token: string, } | { "type": "noToken", 
+token: string, } } | { "noToken": { 
 /**
  * Why.
  */
-message: string, } | { "type": "cancel" };
+message: string, } } | "cancel";
 
 /**
  * One failure: what happened, where, what was expected, what to do.

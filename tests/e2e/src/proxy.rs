@@ -1,10 +1,13 @@
 //! A reverse proxy that makes trouble: it stands between a client and the server, passes everything on, and breaks what
 //! its rules say. Requests are counted, so that a test can also say what was *not* asked.
 
+use crate::api::Api;
+use dikas_archive::api::Snapshot;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -91,6 +94,19 @@ impl Proxy {
     pub fn rule(&self, method: &'static str, path: &str, skip: usize, times: usize, fault: Fault) {
         let rule = Rule { method, path: path.to_owned(), skip, times, seen: 0, token: None, fault };
         self.state.rules.lock().unwrap().push(rule);
+    }
+
+    /// Opens a snapshot, which whoever asks for one through this proxy gets from now on, and nobody closes: so that several
+    /// read the very same.
+    pub async fn pin_snapshot(&self, api: &Api) -> Snapshot {
+        let framed =
+            |data| json!({ "data": data, "isSuccess": true, "message": null, "errors": [] }).to_string();
+        let snapshot = api.open_snapshot().await;
+        let opened = framed(serde_json::to_value(&snapshot).unwrap());
+        self.rule("POST", "/backup/snapshots", 0, usize::MAX, Fault::Answer(StatusCode::CREATED, opened));
+        let closed = Fault::Answer(StatusCode::OK, framed(json!({})));
+        self.rule("DELETE", "/backup/snapshots", 0, usize::MAX, closed);
+        snapshot
     }
 
     /// The server is gone for whoever asks through this proxy.
@@ -246,7 +262,7 @@ impl State {
 
 /// A failure in the API's own frame.
 pub fn failure(code: &str, message: &str) -> String {
-    serde_json::json!({
+    json!({
         "data": null,
         "isSuccess": false,
         "message": message,
