@@ -156,7 +156,7 @@ fn a_full_chain_says_so_and_keeps_what_it_has() {
     let mut file = Paged::new(BlobRope::with_limit(2 * BLOCK + 5));
     let written = file.write_all(&vec![7; 8 * BLOCK as usize]).and_then(|()| file.flush()).unwrap_err();
     let error = Error::from(written);
-    assert_eq!(error.kind, ErrorKind::LimitExceeded);
+    assert_eq!(error.kind, ErrorKind::NoStorage);
     assert_eq!(error.expected.as_deref(), Some("at most 2097157 bytes"));
 
     let mut file = Paged::new(BlobRope::with_limit(2 * BLOCK + 5));

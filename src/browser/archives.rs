@@ -1,14 +1,19 @@
-//! Archives in the browser's file system: `dikas-backups/<id>.zip`, finished once `<id>.json` stands beside it. What
-//! has none is a leftover, unless a job in another tab still writes it: its handle excludes ours.
+//! Archives in the browser's file system: `dikas-backups/<id>.zip`, finished once `<id>.json` stands beside it. One with a
+//! `<id>.journal` instead was interrupted, and can be gone on with. What has neither is a leftover. A job in another tab
+//! may still write both of these: its handle excludes ours.
 //!
 //! Whoever changes the folder holds a [`Lock`]: between two steps of one tab another would find half of it.
 
+use super::journal::{self, Head};
 use super::js;
 use super::opfs::OpfsFile;
-use super::protocol::{Archive, Place, Storage};
+use super::pages::Paged;
+use super::protocol::{Archive, Interrupted, Place, Storage};
 use super::rope;
 use super::turn::{Timer, promised};
+use crate::api::{CollectionSummary, Snapshot};
 use crate::error::{Error, ErrorKind, Result};
+use crate::job::resume::Written;
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use js_sys::{AsyncIterator, Date, Function, IteratorNext, Promise};
@@ -60,26 +65,46 @@ impl Archives {
         let taken = self.names().await?;
         let numbered = (2..).map(|number| format!("{wanted}-{number}"));
         let mut ids = std::iter::once(wanted.to_owned()).chain(numbered);
-        let free = |id: &String| !taken.contains(&zip(id)) && !taken.contains(&sidecar(id));
+        let free = |id: &String| !files(id).iter().any(|name| taken.contains(name));
         let id = ids.find(free).ok_or_else(|| Error::new(ErrorKind::Internal, "no free name"))?;
+        match self.open_file(&zip(&id), true).await {
+            Ok(file) => Ok((id, file)),
+            Err(error) => {
+                let _ = JsFuture::from(self.0.remove_entry(&zip(&id))).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Creates the journal of a new archive.
+    pub(super) async fn create_journal(&self, _: &Lock, id: &str) -> Result<OpfsFile> {
+        self.open_file(&journal_file(id), true).await
+    }
+
+    /// Opens an interrupted archive and its journal, to go on with them.
+    pub(super) async fn reopen(&self, _: &Lock, id: &str) -> Result<(OpfsFile, OpfsFile)> {
+        // The journal is opened first: whoever has that has both.
+        let journal = self.open_file(&journal_file(id), false).await?;
+        Ok((self.open_file(&zip(id), false).await?, journal))
+    }
+
+    /// Opens a file so that nobody else can.
+    async fn open_file(&self, name: &str, create: bool) -> Result<OpfsFile> {
         let options = FileSystemGetFileOptions::new();
-        options.set_create(true);
+        options.set_create(create);
         let mut tries = 1;
-        let handle: FileSystemSyncAccessHandle = loop {
-            // Without locks another tab may have taken the new file for a leftover: it is created anew each time.
-            let file: FileSystemFileHandle =
-                promised(self.0.get_file_handle_with_options(&zip(&id), &options)).await?;
+        loop {
+            // Without locks another tab may have taken a new file for a leftover: it is created anew each time.
+            let file: FileSystemFileHandle = promised(self.0.get_file_handle_with_options(name, &options))
+                .await
+                .map_err(|error| error.on(name))?;
             match promised(file.create_sync_access_handle()).await {
-                Ok(handle) => break handle,
-                Err(error) if tries == TRIES => {
-                    let _ = JsFuture::from(self.0.remove_entry(&zip(&id))).await;
-                    return Err(error.on(zip(&id)));
-                }
+                Ok(handle) => return Ok(OpfsFile::new(handle)?),
+                Err(error) if tries == TRIES => return Err(error.on(name)),
                 Err(_) => Timer::start(BETWEEN_TRIES)?.wait().await,
             }
             tries += 1;
-        };
-        Ok((id, OpfsFile::new(handle)?))
+        }
     }
 
     /// Makes an archive count as finished. Its file is still open, so that no other tab can take it for a leftover.
@@ -104,6 +129,12 @@ impl Archives {
         }
     }
 
+    /// Removes what was remembered of an archive that has been finished.
+    pub(super) async fn forget(&self, _: &Lock, id: &str) {
+        // Beside a record it means nothing, and the next clean-up takes it.
+        let _ = JsFuture::from(self.0.remove_entry(&journal_file(id))).await;
+    }
+
     /// The archive as a file. It reads from the file system when it is read, and dies with its entry.
     pub(super) async fn file(&self, id: &str) -> Result<File> {
         let gone = |error: Error| error.on(id);
@@ -113,7 +144,7 @@ impl Archives {
 
     /// Removes an archive. Its file goes first: where that is refused, all of the archive stays.
     pub(super) async fn remove(&self, _: &Lock, id: &str) -> Result<()> {
-        for name in [zip(id), sidecar(id)] {
+        for name in files(id) {
             if self.names().await?.contains(&name) {
                 JsFuture::from(self.0.remove_entry(&name)).await.map_err(js::error)?;
             }
@@ -134,17 +165,62 @@ impl Archives {
     /// Removes finished archives that have lived their day, as far as they let themselves be removed. One from the future is not old: a clock was set back.
     pub(super) async fn remove_old(&self, lock: &Lock) -> Result<()> {
         for archive in self.list(lock).await? {
-            if Date::now() - Date::parse(&archive.finished) >= LIFE {
+            if age(&archive.finished) >= LIFE {
                 let _ = self.remove(lock, &archive.id).await;
             }
         }
         Ok(())
     }
 
-    /// Removes what is of no finished archive.
-    pub(super) async fn remove_leftovers(&self, lock: &Lock) -> Result<()> {
+    /// The archives that were interrupted within a day and are in nobody's hands, the newest first.
+    pub(super) async fn interrupted(&self, _: &Lock) -> Result<Vec<Interrupted>> {
+        let names = self.names().await?;
+        let mut interrupted = Vec::new();
+        for id in names.iter().filter_map(|name| name.strip_suffix(".journal")) {
+            if names.contains(&zip(id)) && !names.contains(&sidecar(id)) {
+                interrupted.extend(self.look_at(id).await.filter(|it| age(&it.begun) < LIFE));
+            }
+        }
+        interrupted.sort_by(|a, b| b.begun.cmp(&a.begun).then_with(|| a.id.cmp(&b.id)));
+        Ok(interrupted)
+    }
+
+    /// What an interrupted archive is; None where another tab writes it, or there is nothing to go on with.
+    async fn look_at(&self, id: &str) -> Option<Interrupted> {
+        let mut file = Paged::new(self.open_file(&journal_file(id), false).await.ok()?);
+        let mut done = [0; 2];
+        let take = |entry: Written| {
+            let (documents, bytes, _, attachment_bytes) = entry.counts();
+            done = [done[0] + documents, done[1] + bytes + attachment_bytes];
+        };
+        let (Head { snapshot, begun, .. }, _) = journal::read(&mut file, take).ok()??;
+        let [documents, bytes] = done;
+        let sum = |of: fn(&CollectionSummary) -> u64| snapshot.collections.iter().map(of).sum();
+        Some(Interrupted {
+            id: id.to_owned(),
+            created: snapshot.created.clone(),
+            begun,
+            business: snapshot.source.business.clone(),
+            documents,
+            documents_total: sum(|collection| collection.documents),
+            bytes,
+            bytes_total: sum(|collection| collection.bytes + collection.attachment_bytes),
+        })
+    }
+
+    /// The snapshot that an interrupted archive is of.
+    pub(super) async fn snapshot_of(&self, _: &Lock, id: &str) -> Result<Snapshot> {
+        let mut file = Paged::new(self.open_file(&journal_file(id), false).await?);
+        let (head, _) = journal::read(&mut file, |_| ())?.ok_or_else(|| nothing_left(id))?;
+        Ok(head.snapshot)
+    }
+
+    /// Removes what is neither of a finished archive nor of one of these, which were interrupted.
+    pub(super) async fn remove_leftovers(&self, lock: &Lock, interrupted: &[Interrupted]) -> Result<()> {
         let finished = self.list(lock).await?;
-        let kept = finished.iter().flat_map(|archive| [zip(&archive.id), sidecar(&archive.id)]).collect();
+        let finished = finished.iter().flat_map(|archive| [zip(&archive.id), sidecar(&archive.id)]);
+        let kept =
+            finished.chain(interrupted.iter().flat_map(|it| [zip(&it.id), journal_file(&it.id)])).collect();
         for name in self.names().await?.difference(&kept) {
             // One that is in use refuses, and is for a later clean-up.
             let _ = JsFuture::from(self.0.remove_entry(name)).await;
@@ -180,8 +256,27 @@ fn zip(id: &str) -> String {
     format!("{id}.zip")
 }
 
+fn journal_file(id: &str) -> String {
+    format!("{id}.journal")
+}
+
 fn sidecar(id: &str) -> String {
     format!("{id}.json")
+}
+
+/// Says that there is nothing to go on with.
+pub(super) fn nothing_left(id: &str) -> Error {
+    Error::new(ErrorKind::SnapshotGone, "nothing is left of this backup to go on with").on(id)
+}
+
+/// What belongs to an archive, in the order in which it goes.
+fn files(id: &str) -> [String; 3] {
+    [zip(id), journal_file(id), sidecar(id)]
+}
+
+/// How long ago a moment was, in milliseconds; less than nothing for one from the future.
+fn age(moment: &str) -> f64 {
+    Date::now() - Date::parse(moment)
 }
 
 /// Where archives go and how much space is there.
@@ -318,7 +413,7 @@ mod tests {
 
         assert_eq!(ids(&archives, &lock).await, ["future", "new", "old"]);
         archives.remove_old(&lock).await.unwrap();
-        archives.remove_leftovers(&lock).await.unwrap();
+        archives.remove_leftovers(&lock, &[]).await.unwrap();
         assert_eq!(ids(&archives, &lock).await, ["future", "new"]);
         let left = ["future.json", "future.zip", "half-2.zip", "new.json", "new.zip"];
         assert_eq!(
@@ -336,7 +431,7 @@ mod tests {
         for id in ["future", "new"] {
             archives.remove(&lock, id).await.unwrap();
         }
-        archives.remove_leftovers(&lock).await.unwrap();
+        archives.remove_leftovers(&lock, &[]).await.unwrap();
         assert!(archives.names().await.unwrap().is_empty());
     }
 

@@ -37,6 +37,11 @@ impl Fetch {
         Ok(Self { base: format!("{url}/api/v1"), signal, tokens, token: RefCell::default() })
     }
 
+    /// The whole address of this path and query, below `/api/v1`.
+    pub(super) fn address(&self, target: &str) -> String {
+        format!("{}{target}", self.base)
+    }
+
     async fn exchange(&self, request: &Request, controller: &AbortController) -> Outcome {
         let init = RequestInit::new();
         init.set_method(request.method.as_str());
@@ -62,7 +67,7 @@ impl Fetch {
         };
 
         let scope = js::scope().map_err(|error| TransportError::Unreachable(error.message))?;
-        let answer = scope.fetch_with_str_and_init(&format!("{}{}", self.base, request.target), &init);
+        let answer = scope.fetch_with_str_and_init(&self.address(&request.target), &init);
         let answer = patience.within(JsFuture::from(answer)).await?.map_err(sent)?;
         let answer: web_sys::Response = answer.dyn_into().map_err(sent)?;
         let mut response =

@@ -1,6 +1,7 @@
-//! The engine in a browser: one dedicated worker per job, started by `www/engine/index.js`. Only the messages and the
-//! paged file compile natively, for their tests.
+//! The engine in a browser: one dedicated worker per job, started by `www/engine/index.js`. Only the messages, the
+//! paged file and the journal compile natively, for their tests.
 
+pub mod journal;
 pub mod pages;
 pub mod protocol;
 

@@ -2,6 +2,7 @@
 //! [`Seek`]. The stores of a browser are slow on small accesses, and some can only be replaced block by block.
 
 use crate::error::{Error, ErrorKind};
+use crate::job::backup::Output;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// Size of a block in bytes.
@@ -129,6 +130,13 @@ impl<B: Blocks> Paged<B> {
 /// A count of at most [`BLOCK`] bytes.
 fn to_usize(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+impl<B: Blocks> Output for Paged<B> {
+    fn clear(&mut self) -> io::Result<()> {
+        self.truncate(0)?;
+        self.rewind()
+    }
 }
 
 impl<B: Blocks> Read for Paged<B> {

@@ -1,5 +1,6 @@
-//! What a page and the worker of a job say to each other: JSON objects with a `type`. A [`Command`] that needs a file
-//! has it beside it in the message, as an [`Event`] that hands one over does: `{command, file}`, `{event, file}`.
+//! What a page and the worker of a job say to each other, as JSON: a [`Command`] is named by its one key, or is a string
+//! where nothing more is to be said (that takes the least code to read); an [`Event`] has a `type`. A command that needs a
+//! file has it beside it in the message, as an event that hands one over does: `{command, file}`, `{event, file}`.
 //!
 //! `www/engine/protocol.d.ts` is generated from here. A worker does one job: its first command is the job, later ones
 //! answer or cancel it.
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// What the page asks for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Command {
     /// Make a backup and keep it; answered by [`Event::BackedUp`].
     CreateBackup {
@@ -24,6 +25,23 @@ pub enum Command {
         url: String,
         /// The categories to back up; null means all.
         categories: Option<Vec<Category>>,
+        /// Whether the server shall put the archive together, and keep it.
+        on_server: bool,
+    },
+    /// Go on with a backup that was interrupted; answered by [`Event::BackedUp`], or by [`Event::Failed`] of kind
+    /// `snapshot-gone` where the server no longer holds its moment.
+    ResumeBackup {
+        /// Address of the server, without `/api/v1`.
+        url: String,
+        /// Which one.
+        id: String,
+    },
+    /// Ask whether the server still holds the moment of a backup that was interrupted; answered by [`Event::Held`].
+    AskHeld {
+        /// Address of the server, without `/api/v1`.
+        url: String,
+        /// Which one.
+        id: String,
     },
     /// What a backup would hold; answered by [`Event::Contents`].
     Contents {
@@ -34,17 +52,37 @@ pub enum Command {
     },
     /// Open the archive beside this command; answered by [`Event::Opened`].
     OpenBackup,
-    /// List the finished archives; answered by [`Event::Archives`].
+    /// List the archives of this browser; answered by [`Event::Archives`].
     ListArchives {
-        /// Remove first what earlier backups left half-done, and archives that are older than a day.
+        /// Remove first what is left over of earlier backups and cannot be gone on with, and archives that are older than a
+        /// day.
         clean_up: bool,
+    },
+    /// List the archives that the server keeps for this login; answered by [`Event::Archives`].
+    ListServerArchives {
+        /// Address of the server, without `/api/v1`.
+        url: String,
+    },
+    /// Get an address for the download of an archive that the server keeps; answered by [`Event::Address`].
+    GetServerAddress {
+        /// Address of the server, without `/api/v1`.
+        url: String,
+        /// Which one.
+        id: String,
+    },
+    /// Remove an archive that the server keeps; answered by [`Event::Removed`].
+    RemoveServerArchive {
+        /// Address of the server, without `/api/v1`.
+        url: String,
+        /// Which one.
+        id: String,
     },
     /// Hand over a finished archive; answered by [`Event::ArchiveFile`].
     OpenArchive {
         /// Which one.
         id: String,
     },
-    /// Remove a finished archive; answered by [`Event::Removed`].
+    /// Remove an archive, finished or interrupted; answered by [`Event::Removed`].
     RemoveArchive {
         /// Which one.
         id: String,
@@ -89,7 +127,7 @@ pub enum Event {
         /// The token that the server has just refused; null when none was sent yet.
         rejected: Option<String>,
     },
-    /// The archive is whole, checked, and beside this event.
+    /// The archive is whole and checked. It is beside this event, unless the server keeps it.
     BackedUp {
         /// What is kept.
         archive: Archive,
@@ -112,10 +150,22 @@ pub enum Event {
         /// What was found in it.
         summary: Summary,
     },
-    /// The finished archives, the newest first.
+    /// What there is.
     Archives {
-        /// The archives.
+        /// Finished archives, the newest first.
         archives: Vec<Archive>,
+        /// Those that were interrupted and can be gone on with, the newest first.
+        interrupted: Vec<Interrupted>,
+    },
+    /// Whether the server still holds a moment.
+    Held {
+        /// Whether it does.
+        held: bool,
+    },
+    /// Where an archive can be downloaded without a login, for some minutes.
+    Address {
+        /// The whole address.
+        url: String,
     },
     /// The archive is beside this event.
     ArchiveFile,
@@ -126,10 +176,12 @@ pub enum Event {
         /// Place and space.
         storage: Storage,
     },
-    /// The job has failed; nothing of it is left.
+    /// The job has failed.
     Failed {
         /// Why.
         error: Error,
+        /// What [`Command::ResumeBackup`] can go on with; null where nothing of the job is left.
+        interrupted: Option<String>,
     },
 }
 
@@ -145,6 +197,8 @@ pub enum Notice {
         /// The most that an archive may have, in bytes.
         limit: u64,
     },
+    /// The browser has no place for an archive of this size: the server puts it together.
+    OnServer,
     /// Parts whose compressed form failed its check stand in the archive uncompressed.
     PlainParts {
         /// How many.
@@ -161,9 +215,11 @@ pub enum Place {
     Disk,
     /// In Blobs that live as long as the page.
     Memory,
+    /// On the server, for a day.
+    Server,
 }
 
-/// A finished archive that the browser keeps.
+/// A finished archive that the browser or the server keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
@@ -176,7 +232,7 @@ pub struct Archive {
     pub place: Place,
     /// The moment of the data, by the server's clock, RFC 3339 in UTC.
     pub created: String,
-    /// When the archive was finished, by the browser's clock, RFC 3339 in UTC.
+    /// When the archive was finished, by the clock of whoever keeps it, RFC 3339 in UTC.
     pub finished: String,
     /// Size in bytes.
     pub size: u64,
@@ -188,6 +244,29 @@ pub struct Archive {
     pub attachments: u64,
     /// Name of the business.
     pub business: String,
+}
+
+/// A backup that did not come to its end, though it can.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Interrupted {
+    /// What [`Command::ResumeBackup`] and [`Command::RemoveArchive`] call it.
+    pub id: String,
+    /// The moment of the data, by the server's clock, RFC 3339 in UTC.
+    pub created: String,
+    /// When it began, by the browser's clock, RFC 3339 in UTC.
+    pub begun: String,
+    /// Name of the business.
+    pub business: String,
+    /// How many documents are there already.
+    pub documents: u64,
+    /// How many documents in all.
+    pub documents_total: u64,
+    /// Bytes of JSON lines and attachments that are there already.
+    pub bytes: u64,
+    /// Bytes of JSON lines and attachments in all.
+    pub bytes_total: u64,
 }
 
 /// Where archives go, and how much space is there.
@@ -281,15 +360,18 @@ mod tests {
     #[test]
     fn messages_look_as_declared() {
         let error = Error::new(ErrorKind::NoSpace, "full").expected(2, 1);
-        let json = serde_json::to_string(&Event::Failed { error }).unwrap();
-        let expected =
-            r#"{"type":"failed","error":{"kind":"no-space","message":"full","expected":"2","actual":"1"}}"#;
-        assert_eq!(json, expected);
-        let command =
-            serde_json::from_str(r#"{"type":"createBackup","url":"","categories":["articles"]}"#).unwrap();
-        assert!(
-            matches!(command, Command::CreateBackup { categories: Some(chosen), .. } if chosen == [Category::Articles])
+        let json = serde_json::to_string(&Event::Failed { error, interrupted: None }).unwrap();
+        let expected = concat!(
+            r#"{"type":"failed","error":{"kind":"no-space","message":"full","expected":"2","actual":"1"},"#,
+            r#""interrupted":null}"#
         );
-        assert!(serde_json::from_str::<Command>(r#"{"type":"noSuchThing"}"#).is_err());
+        assert_eq!(json, expected);
+        let command = r#"{"createBackup":{"url":"","categories":["articles"],"onServer":true}}"#;
+        assert!(matches!(
+            serde_json::from_str(command).unwrap(),
+            Command::CreateBackup { categories: Some(chosen), on_server: true, .. } if chosen == [Category::Articles]
+        ));
+        assert!(matches!(serde_json::from_str(r#""cancel""#).unwrap(), Command::Cancel));
+        assert!(serde_json::from_str::<Command>(r#"{"noSuchThing":{}}"#).is_err());
     }
 }

@@ -92,7 +92,7 @@ impl Blocks for BlobRope {
 /// Says that a chain of at most `limit` bytes cannot hold so many.
 pub(super) fn too_large(limit: u64, bytes: u64) -> Error {
     let text = "without a file system of its own, this browser holds no archive of this size";
-    Error::new(ErrorKind::LimitExceeded, text)
+    Error::new(ErrorKind::NoStorage, text)
         .expected(format!("at most {limit} bytes"), format!("{bytes} bytes"))
 }
 

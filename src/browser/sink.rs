@@ -1,47 +1,66 @@
 //! Where a new archive goes: the browser's file system, else a chain of Blobs.
 
-use super::archives::{Archives, Lock, check_space, no_space};
+use super::archives::{Archives, Lock, check_space, no_space, nothing_left};
+use super::journal::{Head, Journal};
 use super::opfs::OpfsFile;
 use super::pages::{Blocks, Paged};
 use super::protocol::{Archive, Notice, Place};
 use super::rope::{self, BlobRope};
 use super::{js, worker};
 use crate::api::Snapshot;
-use crate::digest::Sha256;
+use crate::catalog::Category;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::backup::Output;
-use crate::manifest::Manifest;
+use crate::job::backup::{Outcome, Output};
+use crate::job::resume::Written;
 use js_sys::Date;
-use std::io::{self, Seek};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::mem;
 use wasm_bindgen::JsValue;
 use web_sys::File;
 
+/// An archive in the making.
+#[derive(Debug)]
+pub(super) struct Draft {
+    id: String,
+    categories: Option<Vec<Category>>,
+    bytes: Paged<Sink>,
+    /// None in memory, where nothing outlives the page.
+    shelf: Option<Shelf>,
+}
+
+/// The place of a draft in the browser's file system.
+#[derive(Debug)]
+struct Shelf {
+    archives: Archives,
+    journal: Journal<Paged<OpfsFile>>,
+    head: Head,
+    /// What an interrupted backup has left here, until it is gone on with.
+    begun: Vec<Written>,
+    /// How many entries the journal has of that.
+    entries: usize,
+}
+
 /// The bytes of a new archive.
 #[derive(Debug)]
-pub(super) enum Sink {
+enum Sink {
     Disk(OpfsFile),
     Memory(BlobRope),
 }
 
-/// The place of a new archive, to keep it there or to leave nothing.
-#[derive(Debug)]
-pub(super) struct Berth {
-    id: String,
-    archives: Option<Archives>,
-}
-
-impl Berth {
+impl Draft {
     /// A place for an archive of this snapshot. Archives of earlier backups go, but not before there is one.
-    pub(super) async fn prepare(snapshot: &Snapshot) -> Result<(Self, Paged<Sink>)> {
+    ///
+    /// # Errors
+    /// `no-space` where the browser has a file system and too little room in it, `no-storage` where it has none and the
+    /// archive is too large for its memory.
+    pub(super) async fn begin(snapshot: &Snapshot, categories: Option<Vec<Category>>) -> Result<Self> {
         let wanted = name(&snapshot.created);
         if let Ok(Some(archives)) = Archives::open().await {
-            match on_disk(&archives, &wanted, snapshot).await {
-                Ok((id, file)) => {
-                    return Ok((Self { id, archives: Some(archives) }, Paged::new(Sink::Disk(file))));
-                }
+            match Self::on_disk(archives, &wanted, snapshot, categories.clone()).await {
                 Err(error) if error.kind == ErrorKind::NoSpace => return Err(error),
                 // Some private windows have the folder, and refuse every file in it.
                 Err(_) => {}
+                draft => return draft,
             }
         }
         let attachments: u64 =
@@ -50,66 +69,192 @@ impl Berth {
             return Err(rope::too_large(rope::MAX_BYTES, attachments));
         }
         worker::notice(Notice::InMemory { limit: rope::MAX_BYTES });
-        Ok((Self { id: wanted, archives: None }, Paged::new(Sink::Memory(BlobRope::default()))))
+        let bytes = Paged::new(Sink::Memory(BlobRope::default()));
+        Ok(Self { id: wanted, categories, bytes, shelf: None })
+    }
+
+    /// The file of a new archive, in the place of those of earlier backups.
+    async fn on_disk(
+        archives: Archives,
+        wanted: &str,
+        snapshot: &Snapshot,
+        categories: Option<Vec<Category>>,
+    ) -> Result<Self> {
+        let lock = Lock::wait().await;
+        archives.remove_leftovers(&lock, &[]).await?;
+        let earlier = archives.list(&lock).await?;
+        let (needed, freed) =
+            (2 * snapshot.archive_bytes(), earlier.iter().map(|archive| archive.size).sum::<u64>());
+        check_space(needed, freed).await?;
+        let (id, mut file) = archives.create(&lock, wanted).await?;
+        match file.room_for(needed.saturating_sub(freed)) {
+            Ok(room) if room + freed >= needed => {}
+            room => {
+                drop(file);
+                let _ = archives.remove(&lock, &id).await;
+                return Err(no_space(needed, room? + freed));
+            }
+        }
+        let journal = Journal::create(Paged::new(archives.create_journal(&lock, &id).await?))?;
+        for archive in earlier {
+            // One that refuses to go takes space, but no harm comes of it.
+            let _ = archives.remove(&lock, &archive.id).await;
+        }
+        let head = Head { snapshot: snapshot.clone(), categories: categories.clone(), begun: now() };
+        let shelf = Shelf { archives, journal, head, begun: Vec::new(), entries: 0 };
+        Ok(Self { id, categories, bytes: Paged::new(Sink::Disk(file)), shelf: Some(shelf) })
+    }
+
+    /// Takes up the draft of a backup that was interrupted.
+    ///
+    /// # Errors
+    /// `snapshot-gone` where nothing is left of it, `io` where another tab has it.
+    pub(super) async fn resume(id: &str) -> Result<Self> {
+        let archives = Archives::open().await?.ok_or_else(|| nothing_left(id))?;
+        let (file, journal) = archives.reopen(&Lock::wait().await, id).await?;
+        let (journal, head, begun) = Journal::open(Paged::new(journal))?.ok_or_else(|| nothing_left(id))?;
+        let categories = head.categories.clone();
+        let shelf = Some(Shelf { archives, journal, head, entries: begun.len(), begun });
+        let bytes = Paged::new(Sink::Disk(file));
+        Ok(Self { id: id.to_owned(), categories, bytes, shelf })
+    }
+
+    /// The snapshot that it is of, where that is remembered.
+    pub(super) fn snapshot(&self) -> Option<Snapshot> {
+        self.shelf.as_ref().map(|shelf| shelf.head.snapshot.clone())
+    }
+
+    /// What was chosen to be backed up.
+    pub(super) fn categories(&self) -> Option<Vec<Category>> {
+        self.categories.clone()
     }
 
     /// Keeps the archive, which has been verified, and hands it over as a file.
-    pub(super) async fn keep(
-        &self,
-        out: Paged<Sink>,
-        manifest: &Manifest,
-        size: u64,
-        sha256: Sha256,
-    ) -> Result<(Archive, File)> {
-        let sink = out.into_blocks()?;
-        if sink.size() != size {
+    pub(super) async fn keep(self, outcome: &Outcome) -> Result<(Archive, File)> {
+        let Outcome { manifest, size, sha256, .. } = outcome;
+        let (id, shelf) = (self.id, self.shelf);
+        let sink = self.bytes.into_blocks()?;
+        if sink.size() != *size {
             return Err(Error::new(ErrorKind::Io, "the archive has not the size that was written")
                 .expected(size, sink.size()));
         }
-        let name = format!("{}.zip", self.id);
+        let name = format!("{id}.zip");
         let archive = Archive {
-            id: self.id.clone(),
+            id: id.clone(),
             name: name.clone(),
-            place: if self.archives.is_some() { Place::Disk } else { Place::Memory },
+            place: if shelf.is_some() { Place::Disk } else { Place::Memory },
             created: manifest.created.clone(),
-            finished: String::from(Date::new(&JsValue::from_f64(Date::now())).to_iso_string()),
-            size,
-            sha256,
+            finished: now(),
+            size: *size,
+            sha256: *sha256,
             documents: manifest.documents(),
             attachments: manifest.attachments.len() as u64,
             business: manifest.source.business.clone(),
         };
-        let file = match (sink, &self.archives) {
+        let file = match (sink, shelf) {
             (Sink::Memory(rope), _) => rope.into_file(&name)?,
-            (Sink::Disk(file), Some(archives)) => {
+            (Sink::Disk(file), Some(Shelf { archives, journal, .. })) => {
                 file.sync()?;
                 // Held until the file is closed: before, it cannot be removed, and its record alone would be.
                 let lock = Lock::wait().await;
                 archives.finish(&lock, &archive).await?;
-                drop(file);
-                archives.file(&self.id).await?
+                drop((file, journal));
+                archives.forget(&lock, &id).await;
+                archives.file(&id).await?
             }
             (Sink::Disk(_), None) => return Err(Error::new(ErrorKind::Internal, "a file without a folder")),
         };
-        if js::to_u64(file.size())? != size {
+        if js::to_u64(file.size())? != *size {
             return Err(Error::new(ErrorKind::Io, "the browser gives back an archive of another size")
                 .expected(size, file.size()));
         }
         Ok((archive, file))
     }
 
-    /// Leaves nothing; what refuses to go is a leftover, which the next clean-up takes.
-    pub(super) async fn discard(&self) {
-        if let Some(archives) = &self.archives {
-            let _ = archives.remove(&Lock::wait().await, &self.id).await;
+    /// Lets go of an archive that did not come to its end. What can be gone on with stays, and this is its id; all else
+    /// goes, and what refuses to go is a leftover, which the next clean-up takes.
+    pub(super) async fn set_aside(mut self) -> Option<String> {
+        let mut shelf = self.shelf.take()?;
+        shelf.journal.store();
+        let stays = shelf.journal.remembers() && self.bytes.flush().is_ok();
+        let Shelf { archives, journal, .. } = shelf;
+        // An open file cannot be removed.
+        drop((self.bytes, journal));
+        if stays {
+            return Some(self.id);
         }
+        discard(&archives, &self.id).await;
+        None
     }
 }
 
-impl Output for Paged<Sink> {
+/// Removes all of an archive that has not been finished.
+async fn discard(archives: &Archives, id: &str) {
+    let _ = archives.remove(&Lock::wait().await, id).await;
+}
+
+impl Output for Draft {
     fn clear(&mut self) -> io::Result<()> {
-        self.truncate(0)?;
-        self.rewind()
+        if let Some(shelf) = &mut self.shelf {
+            (shelf.begun, shelf.entries) = (Vec::new(), 0);
+            shelf.journal.clear()?;
+        }
+        self.bytes.clear()
+    }
+
+    fn begun(&mut self) -> Vec<Written> {
+        self.shelf.as_mut().map(|shelf| mem::take(&mut shelf.begun)).unwrap_or_default()
+    }
+
+    fn found(&mut self, entries: &[Written]) {
+        let Some(shelf) = &mut self.shelf else { return };
+        if shelf.entries > entries.len() {
+            shelf.journal.begin(&shelf.head);
+            entries.iter().for_each(|entry| shelf.journal.push_entry(entry));
+        }
+    }
+
+    fn begin(&mut self, snapshot: &Snapshot) {
+        if let Some(shelf) = &mut self.shelf {
+            shelf.head.snapshot = snapshot.clone();
+            shelf.journal.begin(&shelf.head);
+        }
+    }
+
+    fn wrote(&mut self, entry: &Written) {
+        if let Some(shelf) = &mut self.shelf {
+            if matches!(entry, Written::Part { .. }) {
+                // What is remembered is worth more when it is there. A full disk says so once more at the next write.
+                let _ = self.bytes.flush();
+            }
+            shelf.journal.push_entry(entry);
+        }
+    }
+
+    fn remembers(&self) -> bool {
+        self.shelf.as_ref().is_some_and(|shelf| shelf.journal.remembers())
+    }
+}
+
+impl Read for Draft {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(bytes)
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.bytes.flush()
+    }
+}
+
+impl Seek for Draft {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(to)
     }
 }
 
@@ -143,30 +288,6 @@ impl Blocks for Sink {
     }
 }
 
-/// The file of a new archive, in the place of those of earlier backups.
-async fn on_disk(archives: &Archives, wanted: &str, snapshot: &Snapshot) -> Result<(String, OpfsFile)> {
-    let lock = Lock::wait().await;
-    archives.remove_leftovers(&lock).await?;
-    let earlier = archives.list(&lock).await?;
-    let (needed, freed) =
-        (2 * snapshot.archive_bytes(), earlier.iter().map(|archive| archive.size).sum::<u64>());
-    check_space(needed, freed).await?;
-    let (id, mut file) = archives.create(&lock, wanted).await?;
-    match file.room_for(needed.saturating_sub(freed)) {
-        Ok(room) if room + freed >= needed => {}
-        room => {
-            drop(file);
-            let _ = archives.remove(&lock, &id).await;
-            return Err(no_space(needed, room? + freed));
-        }
-    }
-    for archive in earlier {
-        // One that refuses to go takes space, but no harm comes of it.
-        let _ = archives.remove(&lock, &archive.id).await;
-    }
-    Ok((id, file))
-}
-
 /// The name of an archive without `.zip`: `dikas_YYYYMMDD_HHMMSS`, the snapshot's moment as the person's clock shows it.
 fn name(created: &str) -> String {
     let moment = Date::new(&JsValue::from_str(created));
@@ -179,4 +300,9 @@ fn name(created: &str) -> String {
         moment.get_minutes(),
         moment.get_seconds()
     )
+}
+
+/// This moment by the browser's clock.
+fn now() -> String {
+    String::from(Date::new(&JsValue::from_f64(Date::now())).to_iso_string())
 }

@@ -5,16 +5,17 @@ use super::encoder::Workers;
 use super::fetch::Fetch;
 use super::js;
 use super::pages::Paged;
-use super::protocol::{Command, Event, Found, Notice, Summary};
+use super::protocol::{Archive, Command, Event, Found, Notice, Place, Summary};
 use super::rope::BlobSource;
-use super::sink::Berth;
+use super::sink::Draft;
 use super::turn::{PageWatch, Signal};
-use crate::api::SnapshotRequest;
+use crate::api::{JobArchive, SnapshotRequest};
 use crate::catalog::{Category, category_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Source;
 use crate::job::backup::{Options, backup};
 use crate::job::http::HttpSource;
+use crate::job::remote::Remote;
 use crate::limits::Limits;
 use crate::reader::{self, BackupReader, CollectionInfo};
 use futures::channel::oneshot;
@@ -35,7 +36,7 @@ const MAX_LINES_BYTES: u64 = 64 << 30;
 pub fn prepare() {
     std::panic::set_hook(Box::new(|panic| {
         let error = Error::new(ErrorKind::Internal, format!("the engine has a bug: {panic}"));
-        post(&Event::Failed { error }, None);
+        failed(error.into());
     }));
 }
 
@@ -57,11 +58,11 @@ pub fn start(spawn: Function) -> Result<(), JsValue> {
                 spawn_local(async move {
                     match job.run(command, file).await {
                         Ok((event, file)) => post(&event, file.as_ref()),
-                        Err(error) => post(&Event::Failed { error }, None),
+                        Err(failure) => failed(failure),
                     }
                 });
             }
-            Err(error) => post(&Event::Failed { error }, None),
+            Err(error) => failed(error.into()),
         }
     });
     let scope = js::scope().map_err(js::thrown)?;
@@ -79,103 +80,202 @@ struct Job {
 
 type Answer = (Event, Option<File>);
 
+/// Why a job failed, and what is left of it to go on with.
+struct Failure {
+    error: Error,
+    interrupted: Option<String>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, interrupted: None }
+    }
+}
+
 impl Job {
-    async fn run(&self, command: Command, file: Option<Blob>) -> Result<Answer> {
+    async fn run(&self, command: Command, file: Option<Blob>) -> Result<Answer, Failure> {
         match command {
-            Command::CreateBackup { url, categories } => self.create_backup(&url, categories).await,
-            Command::Contents { url, categories } => self.contents(&url, categories).await,
-            Command::OpenBackup => open_backup(file),
-            Command::ListArchives { clean_up } => {
-                let Some(archives) = Archives::open().await? else {
-                    return Ok((Event::Archives { archives: Vec::new() }, None));
-                };
-                let lock = Lock::wait().await;
-                if clean_up {
-                    archives.remove_old(&lock).await?;
-                    archives.remove_leftovers(&lock).await?;
-                }
-                Ok((Event::Archives { archives: archives.list(&lock).await? }, None))
+            Command::CreateBackup { url, categories, on_server: true } => {
+                Ok(self.back_up_on_server(&url, categories).await?)
             }
-            Command::OpenArchive { id } => Ok((Event::ArchiveFile, Some(archives().await?.file(&id).await?))),
-            Command::RemoveArchive { id } => {
-                archives().await?.remove(&Lock::wait().await, &id).await?;
-                Ok((Event::Removed, None))
-            }
-            Command::Storage => Ok((Event::Storage { storage: storage().await }, None)),
-            Command::Token { .. } | Command::NoToken { .. } | Command::Cancel => {
-                Err(Error::new(ErrorKind::Internal, "not a job"))
-            }
+            Command::CreateBackup { url, categories, .. } => self.back_up(&url, categories).await,
+            Command::ResumeBackup { url, id } => self.resume(&url, &id).await,
+            command => Ok(self.answer(command, file).await?),
         }
     }
 
-    async fn create_backup(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Answer> {
+    /// What leaves nothing behind.
+    async fn answer(&self, command: Command, file: Option<Blob>) -> Result<Answer> {
+        let event = match command {
+            Command::AskHeld { url, id } => self.is_held(&url, &id).await?,
+            Command::Contents { url, categories } => self.contents(&url, categories).await?,
+            Command::OpenBackup => open_backup(file)?,
+            Command::ListArchives { clean_up } => list(clean_up).await?,
+            Command::OpenArchive { id } => {
+                return Ok((Event::ArchiveFile, Some(archives().await?.file(&id).await?)));
+            }
+            Command::RemoveArchive { id } => {
+                archives().await?.remove(&Lock::wait().await, &id).await?;
+                Event::Removed
+            }
+            Command::ListServerArchives { url } => {
+                let jobs = Remote::new(self.transport(&url)?).list().await?;
+                let archives = jobs.into_iter().filter_map(|job| Some(on_server(job.id, job.archive?)));
+                Event::Archives { archives: archives.collect(), interrupted: Vec::new() }
+            }
+            Command::GetServerAddress { url, id } => {
+                let transport = self.transport(&url)?;
+                let target = Remote::new(&transport).download(&id).await?;
+                Event::Address { url: transport.address(&target) }
+            }
+            Command::RemoveServerArchive { url, id } => {
+                Remote::new(self.transport(&url)?).remove(&id).await?;
+                Event::Removed
+            }
+            Command::Storage => Event::Storage { storage: storage().await },
+            Command::CreateBackup { .. }
+            | Command::ResumeBackup { .. }
+            | Command::Token { .. }
+            | Command::NoToken { .. }
+            | Command::Cancel => return Err(Error::new(ErrorKind::Internal, "not a job")),
+        };
+        Ok((event, None))
+    }
+
+    /// Makes a backup in this browser or, where that has no place for it, on the server.
+    async fn back_up(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Answer, Failure> {
         let encoder = Workers::start(self.spawn.clone(), self.signal.clone());
         let source = self.open(url, categories.clone()).await?;
         encoder.prepare_for(source.snapshot());
-        let (berth, mut out) = match Berth::prepare(source.snapshot()).await {
-            Ok(prepared) => prepared,
+        let made = match Draft::begin(source.snapshot(), categories.clone()).await {
+            Ok(draft) => self.make(url, Some(source), draft, &encoder).await,
             Err(error) => {
                 let _ = source.close().await;
-                return Err(error);
+                Err(error.into())
             }
         };
-        let first = RefCell::new(Some(source));
-        let open = async || match first.take() {
-            Some(source) => Ok(source),
-            None => {
-                notice(Notice::StartedOver);
-                self.open(url, categories.clone()).await
+        match made {
+            Err(Failure { error, .. }) if error.kind == ErrorKind::NoStorage => {
+                drop(encoder);
+                notice(Notice::OnServer);
+                Ok(self.back_up_on_server(url, categories).await?)
+            }
+            made => made,
+        }
+    }
+
+    /// Goes on with a backup that was interrupted.
+    async fn resume(&self, url: &str, id: &str) -> Result<Answer, Failure> {
+        let encoder = Workers::start(self.spawn.clone(), self.signal.clone());
+        let draft = Draft::resume(id).await?;
+        if let Some(snapshot) = draft.snapshot() {
+            encoder.prepare_for(&snapshot);
+        }
+        self.make(url, None, draft, &encoder).await
+    }
+
+    /// Fills a draft: from this source, which has just been opened, or from the one that it has been of.
+    async fn make(
+        &self,
+        url: &str,
+        source: Option<HttpSource<Fetch>>,
+        mut draft: Draft,
+        encoder: &Workers,
+    ) -> Result<Answer, Failure> {
+        let categories = draft.categories();
+        let held = if source.is_none() { draft.snapshot() } else { None };
+        let first = RefCell::new((source, held));
+        let open = async || {
+            let (opened, held) = first.take();
+            match (opened, held) {
+                (Some(source), _) => Ok(source),
+                (None, Some(snapshot)) => HttpSource::resume(self.transport(url)?, snapshot).await,
+                (None, None) => {
+                    notice(Notice::StartedOver);
+                    self.open(url, categories.clone()).await
+                }
             }
         };
         let watch = PageWatch::new(self.signal.clone());
-        let kept = match backup(open, &encoder, &mut out, &Options::default(), &watch).await {
-            Ok(outcome) => {
-                watch.flush();
-                berth
-                    .keep(out, &outcome.manifest, outcome.size, outcome.sha256)
-                    .await
-                    .map(|kept| (kept, outcome))
-            }
-            // An open file cannot be removed.
-            Err(error) => {
-                drop(out);
-                Err(error)
-            }
+        let outcome = match backup(open, encoder, &mut draft, &Options::default(), &watch).await {
+            Ok(outcome) => outcome,
+            Err(error) => return Err(Failure { error, interrupted: draft.set_aside().await }),
         };
-        let ((archive, file), outcome) = match kept {
-            Ok(kept) => kept,
-            Err(error) => {
-                berth.discard().await;
-                return Err(error);
-            }
-        };
+        watch.flush();
+        let (archive, file) = draft.keep(&outcome).await?;
         if outcome.plain_parts > 0 {
             notice(Notice::PlainParts { parts: outcome.plain_parts });
         }
         Ok((Event::BackedUp { archive, manifest: outcome.manifest }, Some(file)))
     }
 
-    async fn contents(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Answer> {
+    async fn back_up_on_server(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Answer> {
+        let watch = PageWatch::new(self.signal.clone());
+        let remote = Remote::new(self.transport(url)?);
+        let (id, archive, manifest) = remote.backup(&SnapshotRequest { categories }, &watch).await?;
+        watch.flush();
+        if archive.restarts > 0 {
+            notice(Notice::StartedOver);
+        }
+        if archive.plain_parts > 0 {
+            notice(Notice::PlainParts { parts: archive.plain_parts });
+        }
+        Ok((Event::BackedUp { archive: on_server(id, archive), manifest }, None))
+    }
+
+    async fn is_held(&self, url: &str, id: &str) -> Result<Event> {
+        let snapshot = archives().await?.snapshot_of(&Lock::wait().await, id).await?;
+        match HttpSource::resume(self.transport(url)?, snapshot).await {
+            Ok(_) => Ok(Event::Held { held: true }),
+            Err(error) if error.kind == ErrorKind::SnapshotGone => Ok(Event::Held { held: false }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn contents(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Event> {
         let source = self.open(url, categories).await?;
         let snapshot = source.snapshot().clone();
         // The answer does not depend on the farewell: a snapshot that nobody closes expires.
         let _ = source.close().await;
-        let event = Event::Contents {
+        Ok(Event::Contents {
             created: snapshot.created,
             source: snapshot.source,
             collections: snapshot.collections,
-        };
-        Ok((event, None))
+        })
     }
 
     async fn open(&self, url: &str, categories: Option<Vec<Category>>) -> Result<HttpSource<Fetch>> {
-        let transport = Fetch::new(url, self.signal.clone(), Rc::clone(&self.tokens))?;
-        HttpSource::open(transport, &SnapshotRequest { categories }).await
+        HttpSource::open(self.transport(url)?, &SnapshotRequest { categories }).await
+    }
+
+    fn transport(&self, url: &str) -> Result<Fetch> {
+        Fetch::new(url, self.signal.clone(), Rc::clone(&self.tokens))
     }
 }
 
+/// What there is in this browser.
+async fn list(clean_up: bool) -> Result<Event> {
+    let Some(archives) = Archives::open().await? else {
+        return Ok(Event::Archives { archives: Vec::new(), interrupted: Vec::new() });
+    };
+    let lock = Lock::wait().await;
+    let interrupted = archives.interrupted(&lock).await?;
+    if clean_up {
+        archives.remove_old(&lock).await?;
+        archives.remove_leftovers(&lock, &interrupted).await?;
+    }
+    Ok(Event::Archives { archives: archives.list(&lock).await?, interrupted })
+}
+
+/// An archive that the server keeps.
+fn on_server(id: String, archive: JobArchive) -> Archive {
+    let JobArchive { name, created, finished, size, sha256, documents, attachments, business, .. } = archive;
+    let place = Place::Server;
+    Archive { id, name, place, created, finished, size, sha256, documents, attachments, business }
+}
+
 /// Looks through an archive. Where it has no manifest, that is reading all documents.
-fn open_backup(file: Option<Blob>) -> Result<Answer> {
+fn open_backup(file: Option<Blob>) -> Result<Event> {
     let file = file.ok_or_else(|| Error::new(ErrorKind::BadArgument, "not a file"))?;
     let limits = Limits { lines_bytes: MAX_LINES_BYTES, ..Limits::default() };
     let mut reader = BackupReader::open_with(Paged::new(BlobSource::new(file)?), limits)?;
@@ -208,12 +308,17 @@ fn open_backup(file: Option<Blob>) -> Result<Answer> {
     }
     let collections = found.into_values().collect();
     let summary = Summary { size: reader.length(), collections, attachments, problems };
-    Ok((Event::Opened { manifest, summary }, None))
+    Ok(Event::Opened { manifest, summary })
 }
 
 async fn archives() -> Result<Archives> {
     let missing = || Error::new(ErrorKind::NoStorage, "the browser gives this page no file system");
     Archives::open().await?.ok_or_else(missing)
+}
+
+/// Tells the page that the job has failed.
+fn failed(Failure { error, interrupted }: Failure) {
+    post(&Event::Failed { error, interrupted }, None);
 }
 
 /// Posts an event to the page, with a file beside it.

@@ -97,6 +97,9 @@ pub trait Output: Read + Write + Seek {
         Vec::new()
     }
 
+    /// Of what an earlier run has left, these entries have been found as they were; the ones behind them count no more.
+    fn found(&mut self, _: &[Written]) {}
+
     /// From here on, all that is written is of this snapshot.
     fn begin(&mut self, _: &Snapshot) {}
 
@@ -130,6 +133,10 @@ impl<T: Output + ?Sized> Output for &mut T {
 
     fn begun(&mut self) -> Vec<Written> {
         T::begun(self)
+    }
+
+    fn found(&mut self, entries: &[Written]) {
+        T::found(self, entries);
     }
 
     fn begin(&mut self, snapshot: &Snapshot) {

@@ -23,8 +23,11 @@ pub const PATIENCE_MILLISECONDS: u64 = 120_000;
 /// A piece is never asked for with fewer bytes: the server gives no smaller ones.
 const SMALLEST_PIECE_BYTES: u64 = 64 << 10;
 
-/// On a line where a piece was too large, so many of those asked for next would come in the time of one request.
-const PIECES_IN_TIME: u64 = 4;
+/// How long a piece may take that can be had in smaller ones, in milliseconds.
+pub const PIECE_MILLISECONDS: u64 = 60_000;
+
+/// On a line where a piece was too large, so many of the next ones would come in its time: one every ten seconds.
+const PIECES_IN_TIME: u64 = 6;
 
 /// So many answers that are cut, garbled or not the API's end a call: they do not come from a bad network alone.
 pub const BAD_ANSWERS: u32 = 4;
@@ -224,11 +227,24 @@ async fn attempt<T: Transport, R>(
     transport: &T,
     request: &Request,
     accept: impl Fn(Response) -> Result<R>,
-    mut patience: Patience,
+    patience: Patience,
 ) -> Result<R, Failure> {
+    let mut taken = None;
+    let mut take = |response| accept(response).map(|value| taken = Some(value));
+    send_until(transport, request, &mut take, patience).await?;
+    taken.ok_or_else(|| Error::new(ErrorKind::Internal, "no answer was taken").into())
+}
+
+/// The same for any kind of answer, so that the code is there once.
+async fn send_until<T: Transport>(
+    transport: &T,
+    request: &Request,
+    take: &mut dyn FnMut(Response) -> Result<()>,
+    mut patience: Patience,
+) -> Result<(), Failure> {
     loop {
         let (error, at_least) = match transport.send(request).await {
-            Ok(response) if (200..300).contains(&response.status) => match accept(response) {
+            Ok(response) if (200..300).contains(&response.status) => match take(response) {
                 Err(error) if error.kind == ErrorKind::BadAnswer => (error, 0),
                 result => return Ok(result?),
             },

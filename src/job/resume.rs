@@ -33,7 +33,6 @@ pub enum Written {
         /// Whether its compressed form failed its check.
         plain: bool,
         /// What the manifest will say of it.
-        #[serde(flatten)]
         entry: PartEntry,
     },
     /// An attachment.
@@ -41,7 +40,6 @@ pub enum Written {
         /// Where its bytes begin in the archive.
         at: u64,
         /// What the manifest will say of it.
-        #[serde(flatten)]
         entry: AttachmentEntry,
     },
 }
@@ -162,8 +160,9 @@ pub(super) async fn replay<'a, O: Output>(
         let (documents, bytes, attachments, attachment_bytes) = written.counts();
         meter.add(None, documents, attachments, bytes + attachment_bytes).await?;
     }
-    let begun = Begun::of(entries.get(..sound).unwrap_or_default(), snapshot);
-    Ok((writer, place, begun))
+    let found = entries.get(..sound).unwrap_or_default();
+    out.borrow_mut().found(found);
+    Ok((writer, place, Begun::of(found, snapshot)))
 }
 
 /// Writes a part once more, unless it is damaged.

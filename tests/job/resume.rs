@@ -37,6 +37,10 @@ impl Output for Remembering {
         self.entries.clone()
     }
 
+    fn found(&mut self, entries: &[Written]) {
+        self.entries = entries.to_vec();
+    }
+
     fn begin(&mut self, snapshot: &Snapshot) {
         self.snapshot = Some(snapshot.clone());
     }
@@ -177,6 +181,8 @@ fn what_did_not_reach_the_disk_is_fetched_again() {
     };
     let length = interrupted().bytes.get_ref().len();
     let check = |mut out: Remembering, what: &str| {
+        // And interrupted once more: what was written again is remembered in its place.
+        run(&gone_from(&store, 2), &mut out, &Onlooker::default()).unwrap_err();
         run(&calm(&store), &mut out, &Onlooker::default()).unwrap();
         assert!(out.bytes.get_ref() == &expected, "{what}");
     };

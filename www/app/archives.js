@@ -1,13 +1,16 @@
 // @ts-check
-/** The finished archives that this browser keeps, and the addresses under which they can be downloaded. */
+/** The finished archives that this browser and the server keep, and the addresses under which they can be downloaded. */
 
-import { listArchives, openArchiveFile, removeArchive } from '../engine/index.js';
+import { archiveAddress, listArchives, listServerArchives, openArchiveFile, removeArchive } from '../engine/index.js';
 import { announce, ask, byId, fill, h, icon } from './dom.js';
 import { explained, failurePanel } from './failure.js';
 import { bytes, dateTime, relative, words } from './language.js';
-import { Failure } from './session.js';
+import { authorised, Failure, user } from './session.js';
 
-/** @typedef {import('../engine/protocol.js').Archive} Archive */
+/**
+ * @typedef {import('../engine/protocol.js').Archive} Archive
+ * @typedef {import('../engine/protocol.js').Interrupted} Interrupted
+ */
 
 /** How long the engine keeps one, in milliseconds. */
 const KEPT = 24 * 3600 * 1000;
@@ -24,12 +27,13 @@ const PATIENCE = 5_000;
 const opened = new Map();
 
 /**
- * The address of an archive's file, for a link with `download`.
+ * The address of an archive's file, for a link with `download`. The server gives one for some minutes, and each anew.
  *
  * @param {Archive} archive
- * @param {File} [file]
+ * @param {File | null} [file]
  */
 export async function addressOf(archive, file) {
+  if (archive.place === 'server') return authorised((auth) => archiveAddress(archive, { auth }));
   return (opened.get(archive.id) ?? remember(archive, file ?? (await openArchiveFile(archive)))).address;
 }
 
@@ -70,7 +74,8 @@ export async function download(archive) {
  */
 async function missing(archive, error) {
   forget(archive.id);
-  const there = (await listArchives()).some(({ id }) => id === archive.id);
+  if (archive.place === 'server') throw error;
+  const there = (await listArchives()).archives.some(({ id }) => id === archive.id);
   throw there ? error : new Failure('archive-gone', String(error), { subject: archive.name });
 }
 
@@ -82,11 +87,13 @@ async function missing(archive, error) {
 export async function offerRemoval() {
   const w = words().archives;
   // Nobody who wants to leave is held up by a storage that does not answer.
-  const archives = await listArchives({ signal: AbortSignal.timeout(PATIENCE) }).catch(() => []);
+  const signal = AbortSignal.timeout(PATIENCE);
+  const { archives, interrupted } = await listArchives({ signal }).catch(() => ({ archives: [], interrupted: [] }));
   const question = { title: w.leaveTitle, text: w.leaveText, yes: w.leaveYes, no: w.leaveNo, danger: true };
-  if (archives.length === 0 || !(await ask(question))) return true;
+  const all = [...archives, ...interrupted];
+  if (all.length === 0 || !(await ask(question))) return true;
   try {
-    for (const archive of archives) await discard(archive);
+    for (const archive of all) await discard(archive);
     return true;
   } catch (error) {
     const text = explained(/** @type {Failure} */ (error).kind).join(' ');
@@ -94,16 +101,22 @@ export async function offerRemoval() {
   }
 }
 
-/** @param {Archive} archive */
-async function discard(archive) {
-  await removeArchive(archive);
+/** The archives that the server keeps for who is signed in. @returns {Promise<Archive[]>} */
+async function ofServer() {
+  return user() ? authorised((auth) => listServerArchives({ auth })) : [];
+}
+
+/** @param {Archive | Interrupted} archive */
+export async function discard(archive) {
+  await authorised((auth) => removeArchive(archive, { auth }));
   forget(archive.id);
 }
 
 /**
  * The list. It fills itself, and again on `reload`.
  *
- * @param {{ onremoved: (archive: Archive) => void, onlisted: (archives: Archive[]) => void }} options
+ * @param {{ onremoved: (archive: Archive) => void,
+ *   onlisted: (archives: Archive[], interrupted: Interrupted[]) => void }} options `onlisted` hears of those in this browser
  */
 export function archiveList({ onremoved, onlisted }) {
   const w = words().archives;
@@ -111,20 +124,29 @@ export function archiveList({ onremoved, onlisted }) {
   const list = h('ul', { class: 'rows', id: 'archives', 'aria-labelledby': 'archives-title' });
 
   async function load() {
-    const archives = await listArchives().catch(unlisted);
-    if (!archives) return;
+    const listed = await listArchives().catch(unlisted);
+    if (!listed) return;
+    const { archives, interrupted } = listed;
     for (const id of opened.keys()) if (!archives.some((archive) => archive.id === id)) forget(id);
-    archives.sort((/** @type {Archive} */ a, /** @type {Archive} */ b) => b.finished.localeCompare(a.finished));
+    show(archives);
+    onlisted(archives, interrupted);
+    // What is on the server comes when it comes, and a server that is away is told of elsewhere.
+    const onServer = await ofServer().catch(() => []);
+    if (onServer.length > 0) show([...archives, ...onServer]);
+  }
+
+  /** @param {Archive[]} archives */
+  function show(archives) {
+    archives.sort((a, b) => b.finished.localeCompare(a.finished));
     section.hidden = archives.length === 0 && problem.childElementCount === 0;
     fill(list, ...archives.map(row));
-    onlisted(archives);
   }
 
   /** @param {Archive} archive */
   function row(archive) {
     const made = new Date(archive.finished);
     const until = new Date(made.getTime() + KEPT);
-    const kept = archive.place === 'memory' ? w.untilClosed : w.until(dateTime(until));
+    const kept = { memory: () => w.untilClosed, disk: w.until, server: w.onServerUntil }[archive.place](dateTime(until));
     return h(
       'li',
       { 'data-archive': archive.id, 'data-name': archive.name },
@@ -177,7 +199,7 @@ export function archiveList({ onremoved, onlisted }) {
 
   /** @param {Archive} archive */
   async function remove(archive) {
-    const text = w.removeText(archive.name);
+    const text = archive.place === 'server' ? w.removeServerText(archive.name) : w.removeText(archive.name);
     if (!(await ask({ title: w.removeTitle, text, yes: w.removeYes, no: w.removeNo, danger: true }))) return;
     await discard(archive);
     announce(w.removed);

@@ -8,6 +8,7 @@ import { fill, h, icon } from './dom.js';
 import { explained, failurePanel } from './failure.js';
 import { fileCard } from './file.js';
 import { job, lastBackup } from './job.js';
+import { interruptedCard } from './interrupted.js';
 import { bytes, dateTime, relative, words } from './language.js';
 import { resultPanel } from './result.js';
 import { runningPanel } from './running.js';
@@ -41,12 +42,16 @@ export function backupView({ onended }) {
   if (job.state === 'running') return [runningPanel()];
   const replaces = h('p', { class: 'hint', id: 'replaces', hidden: true }, words().backup.replaces);
   const replaced = h('p', { class: 'note warn', id: 'replaced', hidden: true }, words().failure.replaced);
+  const unfinished = h('div', { class: 'stack' });
+  const goOnWith = job.error?.interrupted;
   const archives = archiveList({
     onremoved: (archive) => removed(archive.id),
-    onlisted: (list) => {
+    onlisted: (list, interrupted) => {
       kept = list.map(({ id }) => id);
       replaces.hidden = kept.length === 0;
       replaced.hidden = before.every((id) => kept.includes(id));
+      const others = interrupted.filter(({ id }) => id !== goOnWith);
+      fill(unfinished, ...others.map((it) => interruptedCard(it, { goOn: () => goOn(it.id) })));
     },
   });
   if (job.state === 'done' && job.result) {
@@ -56,14 +61,16 @@ export function backupView({ onended }) {
   const failure =
     job.error &&
     failurePanel(job.error, {
-      title: words().failure.title,
-      about: 'backup',
-      again: start,
+      title: goOnWith ? words().failure.interruptedTitle : words().failure.title,
+      about: goOnWith ? 'interrupted' : 'backup',
+      goOn: goOnWith ? () => goOn(goOnWith) : undefined,
+      again: () => start(),
+      onServer: job.error.kind === 'no-space' ? () => start(true) : undefined,
       dismiss: () => job.clear(),
     });
   if (failure) failure.querySelector('.todo')?.before(replaced);
-  const barred = () => archives.section.remove();
-  return [failure, ...readyCards(replaces, onended, barred), archives.section, fileCard()];
+  const barred = () => [archives.section, unfinished].forEach((part) => part.remove());
+  return [failure, unfinished, ...readyCards(replaces, onended, barred), archives.section, fileCard()];
 }
 
 /** Forgets what the server said, because somebody else may be signed in now. */
@@ -77,12 +84,20 @@ function removed(id) {
   if (job.result?.archive.id === id) job.clear();
 }
 
-function start() {
+/** @param {string} id */
+function goOn(id) {
+  before = kept;
+  asked = null;
+  void job.resume(id);
+}
+
+/** @param {boolean} [onServer] whether the server shall make it, which has room of its own */
+function start(onServer = false) {
   const without = [...leftOut];
   const all = /** @type {import('./job.js').Category[]} */ (Object.keys(words().categories));
   before = kept;
   asked = null;
-  void job.start(without.length > 0 ? all.filter((category) => !leftOut.has(category)) : undefined, without);
+  void job.start(without.length > 0 ? all.filter((category) => !leftOut.has(category)) : undefined, without, onServer);
 }
 
 /**
@@ -96,7 +111,7 @@ function readyCards(replaces, onended, barred) {
   const w = words().backup;
   const create = h(
     'button',
-    { type: 'button', class: 'primary big', id: 'create-backup', onclick: start },
+    { type: 'button', class: 'primary big', id: 'create-backup', onclick: () => start() },
     icon('shield'),
     w.create,
   );
@@ -205,13 +220,15 @@ async function showRoom(room, store, collections) {
   const free = quota === null ? null : Math.max(0, quota - (usage ?? 0));
   const archive = collections.reduce((all, row) => all + row.bytes * COMPRESSED + row.attachmentBytes, 0);
   const tooLarge = limit !== null && archive > limit;
-  room.className = tooLarge ? 'note warn' : 'hint';
+  room.className = 'hint';
+  room.dataset.place = tooLarge ? 'server' : place;
   if (tooLarge) {
-    fill(room, icon('alert'), h('span', {}, w.tooLarge(bytes(archive), bytes(limit))));
+    fill(room, w.onServer(bytes(archive), bytes(limit)));
   } else if (place === 'memory') {
     fill(room, w.memory(bytes(limit ?? 2 ** 30)));
   } else if (free !== null && free < 2 * archive) {
-    fill(room, w.tight(bytes(2 * archive), bytes(free)));
+    room.className = 'note warn';
+    fill(room, icon('alert'), h('span', {}, w.tight(bytes(2 * archive), bytes(free))));
   } else if (free !== null) {
     fill(room, w.room(bytes(free)));
   }

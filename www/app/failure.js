@@ -5,19 +5,26 @@ import { copyButton, h, icon } from './dom.js';
 import { bytes, words } from './language.js';
 
 /**
- * @typedef {{ kind?: string, message?: string, subject?: string | null, expected?: string | null, actual?: string | null }} Problem
+ * @typedef {{ kind?: string, message?: string, subject?: string | null, expected?: string | null, actual?: string | null,
+ *   interrupted?: string | null }} Problem
  * @typedef {keyof import('./language.js').Words['failure']['unchanged']} About
  */
 
 /**
  * @param {Problem} problem
- * @param {{ id?: string, title: string, about: About, again?: () => void, dismiss?: () => void }} options
+ * @param {{ id?: string, title: string, about: About, again?: () => void, goOn?: () => void, onServer?: () => void,
+ *   dismiss?: () => void }} options `goOn` goes on where it stopped, `onServer` has the server do it
  */
-export function failurePanel(problem, { id = 'error', title, about, again, dismiss }) {
+export function failurePanel(problem, { id = 'error', title, about, again, goOn, onServer, dismiss }) {
   const w = words().failure;
   const kind = problem.kind ?? 'internal';
   const [what, todo] = explained(kind);
   const cancelled = kind === 'cancelled';
+  const action = (/** @type {string} */ name, /** @type {string} */ text, /** @type {(() => void) | undefined} */ onclick) => {
+    const first = name === (goOn ? 'resume' : 'again');
+    const properties = { type: 'button', class: first && 'primary', id: `${id}-${name}`, onclick };
+    return onclick && h('button', properties, first && icon('again'), text);
+  };
   return h(
     'section',
     {
@@ -35,14 +42,10 @@ export function failurePanel(problem, { id = 'error', title, about, again, dismi
     h(
       'div',
       { class: 'actions' },
-      again &&
-        h(
-          'button',
-          { type: 'button', class: 'primary', id: `${id}-again`, onclick: again },
-          icon('again'),
-          w.again,
-        ),
-      dismiss && h('button', { type: 'button', id: `${id}-dismiss`, onclick: dismiss }, w.dismiss),
+      action('resume', w.goOn, goOn),
+      action('again', goOn ? w.startOver : w.again, again),
+      action('server', w.onServer, onServer),
+      action('dismiss', w.dismiss, dismiss),
     ),
     !cancelled && details(problem, kind, id),
   );

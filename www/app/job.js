@@ -6,13 +6,15 @@
  * It fires `change` when it begins or ends and `tick` while it runs.
  */
 
-import { createBackup } from '../engine/index.js';
+import { createBackup, resumeBackup } from '../engine/index.js';
 import { keep, kept } from './memory.js';
 import { askToSignIn } from './login.js';
 import { Pace } from './pace.js';
-import { authorised } from './session.js';
+import { authorised, Failure } from './session.js';
 
 /**
+ * @typedef {import('../engine/index.js').Auth} Auth
+ * @typedef {import('../engine/index.js').Watching} Watching
  * @typedef {import('../engine/protocol.js').Progress} Progress
  * @typedef {import('../engine/protocol.js').Notice} Notice
  * @typedef {import('../engine/protocol.js').Category} Category
@@ -68,8 +70,34 @@ class Job extends EventTarget {
   /**
    * @param {readonly Category[] | undefined} categories undefined means everything
    * @param {readonly string[]} without what that leaves out
+   * @param {boolean} onServer whether the server shall make it
    */
-  async start(categories, without) {
+  async start(categories, without, onServer) {
+    const chosen = categories && [...categories];
+    await this.#run(without, (auth, watching) => createBackup({ auth, categories: chosen, onServer, ...watching }));
+  }
+
+  /**
+   * Goes on with a backup that was interrupted.
+   *
+   * @param {string} id
+   */
+  async resume(id) {
+    await this.#run(this.without, async (auth, watching) => {
+      try {
+        return await resumeBackup({ id, auth, ...watching });
+      } catch (error) {
+        const { kind, message } = /** @type {Problem} */ (error);
+        throw kind === 'snapshot-gone' ? new Failure('moment-gone', String(message)) : error;
+      }
+    });
+  }
+
+  /**
+   * @param {readonly string[]} without
+   * @param {(auth: Auth, watching: Watching) => Promise<Finished>} work
+   */
+  async #run(without, work) {
     if (this.state === 'running') return;
     Object.assign(this, { state: 'running', without, progress: null, notices: [], result: null, error: null });
     this.cancelling = false;
@@ -80,15 +108,14 @@ class Job extends EventTarget {
     const timer = setInterval(() => this.#tick(), TICK);
     const awake = stayAwake();
     try {
-      const options = {
-        categories: categories && [...categories],
+      const watching = {
         onProgress: (/** @type {Progress} */ progress) => this.#take(progress),
         onNotice: (/** @type {Notice} */ notice) => this.#notice(notice),
         signal: this.#abort.signal,
       };
       const wanted = () => this.state === 'running' && !this.cancelling;
       const signInAgain = () => (wanted() ? askToSignIn() : Promise.reject(this.error));
-      const result = await authorised((auth) => createBackup({ ...options, auth }), signInAgain);
+      const result = await authorised((auth) => work(auth, watching), signInAgain);
       this.result = result;
       const { name, finished, size } = result.archive;
       keep(LAST, JSON.stringify({ name, finished, size }));

@@ -7,12 +7,13 @@
  * - Everywhere: `#language`, `#theme`, `#logout`, `html[lang]`, `html[data-theme]`, `#announcer`.
  * - Login: `#username`, `#password`, `#login`; `#login-problem[data-kind]`. In a dialog over a job the same ids, and
  *   `#give-up`.
- * - Ready: `#create-backup`, `#amount`, `#last-backup`, `#room`, `#category-all`, `#category-<name>`, `tr[data-category]`.
+ * - Ready: `#create-backup`, `#amount`, `#last-backup`, `#room[data-place]`, `#category-all`, `#category-<name>`, `tr[data-category]`.
  * - Running: `#running`, `#phase`, `#progress` (a `progress` from 0 to 1), `#percent`, `#notices > [data-code]`,
  *   `[data-figure=left|elapsed|documents|files|bytes|rate]`, `#cancel`.
  * - Finished: `#result[data-archive]`, `#result-name`, `#result-size`, `#result-documents`, `#result-files`, `#sha256`,
  *   `#download` (a link with `href` and `download`), `#download-error[data-kind]`, `#another`, `#inside tr[data-collection]`.
- * - Failed: `#error[data-kind]`, `#error-again`, `#error-dismiss`, `#replaced`.
+ * - Failed: `#error[data-kind]`, `#error-resume`, `#error-again`, `#error-server`, `#error-dismiss`, `#replaced`.
+ * - Interrupted: `#interrupted[data-id][data-state=held|gone|unknown]`, `#interrupted-verdict`, `#resume`, `#discard`.
  * - Archives: `#archives > [data-archive][data-name]` with `[data-action=download]` and `[data-action=remove]`; the
  *   question before removing, and when signing out would leave some behind: `#answer-yes`, `#answer-no`;
  *   `#archive-error[data-kind]`.

@@ -89,7 +89,7 @@ export class Pace {
  * @param {string} phase
  */
 function kind(phase) {
-  return phase === 'open' || phase === 'verify' ? phase : 'fetch';
+  return phase === 'open' || phase === 'resume' || phase === 'verify' ? phase : 'fetch';
 }
 
 /** @param {Progress} progress */
@@ -98,6 +98,7 @@ function overall({ phase, bytes, bytesTotal }) {
   switch (phase) {
     case 'open':
       return 0;
+    case 'resume':
     case 'documents':
     case 'attachments':
       return FETCH * share;

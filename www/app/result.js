@@ -17,13 +17,18 @@ export function resultPanel({ file, manifest, archive }, { seconds, without, ano
   const w = words().result;
   const moment = dateTime(manifest.created);
   const left = without.map(categoryName).join(', ');
+  const kept = w.kept[archive.place];
   const download = h(
     'a',
     { class: 'button primary big', id: 'download', download: archive.name, onclick: get },
     icon('download'),
     w.downloadSize(bytes(archive.size)),
   );
-  void addressOf(archive, file).then((address) => download.setAttribute('href', address));
+  void addressOf(archive, file).then(
+    (address) => download.setAttribute('href', address),
+    // It is asked for once more when it is clicked, and what is wrong then is said.
+    () => download.setAttribute('href', '#result'),
+  );
   const problem = h('div');
 
   /** @param {MouseEvent} event */
@@ -48,7 +53,7 @@ export function resultPanel({ file, manifest, archive }, { seconds, without, ano
     { class: 'card result', id: 'result', 'aria-labelledby': 'result-title', 'data-archive': archive.id },
     h('div', { class: 'emblem' }, icon('check')),
     h('h1', { id: 'result-title', tabindex: -1 }, w.title),
-    h('p', { class: 'lead' }, left ? w.partialLead(moment, left) : w.lead(moment)),
+    h('p', { class: 'lead' }, left ? w.partialLead(moment, left, kept) : w.lead(moment, kept)),
     h(
       'div',
       { class: 'actions' },

@@ -102,10 +102,12 @@ function figure(name, label, value) {
   return [h('div', { 'data-figure': name }, h('dt', {}, label), h('dd', {}, value))];
 }
 
-/** @param {Phase} phase */
+/** @param {typeof PHASES[number]} phase */
 function step(phase) {
   const w = words().running;
-  const at = PHASES.indexOf(job.progress?.phase ?? 'open');
+  const current = job.progress?.phase ?? 'open';
+  // What is there already is looked through before anything new is fetched.
+  const at = current === 'resume' ? 0 : PHASES.indexOf(current);
   const place = PHASES.indexOf(phase);
   const state = place < at ? 'done' : place === at ? 'now' : 'todo';
   return h(

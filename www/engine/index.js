@@ -12,8 +12,8 @@
 import { spawn } from "./spawn.js";
 
 /**
- * @import { Archive, Category, Command, Event, Manifest, Notice, Progress, Storage, Summary } from "./protocol.js"
- * @import { ErrorKind } from "./protocol.js"
+ * @import { Archive, Category, Command, Event, Interrupted, Manifest, Notice, Progress, Storage } from "./protocol.js"
+ * @import { ErrorKind, Summary } from "./protocol.js"
  */
 
 /** @typedef {string | ((asked: { rejected: string | null }) => Promise<string>)} Auth A bearer token, or who gives one:
@@ -29,8 +29,11 @@ const LOOKS = 12;
 
 /** What went wrong: `kind` is for programs and never changes its meaning, the rest is for people. */
 export class BackupError extends Error {
-  /** @param {{ kind: ErrorKind, message: string, subject?: string, expected?: string, actual?: string }} error */
-  constructor({ kind, message, subject, expected, actual }) {
+  /**
+   * @param {{ kind: ErrorKind, message: string, subject?: string, expected?: string, actual?: string }} error
+   * @param {string | null} [interrupted]
+   */
+  constructor({ kind, message, subject, expected, actual }, interrupted = null) {
     super(message);
     this.name = "BackupError";
     /** A stable code, such as "unreachable" or "no-space". */
@@ -41,31 +44,80 @@ export class BackupError extends Error {
     this.expected = expected;
     /** What was there instead. */
     this.actual = actual;
+    /** The id of what {@link resumeBackup} can go on with; null where nothing is left. */
+    this.interrupted = interrupted;
   }
 }
 
 /**
+ * @typedef {object} Watching
+ * @property {(progress: Progress) => void} [onProgress] Called about ten times a second.
+ * @property {(notice: Notice) => void} [onNotice] Called for what the person should know, though the job goes on.
+ * @property {AbortSignal} [signal]
+ */
+
+/** @typedef {{ file: File | null, manifest: Manifest, archive: Archive }} Backup A finished backup; its file is null where
+ *   the server keeps it: see {@link archiveAddress}. */
+
+/**
  * Makes a backup in this browser: fetches, compresses, writes and reads back. The file exists only if all of it is
- * there. Archives of earlier backups are removed from the browser once there is a place for this one.
+ * there. Archives of earlier backups are removed from the browser once there is a place for this one. Where there is none
+ * for so much, the server makes the backup and keeps it for a day.
  * @param {object} options
  * @param {string} [options.url] Address of the server, without `/api/v1`; this page's own by default.
  * @param {Auth} options.auth
  * @param {Category[]} [options.categories] What to back up; all by default.
+ * @param {boolean} [options.onServer] Whether the server shall make it in any case.
  * @param {(progress: Progress) => void} [options.onProgress] Called about ten times a second.
  * @param {(notice: Notice) => void} [options.onNotice] Called for what the person should know, though the job goes on.
  * @param {AbortSignal} [options.signal]
- * @returns {Promise<{ file: File, manifest: Manifest, archive: Archive }>}
+ * @returns {Promise<Backup>}
  */
-export async function createBackup({ url, auth, categories, onProgress, onNotice, signal }) {
-  /** @type {Command} */
-  const command = { type: "createBackup", url: address(url), categories: categories ?? null };
-  const { event, file } = await job(command, "backedUp", { auth, onProgress, onNotice, signal });
-  if (!file) throw internal("the archive has not arrived");
-  if (event.archive.place === "memory") {
+export async function createBackup({ url, auth, categories, onServer = false, ...watching }) {
+  return backup({ createBackup: { url: address(url), categories: categories ?? null, onServer } }, auth, watching);
+}
+
+/**
+ * Goes on with a backup that was interrupted, where it was. It fails with kind "snapshot-gone" where the server no longer
+ * holds its moment.
+ * @param {object} options
+ * @param {string} options.id Of an {@link Interrupted}, or of the error that it ended with.
+ * @param {string} [options.url] Address of the server, without `/api/v1`; this page's own by default.
+ * @param {Auth} options.auth
+ * @param {(progress: Progress) => void} [options.onProgress] Called about ten times a second.
+ * @param {(notice: Notice) => void} [options.onNotice] Called for what the person should know, though the job goes on.
+ * @param {AbortSignal} [options.signal]
+ * @returns {Promise<Backup>}
+ */
+export async function resumeBackup({ id, url, auth, ...watching }) {
+  return backup({ resumeBackup: { url: address(url), id } }, auth, watching);
+}
+
+/**
+ * @param {Command} command
+ * @param {Auth} auth
+ * @param {Watching} watching
+ * @returns {Promise<Backup>}
+ */
+async function backup(command, auth, watching) {
+  const { event, file = null } = await job(command, "backedUp", { auth, ...watching });
+  const { archive, manifest } = event;
+  if (!file && archive.place !== "server") throw internal("the archive has not arrived");
+  if (file && archive.place === "memory") {
     inMemory.clear();
-    inMemory.set(event.archive.id, { archive: event.archive, file });
+    inMemory.set(archive.id, { archive, file });
   }
-  return { file, manifest: event.manifest, archive: event.archive };
+  return { file, manifest, archive };
+}
+
+/**
+ * Whether the server still holds the moment of a backup that was interrupted, so that it can be gone on with.
+ * @param {{ id: string, url?: string, auth: Auth, signal?: AbortSignal }} options
+ * @returns {Promise<boolean>}
+ */
+export async function canResume({ id, url, auth, signal }) {
+  const { event } = await job({ askHeld: { url: address(url), id } }, "held", { auth, signal });
+  return event.held;
 }
 
 /**
@@ -74,27 +126,39 @@ export async function createBackup({ url, auth, categories, onProgress, onNotice
  */
 export async function contents({ url, auth, categories, signal }) {
   /** @type {Command} */
-  const command = { type: "contents", url: address(url), categories: categories ?? null };
+  const command = { contents: { url: address(url), categories: categories ?? null } };
   const { event } = await job(command, "contents", { auth, signal });
   return { created: event.created, source: event.source, collections: event.collections };
 }
 
 /**
- * The finished archives that the browser keeps, the newest first.
+ * The archives that the browser keeps, the newest first: those that are finished, and those that were interrupted and can
+ * be gone on with.
  * @param {object} [options]
- * @param {boolean} [options.cleanUp] Whether to remove before what earlier backups left half-done, and archives that
- *   are older than a day: by default the first time on a page.
+ * @param {boolean} [options.cleanUp] Whether to remove before what is left over of earlier backups, and archives that are
+ *   older than a day: by default the first time on a page.
  * @param {AbortSignal} [options.signal]
- * @returns {Promise<Archive[]>}
+ * @returns {Promise<{ archives: Archive[], interrupted: Interrupted[] }>}
  */
 export async function listArchives({ cleanUp = !cleanedUp, signal } = {}) {
-  const { event } = await job({ type: "listArchives", cleanUp }, "archives", { signal });
+  const { event } = await job({ listArchives: { cleanUp } }, "archives", { signal });
   cleanedUp ||= cleanUp;
-  return [...[...inMemory.values()].map(({ archive }) => archive), ...event.archives];
+  const archives = [...[...inMemory.values()].map(({ archive }) => archive), ...event.archives];
+  return { archives, interrupted: event.interrupted };
 }
 
 /**
- * The file of a finished archive. It can be read until the archive is removed.
+ * The archives that the server keeps for this login, the newest first.
+ * @param {{ url?: string, auth: Auth, signal?: AbortSignal }} options
+ * @returns {Promise<Archive[]>}
+ */
+export async function listServerArchives({ url, auth, signal }) {
+  const { event } = await job({ listServerArchives: { url: address(url) } }, "archives", { auth, signal });
+  return event.archives;
+}
+
+/**
+ * The file of a finished archive that the browser keeps. It can be read until the archive is removed.
  * @param {Archive} archive
  * @param {{ signal?: AbortSignal }} [options]
  * @returns {Promise<File>}
@@ -102,18 +166,35 @@ export async function listArchives({ cleanUp = !cleanedUp, signal } = {}) {
 export async function openArchiveFile({ id }, { signal } = {}) {
   const kept = inMemory.get(id);
   if (kept) return kept.file;
-  const { file } = await job({ type: "openArchive", id }, "archiveFile", { signal });
+  const { file } = await job({ openArchive: { id } }, "archiveFile", { signal });
   if (!file) throw internal("the archive has not arrived");
   return file;
 }
 
 /**
- * Removes a finished archive from the browser.
+ * Where an archive that the server keeps can be downloaded, for some minutes and without a login.
  * @param {Archive} archive
- * @param {{ signal?: AbortSignal }} [options]
+ * @param {{ url?: string, auth: Auth, signal?: AbortSignal }} options
+ * @returns {Promise<string>}
  */
-export async function removeArchive({ id }, { signal } = {}) {
-  if (!inMemory.delete(id)) await job({ type: "removeArchive", id }, "removed", { signal });
+export async function archiveAddress({ id }, { url, auth, signal }) {
+  const { event } = await job({ getServerAddress: { url: address(url), id } }, "address", { auth, signal });
+  return event.url;
+}
+
+/**
+ * Removes an archive, finished or interrupted, from where it is kept; from the server it takes a login.
+ * @param {Archive | Interrupted} archive
+ * @param {{ url?: string, auth?: Auth, signal?: AbortSignal }} [options]
+ */
+export async function removeArchive(archive, { url, auth, signal } = {}) {
+  const { id } = archive;
+  if (inMemory.delete(id)) return;
+  /** @type {Command} */
+  const command = "place" in archive && archive.place === "server"
+    ? { removeServerArchive: { url: address(url), id } }
+    : { removeArchive: { id } };
+  await job(command, "removed", { auth, signal });
 }
 
 /**
@@ -122,7 +203,7 @@ export async function removeArchive({ id }, { signal } = {}) {
  * @returns {Promise<Storage>}
  */
 export async function storage({ signal } = {}) {
-  const { event } = await job({ type: "storage" }, "storage", { signal });
+  const { event } = await job("storage", "storage", { signal });
   return event.storage;
 }
 
@@ -134,7 +215,7 @@ export async function storage({ signal } = {}) {
  */
 export async function openBackup(fileOrUrl, { signal } = {}) {
   const file = typeof fileOrUrl === "string" ? await download(fileOrUrl, signal) : fileOrUrl;
-  const { event, end } = await job({ type: "openBackup" }, "opened", { file, signal, stay: true });
+  const { event, end } = await job("openBackup", "opened", { file, signal, stay: true });
   return { manifest: event.manifest, summary: event.summary, close: end };
 }
 
@@ -205,7 +286,7 @@ async function job(command, last, { auth, file, onProgress, onNotice, signal, st
   try {
     const answer = await new Promise((resolve, reject) => {
       cancel = () => {
-        send({ type: "cancel" });
+        send("cancel");
         patience = setTimeout(() => reject(cancelled()), TIDY);
       };
       if (signal?.aborted) return reject(cancelled());
@@ -221,7 +302,7 @@ async function job(command, last, { auth, file, onProgress, onNotice, signal, st
         /** @type {Event} */
         const event = data.event;
         if (event.type === last) resolve({ event, file: data.file, end });
-        else if (event.type === "failed") reject(new BackupError(event.error));
+        else if (event.type === "failed") reject(new BackupError(event.error, event.interrupted));
         else if (event.type === "progress") guard(reject, () => onProgress?.(event.progress));
         else if (event.type === "notice") guard(reject, () => onNotice?.(event.notice));
         else if (event.type === "needToken") answerToken(auth, event.rejected).then(send);
@@ -248,10 +329,10 @@ async function job(command, last, { auth, file, onProgress, onNotice, signal, st
 async function answerToken(auth, rejected) {
   try {
     const token = typeof auth === "function" ? await auth({ rejected }) : auth;
-    if (token && token !== rejected) return { type: "token", token };
-    return { type: "noToken", message: "the login was refused or has ended" };
+    if (token && token !== rejected) return { token: { token } };
+    return { noToken: { message: "the login was refused or has ended" } };
   } catch (error) {
-    return { type: "noToken", message: error instanceof Error ? error.message : String(error) };
+    return { noToken: { message: text(error) } };
   }
 }
 

@@ -1,7 +1,7 @@
 // Generated from src/browser/protocol.rs by `DIKAS_BLESS=1 cargo test -p dikas-archive protocol`.
 
 /**
- * A finished archive that the browser keeps.
+ * A finished archive that the browser or the server keeps.
  */
 export type Archive = { 
 /**
@@ -21,7 +21,7 @@ place: Place,
  */
 created: string, 
 /**
- * When the archive was finished, by the browser's clock, RFC 3339 in UTC.
+ * When the archive was finished, by the clock of whoever keeps it, RFC 3339 in UTC.
  */
 finished: string, 
 /**
@@ -174,7 +174,7 @@ attachmentBytes: number, };
 /**
  * What the page asks for.
  */
-export type Command = { "type": "createBackup", 
+export type Command = { "createBackup": { 
 /**
  * Address of the server, without `/api/v1`.
  */
@@ -182,7 +182,27 @@ url: string,
 /**
  * The categories to back up; null means all.
  */
-categories: Array<Category> | null, } | { "type": "contents", 
+categories: Array<Category> | null, 
+/**
+ * Whether the server shall put the archive together, and keep it.
+ */
+onServer: boolean, } } | { "resumeBackup": { 
+/**
+ * Address of the server, without `/api/v1`.
+ */
+url: string, 
+/**
+ * Which one.
+ */
+id: string, } } | { "askHeld": { 
+/**
+ * Address of the server, without `/api/v1`.
+ */
+url: string, 
+/**
+ * Which one.
+ */
+id: string, } } | { "contents": { 
 /**
  * Address of the server, without `/api/v1`.
  */
@@ -190,27 +210,48 @@ url: string,
 /**
  * The categories to look at; null means all.
  */
-categories: Array<Category> | null, } | { "type": "openBackup" } | { "type": "listArchives", 
+categories: Array<Category> | null, } } | "openBackup" | { "listArchives": { 
 /**
- * Remove first what earlier backups left half-done, and archives that are older than a day.
+ * Remove first what is left over of earlier backups and cannot be gone on with, and archives that are older than a
+ * day.
  */
-cleanUp: boolean, } | { "type": "openArchive", 
+cleanUp: boolean, } } | { "listServerArchives": { 
+/**
+ * Address of the server, without `/api/v1`.
+ */
+url: string, } } | { "getServerAddress": { 
+/**
+ * Address of the server, without `/api/v1`.
+ */
+url: string, 
 /**
  * Which one.
  */
-id: string, } | { "type": "removeArchive", 
+id: string, } } | { "removeServerArchive": { 
+/**
+ * Address of the server, without `/api/v1`.
+ */
+url: string, 
 /**
  * Which one.
  */
-id: string, } | { "type": "storage" } | { "type": "token", 
+id: string, } } | { "openArchive": { 
+/**
+ * Which one.
+ */
+id: string, } } | { "removeArchive": { 
+/**
+ * Which one.
+ */
+id: string, } } | "storage" | { "token": { 
 /**
  * The bearer token.
  */
-token: string, } | { "type": "noToken", 
+token: string, } } | { "noToken": { 
 /**
  * Why.
  */
-message: string, } | { "type": "cancel" };
+message: string, } } | "cancel";
 
 /**
  * One failure: what happened, where, what was expected, what to do.
@@ -287,9 +328,21 @@ manifest: Manifest | null,
  */
 summary: Summary, } | { "type": "archives", 
 /**
- * The archives.
+ * Finished archives, the newest first.
  */
-archives: Array<Archive>, } | { "type": "archiveFile" } | { "type": "removed" } | { "type": "storage", 
+archives: Array<Archive>, 
+/**
+ * Those that were interrupted and can be gone on with, the newest first.
+ */
+interrupted: Array<Interrupted>, } | { "type": "held", 
+/**
+ * Whether it does.
+ */
+held: boolean, } | { "type": "address", 
+/**
+ * The whole address.
+ */
+url: string, } | { "type": "archiveFile" } | { "type": "removed" } | { "type": "storage", 
 /**
  * Place and space.
  */
@@ -297,7 +350,11 @@ storage: Storage, } | { "type": "failed",
 /**
  * Why.
  */
-error: Error, };
+error: Error, 
+/**
+ * What [`Command::ResumeBackup`] can go on with; null where nothing of the job is left.
+ */
+interrupted: string | null, };
 
 /**
  * What was found of one collection.
@@ -327,6 +384,43 @@ attachments: number,
  * Bytes of these attachments.
  */
 attachmentBytes: number, };
+
+/**
+ * A backup that did not come to its end, though it can.
+ */
+export type Interrupted = { 
+/**
+ * What [`Command::ResumeBackup`] and [`Command::RemoveArchive`] call it.
+ */
+id: string, 
+/**
+ * The moment of the data, by the server's clock, RFC 3339 in UTC.
+ */
+created: string, 
+/**
+ * When it began, by the browser's clock, RFC 3339 in UTC.
+ */
+begun: string, 
+/**
+ * Name of the business.
+ */
+business: string, 
+/**
+ * How many documents are there already.
+ */
+documents: number, 
+/**
+ * How many documents in all.
+ */
+documentsTotal: number, 
+/**
+ * Bytes of JSON lines and attachments that are there already.
+ */
+bytes: number, 
+/**
+ * Bytes of JSON lines and attachments in all.
+ */
+bytesTotal: number, };
 
 /**
  * What an archive holds.
@@ -364,7 +458,7 @@ export type Notice = { "kind": "started-over" } | { "kind": "in-memory",
 /**
  * The most that an archive may have, in bytes.
  */
-limit: number, } | { "kind": "plain-parts", 
+limit: number, } | { "kind": "on-server" } | { "kind": "plain-parts", 
 /**
  * How many.
  */
@@ -411,7 +505,7 @@ export type Phase = "open" | "resume" | "documents" | "attachments" | "finish" |
 /**
  * Where an archive is.
  */
-export type Place = "disk" | "memory";
+export type Place = "disk" | "memory" | "server";
 
 /**
  * How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the

@@ -31,5 +31,5 @@ function work(spawnEncoder) {
 
 /** @param {unknown} error */
 function failed(error) {
-  postMessage({ event: { type: "failed", error: { kind: "internal", message: String(error) } } });
+  postMessage({ event: { type: "failed", error: { kind: "internal", message: String(error) }, interrupted: null } });
 }

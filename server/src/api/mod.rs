@@ -66,7 +66,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
             attachments::delete_attachment
         ))
         .routes(routes!(snapshots::open_snapshot))
-        .routes(routes!(snapshots::close_snapshot))
+        .routes(routes!(snapshots::get_snapshot, snapshots::close_snapshot))
         .routes(routes!(snapshots::snapshot_documents))
         .routes(routes!(snapshots::snapshot_attachments))
         .routes(routes!(snapshots::snapshot_blob))

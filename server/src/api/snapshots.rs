@@ -48,6 +48,21 @@ pub(super) async fn open_snapshot(
     Ok(answer(StatusCode::CREATED, snapshot))
 }
 
+/// Describes an open snapshot once more, for whoever goes on with a backup of it.
+#[utoipa::path(get, path = "/backup/snapshots/{id}", tag = "backup",
+    params(("id" = String, Path, description = "Id of the snapshot.")),
+    responses(
+        (status = OK, description = "What it holds, as when it was opened.", body = Envelope<Snapshot>),
+        (status = GONE, description = "`snapshot-gone`: it was closed or has expired.")),
+    extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
+pub(super) async fn get_snapshot(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Segments(id): Segments<String>,
+) -> Result<Response> {
+    Ok(answer(StatusCode::OK, app.snapshots.describe(&id, &principal.owner).await?))
+}
+
 /// Closes a snapshot.
 #[utoipa::path(delete, path = "/backup/snapshots/{id}", tag = "backup",
     params(("id" = String, Path, description = "Id of the snapshot.")),

@@ -108,6 +108,7 @@ struct Handle {
 type Asked = (Question, Option<OwnedSemaphorePermit>);
 
 enum Question {
+    Describe { reply: Reply<Snapshot> },
     Page { collection: CollectionName, after: String, max_bytes: usize, reply: Reply<DocumentPage> },
     Attachments { after: Option<String>, reply: Reply<AttachmentPage> },
     Blob { digest: Sha256, reply: Reply<()> },
@@ -142,11 +143,12 @@ impl Snapshots {
         }
         let connection = self.store.reader()?;
         connection.execute_batch("BEGIN")?;
-        let (snapshot, generations) = self.describe(&connection, &id, request)?;
+        let (snapshot, generations) = self.look(&connection, &id, request)?;
         if self.options.torn {
             connection.execute_batch("COMMIT")?;
         }
-        let held = Held { connection, generations, log, options: self.options.clone() };
+        let (described, options) = (snapshot.clone(), self.options.clone());
+        let held = Held { connection, snapshot: described, generations, log, options };
         std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
             let end = held.answer(&inbox);
             drop((held, place));
@@ -177,6 +179,14 @@ impl Snapshots {
         let (under_way, asked) = (Arc::new(Semaphore::new(QUESTIONS)), Instant::now());
         open.handles.insert(id.to_owned(), Handle { owner, questions, under_way, asked });
         Ok((Place { open: Arc::clone(&self.open), id: id.to_owned() }, inbox))
+    }
+
+    /// What the snapshot holds, as it was said when it was opened.
+    ///
+    /// # Errors
+    /// `snapshot-gone`
+    pub async fn describe(&self, id: &str, owner: &Owner) -> Result<Snapshot> {
+        self.ask(id, owner, |reply| Question::Describe { reply }).await
     }
 
     /// The documents behind `after`, whole lines, at least one where there is one, in about `max_bytes`.
@@ -266,7 +276,7 @@ impl Snapshots {
     }
 
     /// What the snapshot holds, and the generation of each collection that has one.
-    fn describe(
+    fn look(
         &self,
         connection: &Connection,
         id: &str,
@@ -326,6 +336,7 @@ enum End {
 /// The open transaction of one snapshot, on its own thread.
 struct Held {
     connection: Connection,
+    snapshot: Snapshot,
     generations: BTreeMap<CollectionName, Option<i64>>,
     log: PathBuf,
     options: SnapshotOptions,
@@ -355,6 +366,7 @@ impl Held {
                 }
             };
             match question {
+                Question::Describe { reply } => send(reply, permit, Ok(self.snapshot.clone())),
                 // Whoever asked has gone.
                 Question::Page { reply, .. } if reply.is_closed() => {}
                 Question::Page { collection, after, max_bytes, reply } => {

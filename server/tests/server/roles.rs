@@ -28,6 +28,7 @@ const OPERATIONS: &[(&str, &str, &[&str])] = &[
     ("put", "/api/v1/documents/{collection}/attachments", TILL),
     ("delete", "/api/v1/documents/{collection}/attachments", TILL),
     ("post", "/api/v1/backup/snapshots", BACKUP),
+    ("get", "/api/v1/backup/snapshots/{id}", BACKUP),
     ("delete", "/api/v1/backup/snapshots/{id}", BACKUP),
     ("get", "/api/v1/backup/snapshots/{id}/documents/{collection}", BACKUP),
     ("get", "/api/v1/backup/snapshots/{id}/attachments", BACKUP),

@@ -163,8 +163,10 @@ async fn nobody_reads_a_snapshot_of_somebody_else() {
     let page = format!("/backup/snapshots/{}/documents/articles", snapshot.id);
     for stranger in [&bench.admin, &other, &another] {
         bench.call(Method::GET, &page, Some(stranger), Body::empty()).await.fails(GONE, "snapshot-gone");
-        let close = format!("/backup/snapshots/{}", snapshot.id);
-        bench.call(Method::DELETE, &close, Some(stranger), Body::empty()).await.fails(GONE, "snapshot-gone");
+        let path = format!("/backup/snapshots/{}", snapshot.id);
+        for method in [Method::GET, Method::DELETE] {
+            bench.call(method, &path, Some(stranger), Body::empty()).await.fails(GONE, "snapshot-gone");
+        }
     }
     bench.call(Method::GET, &page, Some(&token), Body::empty()).await.expect(StatusCode::OK);
 }
@@ -177,8 +179,10 @@ async fn it_ends_when_it_is_closed() {
     let full = full.fails(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
     assert!(full.header("retry-after").parse::<u64>().unwrap() > 0);
     let path = format!("/backup/snapshots/{}", first.id);
+    assert_eq!(bench.get(&path).await.expect(StatusCode::OK).data::<Snapshot>(), first);
     bench.delete(&path).await.expect(StatusCode::OK);
     bench.delete(&path).await.fails(GONE, "snapshot-gone");
+    bench.get(&path).await.fails(GONE, "snapshot-gone");
     page(&bench, &first).await.fails(GONE, "snapshot-gone");
     bench.snapshot().await;
 }

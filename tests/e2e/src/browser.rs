@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tokio::sync::{Mutex, MutexGuard};
 
+const DRIVERS: &[&str] = &["chromedriver"];
+const CHROMES: &[&str] = &["chromium", "chromium-browser", "google-chrome", "chrome"];
+
 /// One browser at a time: two would fight for the processor, and the limits of the tests are for one.
 static ONE: Mutex<()> = Mutex::const_new(());
 
@@ -21,7 +24,7 @@ pub struct Browser {
     pub client: Client,
     driver: Driver,
     folder: tempfile::TempDir,
-    _one: MutexGuard<'static, ()>,
+    one: MutexGuard<'static, ()>,
 }
 
 impl Browser {
@@ -32,19 +35,38 @@ impl Browser {
 
     /// The same, with more arguments for Chromium.
     pub async fn start_with(arguments: &[&str]) -> Option<Self> {
-        let driver = program("CHROMEDRIVER", &["chromedriver"]);
-        let chrome = program("CHROME", &["chromium", "chromium-browser", "google-chrome", "chrome"]);
+        let driver = program("CHROMEDRIVER", DRIVERS);
+        let chrome = program("CHROME", CHROMES);
         let (Some(driver), Some(chrome)) = (driver, chrome) else {
             skip("no chromedriver or no Chromium (set CHROMEDRIVER and CHROME)");
             return None;
         };
         require_wasm();
 
-        let one = ONE.lock().await;
         let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("downloads")).unwrap();
+        Some(Self::start_in(folder, ONE.lock().await, &driver, &chrome, arguments).await)
+    }
+
+    /// Kills the browser as a power failure would, and starts it again with the same profile.
+    pub async fn crash(self) -> Self {
+        let Self { client, mut driver, folder, one } = self;
+        driver.session = None;
+        drop((driver, client));
+        let program = |variable, names: &[&str]| program(variable, names).expect("it was there before");
+        let driver = program("CHROMEDRIVER", DRIVERS);
+        Self::start_in(folder, one, &driver, &program("CHROME", CHROMES), &[]).await
+    }
+
+    async fn start_in(
+        folder: tempfile::TempDir,
+        one: MutexGuard<'static, ()>,
+        driver: &Path,
+        chrome: &Path,
+        arguments: &[&str],
+    ) -> Self {
         let downloads = folder.path().join("downloads");
-        std::fs::create_dir(&downloads).unwrap();
-        let mut driver = Driver::start(&driver);
+        let mut driver = Driver::start(driver);
         let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
         let mut args = vec![
             "--headless=new",
@@ -81,7 +103,7 @@ impl Browser {
             .await
             .expect("chromedriver should start Chromium");
         driver.session = client.session_id().await.unwrap();
-        Some(Self { client, driver, folder, _one: one })
+        Self { client, driver, folder, one }
     }
 
     /// Opens a page.

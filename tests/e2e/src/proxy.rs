@@ -1,11 +1,14 @@
 //! A reverse proxy that makes trouble: it stands between a client and the server, passes everything on, and breaks what
 //! its rules say. Requests are counted, so that a test can also say what was *not* asked.
 
+use crate::api::Api;
 use crate::paced::Paced;
+use dikas_archive::api::Snapshot;
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -117,6 +120,19 @@ impl Proxy {
         self.state.rules.lock().unwrap().push(rule);
     }
 
+    /// Opens a snapshot, which whoever asks for one through this proxy gets from now on, and nobody closes: so that several
+    /// read the very same.
+    pub async fn pin_snapshot(&self, api: &Api) -> Snapshot {
+        let framed =
+            |data| json!({ "data": data, "isSuccess": true, "message": null, "errors": [] }).to_string();
+        let snapshot = api.open_snapshot().await;
+        let opened = framed(serde_json::to_value(&snapshot).unwrap());
+        self.rule("POST", "/backup/snapshots", 0, usize::MAX, Fault::Answer(StatusCode::CREATED, opened));
+        let closed = Fault::Answer(StatusCode::OK, framed(json!({})));
+        self.rule("DELETE", "/backup/snapshots", 0, usize::MAX, closed);
+        snapshot
+    }
+
     /// The server is gone for whoever asks through this proxy.
     pub fn cut_off(&self) {
         self.rule("", "", 0, usize::MAX, Fault::Drop);
@@ -184,6 +200,22 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// A request that is held counts until it is released, or its client has gone.
+struct Held<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Held<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
 async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Paced>, Failure> {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
@@ -195,10 +227,9 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
     let mut releases = state.releases.subscribe();
     let mut fault = ask(false);
     if matches!(fault, Some(Fault::Hold)) {
-        state.held.send_modify(|count| *count += 1);
-        let released = releases.changed().await;
-        state.held.send_modify(|count| *count -= 1);
-        released?;
+        let held = Held::new(&state.held);
+        releases.changed().await?;
+        drop(held);
         fault = ask(true);
     }
     match fault {
@@ -335,7 +366,7 @@ impl State {
 
 /// A failure in the API's own frame.
 pub fn failure(code: &str, message: &str) -> String {
-    serde_json::json!({
+    json!({
         "data": null,
         "isSuccess": false,
         "message": message,

@@ -62,10 +62,23 @@ export const de = {
     room: (free) => `${free} frei in diesem Browser.`,
     memory: (limit) =>
       `Dieser Browser bietet hier keinen Speicher für Dateien (unverschlüsseltes http oder privates Fenster). Das Backup entsteht im Arbeitsspeicher und darf höchstens ${limit} groß werden. Lassen Sie diesen Tab im Vordergrund.`,
-    tooLarge: (need, limit) =>
-      `Dieses Backup wird wahrscheinlich nicht hineinpassen: Es kann ${need} brauchen, ohne Speicher für Dateien sind hier höchstens ${limit} möglich. Öffnen Sie diese Seite über https oder auf dem Server selbst, oder lassen Sie Kategorien mit vielen Dateien weg.`,
+    onServer: (need, limit) =>
+      `Der Server wird dieses Backup zusammenstellen und einen Tag lang aufheben: Es kann ${need} brauchen, und ohne Speicher für Dateien (unverschlüsseltes http oder privates Fenster) nimmt dieser Browser höchstens ${limit} auf.`,
     tight: (need, free) =>
       `Der Platz könnte knapp werden: Für das Backup und seinen Download werden bis zu ${need} gebraucht, frei sind ${free}.`,
+  },
+
+  interrupted: {
+    title: 'Ein unfertiges Backup',
+    lead: (business, begun, share, done, all) =>
+      `Ein Backup von ${business}, begonnen am ${begun}, wurde bei ${share} unterbrochen (${done} von ${all}).`,
+    asking: 'Der Server wird gefragt, ob es weitergehen kann …',
+    held: 'Der Server hält seinen Augenblick noch fest: Es kann dort weitergehen, wo es stehen blieb, und wird so gut wie eines, das nie unterbrochen wurde.',
+    gone: 'Es kann nicht weitergehen: Der Server hält seinen Augenblick nicht mehr fest. Erstellen Sie ein neues Backup; was von diesem übrig ist, wird dann entfernt.',
+    unknown: 'Der Server antwortet gerade nicht. Hält er den Augenblick dieses Backups noch fest, kann es dort weitergehen, wo es stehen blieb.',
+    goOn: 'Fortsetzen',
+    discard: 'Verwerfen',
+    discarded: 'Das unfertige Backup wurde verworfen.',
   },
 
   contents: {
@@ -110,6 +123,7 @@ export const de = {
     },
     doing: {
       open: 'Der Server hält diesen Augenblick fest',
+      resume: 'Was schon da ist, wird geprüft',
       documents: 'Dokumente werden geholt und komprimiert',
       attachments: 'Bilder und Dateien werden geholt',
       finish: 'Das Verzeichnis wird geschrieben',
@@ -118,6 +132,7 @@ export const de = {
     notices: {
       'started-over': 'Der Server konnte den ersten Augenblick nicht länger festhalten. Das Backup hat mit einem neuen von vorn begonnen.',
       waiting: 'Seit einer Weile ist nichts angekommen. Vielleicht antwortet der Server nicht; die Anfrage wird automatisch wiederholt.',
+      'on-server': 'Dieser Browser hat keinen Platz für ein Backup dieser Größe: Der Server stellt es zusammen und prüft es.',
       'in-memory': 'Das Backup entsteht hier im Arbeitsspeicher. Lassen Sie diesen Tab im Vordergrund.',
       'plain-parts': 'Einige Daten ließen sich nicht sicher komprimieren und wurden unkomprimiert gespeichert. Sie sind vollständig.',
     },
@@ -125,10 +140,15 @@ export const de = {
 
   result: {
     title: 'Ihr Backup ist fertig',
-    lead: (moment) =>
-      `Es enthält alles mit Stand vom ${moment}, und jedes Byte wurde zurückgelesen und geprüft. Laden Sie es jetzt herunter: In diesem Browser bleibt es nur eine Zeit lang.`,
-    partialLead: (moment, names) =>
-      `Es enthält den Stand vom ${moment}, ohne ${names}. Jedes Byte wurde zurückgelesen und geprüft. Laden Sie es jetzt herunter: In diesem Browser bleibt es nur eine Zeit lang.`,
+    lead: (moment, kept) =>
+      `Es enthält alles mit Stand vom ${moment}, und jedes Byte wurde zurückgelesen und geprüft. Laden Sie es jetzt herunter: ${kept}`,
+    partialLead: (moment, names, kept) =>
+      `Es enthält den Stand vom ${moment}, ohne ${names}. Jedes Byte wurde zurückgelesen und geprüft. Laden Sie es jetzt herunter: ${kept}`,
+    kept: {
+      disk: 'In diesem Browser bleibt es nur eine Zeit lang.',
+      memory: 'Es geht verloren, wenn Sie diese Seite schließen.',
+      server: 'Der Server hebt es einen Tag lang auf.',
+    },
     downloadSize: (size) => `Herunterladen (${size})`,
     insecure: 'Die Seite kam über unverschlüsseltes http: Ihr Browser fragt vielleicht, ob die Datei behalten werden soll. Wählen Sie „Behalten“.',
     another: 'Weiteres Backup erstellen',
@@ -146,10 +166,11 @@ export const de = {
   },
 
   archives: {
-    title: 'Fertige Backups in diesem Browser',
-    lead: 'Sie bleiben hier, bis Sie sie entfernen, ein neues Backup starten oder ein Tag vergangen ist.',
+    title: 'Fertige Backups',
+    lead: 'Sie bleiben, bis Sie sie entfernen, ein neues Backup starten oder ein Tag vergangen ist.',
     created: (age) => `erstellt ${age}`,
     until: (when) => `bleibt bis ${when}`,
+    onServerUntil: (when) => `auf dem Server bis ${when}`,
     untilClosed: 'bleibt, bis Sie diese Seite schließen',
     download: 'Herunterladen',
     downloadNamed: (name) => `${name} herunterladen`,
@@ -158,10 +179,12 @@ export const de = {
     removeTitle: 'Dieses Backup entfernen?',
     removeText: (name) =>
       `${name} wird aus diesem Browser entfernt. Kopien, die Sie heruntergeladen haben, bleiben, wie sie sind.`,
+    removeServerText: (name) =>
+      `${name} wird vom Server entfernt. Kopien, die Sie heruntergeladen haben, bleiben, wie sie sind.`,
     removeYes: 'Entfernen',
     removeNo: 'Behalten',
-    removed: 'Das Backup wurde aus diesem Browser entfernt.',
-    leaveTitle: 'Fertige Backups aus diesem Browser entfernen?',
+    removed: 'Das Backup wurde entfernt.',
+    leaveTitle: 'Backups aus diesem Browser entfernen?',
     leaveText: 'Sie enthalten persönliche Daten und Passwort-Hashes, und wer diesen Browser als Nächstes benutzt, könnte an sie herankommen. Entfernen Sie sie nur, wenn Sie heruntergeladen haben, was Sie brauchen.',
     leaveYes: 'Entfernen und abmelden',
     leaveNo: 'Behalten und abmelden',
@@ -203,10 +226,14 @@ export const de = {
   failure: {
     cancelledTitle: 'Abgebrochen',
     title: 'Es ist kein Backup entstanden',
+    interruptedTitle: 'Das Backup wurde unterbrochen',
     never: 'Hier lässt sich kein Backup erstellen',
     fileTitle: 'Diese Datei ließ sich nicht öffnen',
     archiveTitle: 'Das hat nicht geklappt',
     again: 'Noch einmal versuchen',
+    goOn: 'Fortsetzen',
+    startOver: 'Neu beginnen',
+    onServer: 'Vom Server erstellen lassen',
     dismiss: 'Schließen',
     details: 'Technische Einzelheiten',
     copy: 'Einzelheiten kopieren',
@@ -220,6 +247,7 @@ export const de = {
     moment: 'Zeitpunkt',
     unchanged: {
       backup: 'Auf dem Server wurde nichts verändert, und keine unfertige Datei ist zurückgeblieben. Frühere Downloads sind unberührt.',
+      interrupted: 'Auf dem Server wurde nichts verändert. Was schon geholt ist, bleibt in diesem Browser, damit das Backup dort weitergehen kann, wo es stehen blieb. Frühere Downloads sind unberührt.',
       file: 'Die Datei wurde nicht verändert.',
       archive: 'Auf dem Server wurde nichts verändert.',
     },
@@ -239,10 +267,10 @@ export const de = {
     'conflicting-entries': ['Zwei Dateien im Archiv heißen gleich oder überlappen sich.', 'DiKAS schreibt solche Archive nicht: Nehmen Sie eine andere Kopie dieses Backups.'],
     'unsupported-entry': ['Das Archiv ist verschlüsselt oder so komprimiert, dass DiKAS es nicht lesen kann.', 'Falls Sie das Backup selbst gepackt oder verschlüsselt haben, entpacken Sie es zuerst.'],
     'missing-entry': ['Etwas, das im Verzeichnis steht, fehlt im Archiv.', 'Nehmen Sie eine andere Kopie dieses Backups.'],
-    'limit-exceeded': ['Etwas ist größer, als sich sicher verarbeiten lässt.', 'Die technischen Einzelheiten nennen, was und wie groß. In einem Browser ohne Dateispeicher hilft Chrome, Edge oder Firefox über https oder auf dem Server selbst; ein Backup per Kommandozeile hat diese Grenze nicht.'],
+    'limit-exceeded': ['Etwas ist größer, als sich sicher verarbeiten lässt.', 'Die technischen Einzelheiten nennen, was und wie groß. Ein Backup durch den Server oder per Kommandozeile hat diese Grenze nicht.'],
     'bad-argument': ['Die Seite hat etwas verlangt, das es nicht gibt.', 'Laden Sie die Seite neu. Geschieht es wieder, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
     io: ['Eine Datei ließ sich nicht lesen oder schreiben.', 'Prüfen Sie, ob das Laufwerk verbunden und nicht voll ist, und versuchen Sie es noch einmal. Auch ein privates Fenster kann der Grund sein.'],
-    'no-space': ['Auf diesem Gerät ist nicht genug Platz.', 'Schaffen Sie Platz auf dem Laufwerk, oder entfernen Sie fertige Backups aus diesem Browser, und versuchen Sie es noch einmal.'],
+    'no-space': ['Auf diesem Gerät ist nicht genug Platz.', 'Schaffen Sie Platz auf dem Laufwerk, oder entfernen Sie fertige Backups aus diesem Browser, und versuchen Sie es noch einmal. Oder lassen Sie das Backup vom Server erstellen: Dann muss nur Platz für den Download sein.'],
     'no-storage': ['Dieser Browser bietet keinen Ort, an dem das Backup entstehen kann.', 'Verlassen Sie das private Fenster, nehmen Sie einen anderen Browser, oder öffnen Sie die Seite auf dem Server selbst.'],
     'engine-unavailable': ['Das Backup-Programm ließ sich in diesem Browser nicht starten.', 'Laden Sie die Seite neu. Hilft das nicht, nehmen Sie Chrome, Edge, Firefox oder Safari (ab 16.4) in aktueller Fassung.'],
     cancelled: ['Sie haben das Backup abgebrochen.', 'Sie können jederzeit ein neues starten.'],
@@ -253,6 +281,7 @@ export const de = {
     'server-error': ['Der Server hat einen eigenen Fehler gemeldet.', 'Versuchen Sie es in ein paar Minuten noch einmal. Bleibt es dabei, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
     'bad-answer': ['Die Antworten des Servers kamen gekürzt oder verfälscht an, obwohl sie erneut angefordert wurden.', 'Prüfen Sie das Netzwerk; ein Proxy oder Virenscanner dazwischen kann Antworten verändern. Versuchen Sie es dann noch einmal.'],
     incomplete: ['Was angekommen ist, ist nicht alles, was der Server angekündigt hat.', 'Damit kein Backup nur vollständig aussieht, wurde es verworfen. Versuchen Sie es noch einmal; bleibt es dabei, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
+    'moment-gone': ['Der Server hält den Augenblick dieses Backups nicht mehr fest, deshalb konnte es nicht weitergehen.', 'Erstellen Sie ein neues Backup.'],
     'archive-gone': ['Dieses Backup ist nicht mehr in diesem Browser.', 'Es wurde ersetzt oder entfernt, vielleicht in einem anderen Tab. Nehmen Sie die heruntergeladene Datei, falls Sie eine haben, oder erstellen Sie ein neues Backup.'],
     busy: ['Der Server erstellt gerade ein anderes Backup oder hat zu viel zu tun.', 'Er erstellt immer nur ein Backup: Versuchen Sie es in ein paar Minuten noch einmal.'],
     'server-full': ['Die Festplatte des Servers ist voll.', 'Schaffen Sie auf der Festplatte des Servers Platz und versuchen Sie es dann noch einmal.'],

@@ -63,10 +63,23 @@ export const en = {
     room: (/** @type {string} */ free) => `${free} free in this browser.`,
     memory: (/** @type {string} */ limit) =>
       `This browser offers no storage for files here (plain http or a private window). The backup is built in memory and may take up ${limit} at most. Keep this tab in the foreground.`,
-    tooLarge: (/** @type {string} */ need, /** @type {string} */ limit) =>
-      `This backup will probably not fit: it may need ${need}, and without storage for files at most ${limit} is possible here. Open this page over https or on the server itself, or leave out categories with many files.`,
+    onServer: (/** @type {string} */ need, /** @type {string} */ limit) =>
+      `The server will put this backup together and keep it for a day: it may need ${need}, and without storage for files (plain http or a private window) this browser takes ${limit} at most.`,
     tight: (/** @type {string} */ need, /** @type {string} */ free) =>
       `There may be too little room: up to ${need} are needed for the backup and its download, ${free} are free.`,
+  },
+
+  interrupted: {
+    title: 'An unfinished backup',
+    lead: (/** @type {string} */ business, /** @type {string} */ begun, /** @type {string} */ share, /** @type {string} */ done, /** @type {string} */ all) =>
+      `A backup of ${business} that began on ${begun} was interrupted at ${share} (${done} of ${all}).`,
+    asking: 'Asking the server whether it can go on …',
+    held: 'The server still holds on to its moment: it can go on where it stopped, and will be as good as one that was never interrupted.',
+    gone: 'It cannot go on: the server no longer holds on to its moment. Create a new backup; what is left of this one goes then.',
+    unknown: 'The server does not answer at the moment. If it still holds on to the moment of this backup, it can go on where it stopped.',
+    goOn: 'Go on',
+    discard: 'Discard',
+    discarded: 'The unfinished backup has been discarded.',
   },
 
   contents: {
@@ -111,6 +124,7 @@ export const en = {
     },
     doing: {
       open: 'Asking the server to hold on to this moment',
+      resume: 'Checking what is there already',
       documents: 'Fetching and compressing documents',
       attachments: 'Fetching pictures and files',
       finish: 'Writing the table of contents',
@@ -119,6 +133,7 @@ export const en = {
     notices: {
       'started-over': 'The server could not hold on to the first moment any longer. The backup has started over with a fresh one.',
       waiting: 'Nothing has arrived for a while. The server may not be answering; it is asked again by itself.',
+      'on-server': 'This browser has no place for a backup of this size: the server puts it together and checks it.',
       'in-memory': 'The backup is built in memory here. Keep this tab in the foreground.',
       'plain-parts': 'Some data could not be compressed safely and was stored uncompressed. It is complete.',
     },
@@ -126,10 +141,15 @@ export const en = {
 
   result: {
     title: 'Your backup is finished',
-    lead: (/** @type {string} */ moment) =>
-      `It holds everything as of ${moment}, and every byte was read back and checked. Download it now: in this browser it is only kept for a while.`,
-    partialLead: (/** @type {string} */ moment, /** @type {string} */ names) =>
-      `It holds the state as of ${moment}, without ${names}. Every byte was read back and checked. Download it now: in this browser it is only kept for a while.`,
+    lead: (/** @type {string} */ moment, /** @type {string} */ kept) =>
+      `It holds everything as of ${moment}, and every byte was read back and checked. Download it now: ${kept}`,
+    partialLead: (/** @type {string} */ moment, /** @type {string} */ names, /** @type {string} */ kept) =>
+      `It holds the state as of ${moment}, without ${names}. Every byte was read back and checked. Download it now: ${kept}`,
+    kept: {
+      disk: 'in this browser it is only kept for a while.',
+      memory: 'it goes when you close this page.',
+      server: 'the server keeps it for a day.',
+    },
     downloadSize: (/** @type {string} */ size) => `Download (${size})`,
     insecure: 'The page came over plain http: your browser may ask whether to keep the file. Choose “Keep”.',
     another: 'Create another backup',
@@ -147,10 +167,11 @@ export const en = {
   },
 
   archives: {
-    title: 'Finished backups in this browser',
-    lead: 'They stay here until you remove them, start a new backup, or a day has passed.',
+    title: 'Finished backups',
+    lead: 'They stay until you remove them, start a new backup, or a day has passed.',
     created: (/** @type {string} */ age) => `created ${age}`,
     until: (/** @type {string} */ when) => `kept until ${when}`,
+    onServerUntil: (/** @type {string} */ when) => `on the server until ${when}`,
     untilClosed: 'kept until you close this page',
     download: 'Download',
     downloadNamed: (/** @type {string} */ name) => `Download ${name}`,
@@ -159,10 +180,12 @@ export const en = {
     removeTitle: 'Remove this backup?',
     removeText: (/** @type {string} */ name) =>
       `${name} is removed from this browser. Copies that you downloaded stay as they are.`,
+    removeServerText: (/** @type {string} */ name) =>
+      `${name} is removed from the server. Copies that you downloaded stay as they are.`,
     removeYes: 'Remove',
     removeNo: 'Keep it',
-    removed: 'The backup has been removed from this browser.',
-    leaveTitle: 'Remove the finished backups from this browser?',
+    removed: 'The backup has been removed.',
+    leaveTitle: 'Remove the backups from this browser?',
     leaveText: 'They hold personal data and password hashes, and whoever uses this browser next could get at them. Remove them only if you have downloaded what you need.',
     leaveYes: 'Remove and sign out',
     leaveNo: 'Keep and sign out',
@@ -204,10 +227,14 @@ export const en = {
   failure: {
     cancelledTitle: 'Cancelled',
     title: 'No backup was made',
+    interruptedTitle: 'The backup was interrupted',
     never: 'No backup can be made here',
     fileTitle: 'This file could not be opened',
     archiveTitle: 'That did not work',
     again: 'Try again',
+    goOn: 'Go on',
+    startOver: 'Start a new one',
+    onServer: 'Let the server make it',
     dismiss: 'Close',
     details: 'Technical details',
     copy: 'Copy details',
@@ -221,6 +248,7 @@ export const en = {
     moment: 'Time',
     unchanged: {
       backup: 'Nothing on the server was changed, and no unfinished file was kept. Earlier downloads are untouched.',
+      interrupted: 'Nothing on the server was changed. What has been fetched so far is kept in this browser, so that the backup can go on where it stopped. Earlier downloads are untouched.',
       file: 'The file was not changed.',
       archive: 'Nothing on the server was changed.',
     },
@@ -229,8 +257,8 @@ export const en = {
     replaced: 'The earlier backup was removed from this browser when this one started.',
   },
 
-  /** For every kind of `src/error.rs`, and `archive-gone` of this page: what happened, and what to do. What was not changed stands in `failure`. */
-  errors: /** @satisfies {Record<import('../../engine/protocol.js').ErrorKind | 'archive-gone', readonly string[]>} */ ({
+  /** For every kind of `src/error.rs`, and `archive-gone` and `moment-gone` of this page: what happened, and what to do. What was not changed stands in `failure`. */
+  errors: /** @satisfies {Record<import('../../engine/protocol.js').ErrorKind | 'archive-gone' | 'moment-gone', readonly string[]>} */ ({
     'not-an-archive': ['The file is not a ZIP archive, or its end is missing.', 'If it was downloaded or copied, do that once more; perhaps it was cut short. Otherwise choose another file.'],
     'damaged-directory': ['The directory of the archive is damaged.', 'Use another copy of this backup. Sound parts can still be rescued: keep the file.'],
     'damaged-entry': ['A part of the archive is not what its directory says.', 'Use another copy of this backup. If it happened while creating one, try again; should it stay, have the memory and the disk of this device checked.'],
@@ -242,10 +270,10 @@ export const en = {
     'conflicting-entries': ['Two files in the archive have the same name or overlap.', 'DiKAS does not write such archives: use another copy of this backup.'],
     'unsupported-entry': ['The archive is encrypted or compressed in a way that DiKAS does not read.', 'If you packed or encrypted the backup yourself, unpack it first.'],
     'missing-entry': ['Something that the table of contents names is not in the archive.', 'Use another copy of this backup.'],
-    'limit-exceeded': ['Something is larger than is safe to work with.', 'The technical details name what and how large. In a browser without file storage, use Chrome, Edge or Firefox on https or on the server itself; a backup by command line has no such limit.'],
+    'limit-exceeded': ['Something is larger than is safe to work with.', 'The technical details name what and how large. A backup by the server or by command line has no such limit.'],
     'bad-argument': ['The page asked for something that does not exist.', 'Reload the page. If it happens again, pass the technical details on to your DiKAS dealer.'],
     io: ['Reading or writing a file failed.', 'Check that the drive is connected and not full, then try again. A private window may also be the cause.'],
-    'no-space': ['There is not enough room on this device.', 'Make room on the drive, or remove finished backups from this browser, then try again.'],
+    'no-space': ['There is not enough room on this device.', 'Make room on the drive, or remove finished backups from this browser, then try again. Or let the server make the backup: then there has to be room for the download alone.'],
     'no-storage': ['This browser offers no place to build the backup in.', 'Leave the private window, or use another browser, or open the page on the server itself.'],
     'engine-unavailable': ['The backup program could not be started in this browser.', 'Reload the page. If that does not help, use a current Chrome, Edge, Firefox or Safari (16.4 or newer).'],
     cancelled: ['You stopped the backup.', 'You can start a new one at any time.'],
@@ -257,6 +285,7 @@ export const en = {
     'bad-answer': ['The server’s answers arrived cut or garbled, though they were asked for again.', 'Check the network; a proxy or virus scanner in between may change answers. Then try again.'],
     incomplete: ['What arrived is not all that the server announced.', 'So that no backup only looks complete, it was thrown away. Try again; if it stays, pass the technical details on to your DiKAS dealer.'],
     'archive-gone': ['This backup is no longer in this browser.', 'It was replaced or removed, perhaps in another tab. Use the file if you have downloaded it, or create a new backup.'],
+    'moment-gone': ['The server no longer holds on to the moment of this backup, so that it could not go on.', 'Create a new backup.'],
     busy: ['The server is making another backup at the moment, or has too much to do.', 'It makes one backup at a time: try again in a few minutes.'],
     'server-full': ['The disk of the server is full.', 'Make room on the server’s disk, then try again.'],
     'job-gone': ['The server no longer has this backup: it was probably started anew in between.', 'Try again.'],
