@@ -1,10 +1,12 @@
 //! A reverse proxy that makes trouble: it stands between a client and the server, passes everything on, and breaks what
 //! its rules say. Requests are counted, so that a test can also say what was *not* asked.
 
+use dikas_archive::api::Snapshot;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -91,6 +93,17 @@ impl Proxy {
     pub fn rule(&self, method: &'static str, path: &str, skip: usize, times: usize, fault: Fault) {
         let rule = Rule { method, path: path.to_owned(), skip, times, seen: 0, token: None, fault };
         self.state.rules.lock().unwrap().push(rule);
+    }
+
+    /// Whoever opens a snapshot through this proxy gets this one, which is open already, and nobody closes it: so all
+    /// read the very same one.
+    pub fn pin(&self, snapshot: &Snapshot) {
+        let framed =
+            |data| json!({ "data": data, "isSuccess": true, "message": null, "errors": [] }).to_string();
+        let opened = framed(serde_json::to_value(snapshot).unwrap());
+        self.rule("POST", "/backup/snapshots", 0, usize::MAX, Fault::Answer(StatusCode::CREATED, opened));
+        let closed = Fault::Answer(StatusCode::OK, framed(json!({})));
+        self.rule("DELETE", "/backup/snapshots", 0, usize::MAX, closed);
     }
 
     /// The server is gone for whoever asks through this proxy.
@@ -246,7 +259,7 @@ impl State {
 
 /// A failure in the API's own frame.
 pub fn failure(code: &str, message: &str) -> String {
-    serde_json::json!({
+    json!({
         "data": null,
         "isSuccess": false,
         "message": message,

@@ -8,22 +8,15 @@ use dikas_e2e::proxy::{Fault, Proxy};
 use dikas_e2e::server::Local;
 use dikas_e2e::tools::sha256sum;
 use dikas_e2e::{awkward, native, page, sample, until};
-use hyper::StatusCode;
-use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_clicked_watched_downloaded_whole_and_the_same_as_natively() {
     let server = Local::demo().await;
     let api = server.api().await;
-    // Whoever opens a snapshot through this proxy gets the one that is open already, and nobody closes it: so browser,
-    // native job and this test read the very same one.
+    // Browser, native job and this test read the very same snapshot.
     let proxy = Proxy::start(&server.url).await;
     let snapshot = api.open_snapshot().await;
-    let framed = |data| json!({ "data": data, "isSuccess": true, "message": null, "errors": [] }).to_string();
-    let opened = framed(serde_json::to_value(&snapshot).unwrap());
-    proxy.rule("POST", "/backup/snapshots", 0, usize::MAX, Fault::Answer(StatusCode::CREATED, opened));
-    let closed = Fault::Answer(StatusCode::OK, framed(json!({})));
-    proxy.rule("DELETE", "/backup/snapshots", 0, usize::MAX, closed);
+    proxy.pin(&snapshot);
 
     let Some(browser) = Browser::start().await else { return };
     page::sign_in(&browser, &proxy.url, &server.login).await;
