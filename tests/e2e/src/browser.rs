@@ -173,10 +173,11 @@ impl Browser {
         }
     }
 
-    /// Says "keep" in advance: Chromium asks so when a file comes over plain http.
+    /// Says "keep" in advance: Chromium asks so when a file comes over plain http. In a private window it is the page that
+    /// has to be told, for the folder of the browser is not its own.
     pub async fn keep_downloads(&self) {
         let params = json!({ "behavior": "allow", "downloadPath": self.downloads() });
-        self.cdp("Browser.setDownloadBehavior", params).await;
+        self.cdp("Page.setDownloadBehavior", params).await;
     }
 
     fn downloads(&self) -> PathBuf {

@@ -107,6 +107,7 @@ async fn a_private_window_makes_backups_and_says_where_they_go_and_what_that_lim
         Some("memory") => assert!(room.contains("built in memory") && room.contains("1.07 GB"), "{room}"),
         _ => panic!("{storage}"),
     }
+    browser.keep_downloads().await;
     page::start(&browser).await;
     let shown = page::finished(&browser).await;
     let file = page::download(&browser).await;
