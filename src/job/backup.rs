@@ -203,7 +203,7 @@ async fn run<S: Source>(
             Ok((manifest, plain_parts)) => break (manifest, plain_parts, meter),
         }
     };
-    let (size, sha256) = super::verify::verify(out, &manifest, &meter).await?;
+    let (manifest, size, sha256) = super::verify::verify(out, manifest, &meter).await?;
     Ok(Outcome { manifest, size, sha256, plain_parts, restarts })
 }
 

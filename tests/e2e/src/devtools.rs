@@ -5,6 +5,7 @@ use crate::LONG;
 use crate::browser::Browser;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::fmt;
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use tungstenite::{Message, WebSocket};
 /// How often workers are asked. Their memory never shrinks, so that only what grew last can be missed.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The size of a worker's WebAssembly memory: an engine that has started gives its exports once more.
-const MEMORY: &str = "import(`${location.origin}/engine/pkg/dikas_archive.js`)
+/// The size of a worker's WebAssembly memory: an engine that has started gives its exports once more. Before a worker
+/// listens its script is still loading, and Chromium's tab crashes at a second import.
+const MEMORY: &str = "onmessage && import(`${location.origin}/engine/pkg/dikas_archive.js`)
     .then((engine) => engine.initSync().memory.buffer.byteLength)";
 
 /// The most memory that was seen, in bytes.
@@ -33,6 +35,14 @@ pub struct Peak {
     pub tab: u64,
 }
 
+impl fmt::Display for Peak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [job, encoder, before, tab] =
+            [self.job, self.encoder, self.tab_before, self.tab].map(|bytes| bytes >> 20);
+        write!(f, "job {job} MiB, encoder {encoder} MiB, tab {before} to {tab} MiB")
+    }
+}
+
 /// Watches the memory of a browser's page and its workers until it is asked.
 pub struct Watcher {
     stop: Arc<AtomicBool>,
@@ -45,6 +55,7 @@ impl Watcher {
     /// Begins to watch the page that is open.
     pub async fn start(browser: &Browser) -> Self {
         let tab = Tab::of(browser);
+        tab.forget_peak();
         let tab_before = tab.resident("VmRSS");
         let mut line = Line::to(browser).await;
         let stop = Arc::new(AtomicBool::new(false));
@@ -77,6 +88,12 @@ impl Tab {
         };
         let tabs = parents.keys().copied().filter(descends).filter(draws);
         Self(tabs.max_by_key(|id| Self(*id).resident("VmRSS")).expect("a process that draws the page"))
+    }
+
+    /// What the process took before is not to be seen in its peak.
+    fn forget_peak(&self) {
+        // As `man 5 proc_pid_clear_refs` has it.
+        std::fs::write(format!("/proc/{}/clear_refs", self.0), "5").expect("a process of this user");
     }
 
     fn resident(&self, field: &str) -> u64 {

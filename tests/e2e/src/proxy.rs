@@ -1,7 +1,6 @@
 //! A reverse proxy that makes trouble: it stands between a client and the server, passes everything on, and breaks what
 //! its rules say. Requests are counted, so that a test can also say what was *not* asked.
 
-use crate::api::Api;
 use crate::paced::Paced;
 use dikas_archive::api::Snapshot;
 use http_body_util::BodyExt as _;
@@ -120,17 +119,15 @@ impl Proxy {
         self.state.rules.lock().unwrap().push(rule);
     }
 
-    /// Opens a snapshot, which whoever asks for one through this proxy gets from now on, and nobody closes: so that several
-    /// read the very same.
-    pub async fn pin_snapshot(&self, api: &Api) -> Snapshot {
+    /// Whoever opens a snapshot through this proxy gets this one, which is open already, and nobody closes it: so all
+    /// read the very same one.
+    pub fn pin(&self, snapshot: &Snapshot) {
         let framed =
             |data| json!({ "data": data, "isSuccess": true, "message": null, "errors": [] }).to_string();
-        let snapshot = api.open_snapshot().await;
-        let opened = framed(serde_json::to_value(&snapshot).unwrap());
+        let opened = framed(serde_json::to_value(snapshot).unwrap());
         self.rule("POST", "/backup/snapshots", 0, usize::MAX, Fault::Answer(StatusCode::CREATED, opened));
         let closed = Fault::Answer(StatusCode::OK, framed(json!({})));
         self.rule("DELETE", "/backup/snapshots", 0, usize::MAX, closed);
-        snapshot
     }
 
     /// The server is gone for whoever asks through this proxy.
