@@ -154,11 +154,19 @@ impl Draft {
         let file = match (sink, shelf) {
             (Sink::Memory(rope), _) => rope.into_file(&name)?,
             (Sink::Disk(file), Some(Shelf { archives, journal, .. })) => {
-                file.sync()?;
+                let synced = file.sync();
                 // Held until the file is closed: before, it cannot be removed, and its record alone would be.
                 let lock = Lock::wait().await;
-                archives.finish(&lock, &archive).await?;
+                let finished = match synced {
+                    Ok(()) => archives.finish(&lock, &archive).await,
+                    Err(error) => Err(error.into()),
+                };
                 drop((file, journal));
+                if let Err(error) = finished {
+                    // It is whole, and nobody would find it.
+                    let _ = archives.remove(&lock, &id).await;
+                    return Err(error);
+                }
                 archives.forget(&lock, &id).await;
                 archives.file(&id).await?
             }

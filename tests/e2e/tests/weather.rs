@@ -164,7 +164,9 @@ async fn an_answer_may_be_slow_as_long_as_it_moves() {
         })
         .await;
     assert!(took > 3 * idle, "it was not slow: {took:?}");
-    assert_eq!(weather.proxy.count(&path), 1, "it was asked for once");
+    // Once in the time of a piece, and once more for as long as the least of it takes.
+    let asked = weather.proxy.count(&path);
+    assert!((2..=3).contains(&asked), "it was asked for {asked} times");
 
     // One that stops in the middle is asked for again, neither before the time nor long after.
     for path in [MIDDLE, RECORDS, BLOBS] {
@@ -265,7 +267,9 @@ async fn a_token_that_runs_out_over_the_files_is_renewed_once() {
         .await;
     weather.browser.click("dialog #give-up").await;
     let failed = page::failed(&weather.browser).await;
-    println!("| a login that ends over the files, given up | {} | {:?} |", failed.kind, start.elapsed());
+    let (kind, took) = (&failed.kind, start.elapsed().as_secs_f64());
+    let said = weather.browser.text("#error").await.replace('\n', " ");
+    println!("| a login that ends over the files, given up | {kind} | {took:.1} s | {said} |");
     assert_eq!(failed.kind, "unauthorized", "{}", failed.text);
     assert_nothing_kept(&weather.browser).await;
 }

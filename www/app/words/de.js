@@ -283,7 +283,7 @@ export const de = {
     incomplete: ['Was angekommen ist, ist nicht alles, was der Server angekündigt hat.', 'Damit kein Backup nur vollständig aussieht, wurde es verworfen. Versuchen Sie es noch einmal; bleibt es dabei, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
     'moment-gone': ['Der Server hält den Augenblick dieses Backups nicht mehr fest, deshalb konnte es nicht weitergehen.', 'Erstellen Sie ein neues Backup.'],
     'archive-gone': ['Dieses Backup ist nicht mehr in diesem Browser.', 'Es wurde ersetzt oder entfernt, vielleicht in einem anderen Tab. Nehmen Sie die heruntergeladene Datei, falls Sie eine haben, oder erstellen Sie ein neues Backup.'],
-    busy: ['Der Server erstellt gerade ein anderes Backup oder hat zu viel zu tun.', 'Er erstellt immer nur ein Backup: Versuchen Sie es in ein paar Minuten noch einmal.'],
+    busy: ['Der Server hat gerade zu viel zu tun oder erstellt ein anderes Backup.', 'Warten Sie ein paar Minuten, und versuchen Sie es dann noch einmal.'],
     'server-full': ['Die Festplatte des Servers ist voll.', 'Schaffen Sie auf der Festplatte des Servers Platz und versuchen Sie es dann noch einmal.'],
     'job-gone': ['Der Server hat dieses Backup nicht mehr: Wahrscheinlich wurde er zwischendurch neu gestartet.', 'Versuchen Sie es noch einmal.'],
     internal: ['Das Programm hat einen Fehler gemacht.', 'Laden Sie die Seite neu und versuchen Sie es noch einmal. Geschieht es wieder, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],

@@ -286,7 +286,7 @@ export const en = {
     incomplete: ['What arrived is not all that the server announced.', 'So that no backup only looks complete, it was thrown away. Try again; if it stays, pass the technical details on to your DiKAS dealer.'],
     'archive-gone': ['This backup is no longer in this browser.', 'It was replaced or removed, perhaps in another tab. Use the file if you have downloaded it, or create a new backup.'],
     'moment-gone': ['The server no longer holds on to the moment of this backup, so that it could not go on.', 'Create a new backup.'],
-    busy: ['The server is making another backup at the moment, or has too much to do.', 'It makes one backup at a time: try again in a few minutes.'],
+    busy: ['The server has too much to do at the moment, or is making another backup.', 'Wait a few minutes, then try again.'],
     'server-full': ['The disk of the server is full.', 'Make room on the server’s disk, then try again.'],
     'job-gone': ['The server no longer has this backup: it was probably started anew in between.', 'Try again.'],
     internal: ['The program made a mistake.', 'Reload the page and try again. If it happens again, pass the technical details on to your DiKAS dealer.'],
