@@ -102,9 +102,10 @@ async fn an_archive_past_4_gib_takes_no_more_than_one_file_of_it() {
     for (from, to) in [(0, 1), (1, 15)] {
         fill::attachments(&api, "expenses", "exp_1", from..to, |_| large.clone()).await;
         let (peak, file) = back_up(&browser, &format!("{to} files of 300 MB")).await;
-        let listed = tools::zipinfo(&file);
+        let mut listed = tools::zipinfo(&file);
+        listed.retain(|(path, _)| path.starts_with("attachments/"));
         let expected: Vec<_> = (0..to).map(|number| (path(number), LARGE_FILE as u64)).collect();
-        assert!(listed[1..=to as usize] == expected, "{listed:?}");
+        assert!(listed == expected, "{listed:?}");
         assert_eq!(tools::sha256sum_of_entry(&file, &path(to - 1)), digest);
         runs.push((peak, to));
         std::fs::remove_file(&file).unwrap();
