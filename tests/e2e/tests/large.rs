@@ -1,5 +1,5 @@
 //! Backups of the size of a big shop, each at two sizes: what there is more of takes no more memory, beyond a kibibyte
-//! for each entry of the archive. They take a quarter of an hour and 12 GB of disk: `cargo xtask test --large`.
+//! for each entry of the archive. They take three quarters of an hour and 12 GB of disk: `cargo xtask test --large`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use dikas_archive::digest::Sha256;
