@@ -27,7 +27,7 @@ DiKAS Backup & Restore: build, start, test and measure, set-up included.
   cargo xtask test      formatting, lints, native tests, the engine's tests in a browser, and the page's with a
                         real server; stops at the first of these that fails
       --large           backups of the size of a big shop too (five million documents, 100,000 files, 4.5 GB): needs
-                        12 GB of disk, and a quarter of an hour more
+                        12 GB of disk, and three quarters of an hour more
       --fast [TEXT...]  native tests alone; with texts, only those whose names contain one of them
 
   cargo xtask bench     measures the engine in a browser, beside the C tool and libraries from npm, and writes the

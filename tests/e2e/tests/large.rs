@@ -1,5 +1,5 @@
 //! Backups of the size of a big shop, each at two sizes: what there is more of takes no more memory, beyond a kibibyte
-//! for each entry of the archive. They take a quarter of an hour and 12 GB of disk: `cargo xtask test --large`.
+//! for each entry of the archive. They take three quarters of an hour and 12 GB of disk: `cargo xtask test --large`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use dikas_archive::digest::Sha256;
@@ -102,9 +102,10 @@ async fn an_archive_past_4_gib_takes_no_more_than_one_file_of_it() {
     for (from, to) in [(0, 1), (1, 15)] {
         fill::attachments(&api, "expenses", "exp_1", from..to, |_| large.clone()).await;
         let (peak, file) = back_up(&browser, &format!("{to} files of 300 MB")).await;
-        let listed = tools::zipinfo(&file);
+        let mut listed = tools::zipinfo(&file);
+        listed.retain(|(path, _)| path.starts_with("attachments/"));
         let expected: Vec<_> = (0..to).map(|number| (path(number), LARGE_FILE as u64)).collect();
-        assert!(listed[1..=to as usize] == expected, "{listed:?}");
+        assert!(listed == expected, "{listed:?}");
         assert_eq!(tools::sha256sum_of_entry(&file, &path(to - 1)), digest);
         runs.push((peak, to));
         std::fs::remove_file(&file).unwrap();
