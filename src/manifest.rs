@@ -1,7 +1,7 @@
 //! `manifest.json`: what the archive says it holds (FORMAT.md section 7). What [`Manifest::parse`] returns has been
 //! checked against itself; whether the entries agree is the reader's to see.
 
-use crate::api::{AttachmentRecord, SourceInfo, is_moment};
+use crate::api::{AttachmentRecord, CollectionSummary, SourceInfo, is_moment};
 use crate::catalog::{Category, CollectionName};
 use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
@@ -141,6 +141,20 @@ impl Manifest {
         Ok((measure.bytes, measure.hasher.finish()))
     }
 
+    /// What it holds by collection, without the lists of parts and attachments.
+    pub fn summaries(&self) -> Vec<CollectionSummary> {
+        let mut summaries: Vec<_> = self.collections.iter().map(CollectionEntry::summary).collect();
+        for entry in &self.attachments {
+            if let Ok(at) = summaries.binary_search_by(|it| it.name.cmp(&entry.record.collection))
+                && let Some(summary) = summaries.get_mut(at)
+            {
+                summary.attachments += 1;
+                summary.attachment_bytes += entry.record.size;
+            }
+        }
+        summaries
+    }
+
     /// How many documents in all.
     pub fn documents(&self) -> u64 {
         self.collections.iter().map(|collection| collection.documents).sum()
@@ -210,6 +224,18 @@ impl Write for Measure {
 }
 
 impl CollectionEntry {
+    /// As far as its documents go.
+    fn summary(&self) -> CollectionSummary {
+        CollectionSummary {
+            name: self.name.clone(),
+            category: self.category,
+            documents: self.documents,
+            bytes: self.bytes,
+            attachments: 0,
+            attachment_bytes: 0,
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let (mut documents, mut bytes, mut last) = (0, 0, "");
         for (part, number) in self.parts.iter().zip(1..) {

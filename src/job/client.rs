@@ -73,7 +73,7 @@ impl<T: Transport> Client<T> {
         max_bytes: u64,
         at_once: &Cell<u64>,
         request: impl Fn(u64) -> Request,
-        accept: impl Fn(Response) -> Result<R>,
+        accept: impl Fn(Response, u64) -> Result<R>,
     ) -> Result<R> {
         loop {
             let bytes = max_bytes.min(at_once.get());
@@ -82,7 +82,7 @@ impl<T: Transport> Client<T> {
             if patience.slow_ends {
                 request.total_milliseconds = PIECE_MILLISECONDS;
             }
-            match self.attempt(request, &accept, patience).await {
+            match self.attempt(request, |answer| accept(answer, bytes), patience).await {
                 Err(Failure::Slow(came)) => {
                     let less = (came / PIECES_IN_TIME).min(bytes / 2).max(SMALLEST_PIECE_BYTES);
                     at_once.set(at_once.get().min(less));

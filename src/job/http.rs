@@ -3,10 +3,10 @@
 
 use super::client::{Client, Patience, bad_answer, check_crc32, data, found};
 use super::transport::{Method, Request, Response, Transport};
-use super::{Page, Source};
+use super::{Page, Source, read_file};
 use crate::api::{
-    AttachmentPage, CollectionSummary, DOCUMENTS_HEADER, NDJSON, NEXT_HEADER, Snapshot, SnapshotRequest,
-    is_moment, is_random_id,
+    AttachmentPage, AttachmentRecord, CollectionSummary, DOCUMENTS_HEADER, NDJSON, NEXT_HEADER, Snapshot,
+    SnapshotRequest, is_moment, is_random_id,
 };
 use crate::catalog::CollectionName;
 use crate::digest::Sha256;
@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::MAX_DOCUMENT_BYTES;
 use percent_encoding::percent_decode_str;
 use std::cell::Cell;
+use std::rc::Rc;
 
 /// How long the server gets to let a snapshot go. One that it cannot be told about expires by itself.
 const CLOSE_MILLISECONDS: u64 = 5_000;
@@ -69,7 +70,7 @@ impl<T: Transport> HttpSource<T> {
         &self,
         max_bytes: u64,
         request: impl Fn(u64) -> Request,
-        accept: impl Fn(Response) -> Result<R>,
+        accept: impl Fn(Response, u64) -> Result<R>,
     ) -> Result<R> {
         let piece = self.client.call_for_piece(max_bytes, &self.at_once, request, accept).await;
         piece.map_err(with_advice)
@@ -93,7 +94,7 @@ impl<T: Transport> Source for HttpSource<T> {
             request
         };
         let announced = self.snapshot.collections.iter().find(|summary| summary.name == *collection);
-        let page = self.piece(max_bytes, request, |answer| check_page(answer, after, announced)).await;
+        let page = self.piece(max_bytes, request, |answer, _| check_page(answer, after, announced)).await;
         page.map_err(|error| error.on(collection.as_str()))
     }
 
@@ -119,7 +120,25 @@ impl<T: Transport> Source for HttpSource<T> {
             request.max_bytes = max_bytes;
             request
         };
-        self.piece(max_bytes, request, |answer| check_range(answer, blob, from)).await
+        let name = blob.to_string();
+        self.piece(max_bytes, request, |answer, _| check_range(answer, &name, from)).await
+    }
+
+    async fn read_files(&self, files: &[Rc<AttachmentRecord>]) -> Result<Vec<Vec<u8>>> {
+        match files.first() {
+            None => return Ok(Vec::new()),
+            // On a slow line it comes in ranges.
+            Some(first) if first.size > self.at_once.get() => return Ok(vec![read_file(self, first).await?]),
+            Some(_) => {}
+        }
+        let wanted = |bytes: u64| files.get(..fitting(files, bytes)).unwrap_or_default();
+        let request = |bytes: u64| {
+            let wanted = wanted(bytes);
+            let mut request = Request::new(Method::Get, self.path(&format!("/blobs/{}", list(wanted))));
+            request.max_bytes = size(wanted);
+            request
+        };
+        self.piece(size(files), request, |answer, bytes| check_files(answer, wanted(bytes))).await
     }
 
     async fn close(self) -> Result<()> {
@@ -221,9 +240,45 @@ fn check_records(page: AttachmentPage, after: Option<&str>) -> Result<Attachment
     Ok(page)
 }
 
+/// How many of these files are asked for at once where so many bytes may be: one at least.
+fn fitting(files: &[Rc<AttachmentRecord>], bytes: u64) -> usize {
+    let mut sum = 0_u64;
+    let fit = files.iter().take_while(|file| {
+        sum = sum.saturating_add(file.size);
+        sum <= bytes
+    });
+    fit.count().max(1)
+}
+
+/// How the API names several files in one request.
+fn list(files: &[Rc<AttachmentRecord>]) -> String {
+    let digests: Vec<String> = files.iter().map(|file| file.sha256.to_string()).collect();
+    digests.join(",")
+}
+
+fn size(files: &[Rc<AttachmentRecord>]) -> u64 {
+    files.iter().map(|file| file.size).fold(0, u64::saturating_add)
+}
+
+/// The bytes of several files, one behind the other.
+fn check_files(response: Response, files: &[Rc<AttachmentRecord>]) -> Result<Vec<Vec<u8>>> {
+    let mut bytes = check_range(response, &list(files), 0)?;
+    if bytes.len() as u64 != size(files) {
+        return Err(bad_answer("files are not as long as their records say")
+            .expected(format!("{} bytes", size(files)), bytes.len()));
+    }
+    let mut found = Vec::with_capacity(files.len());
+    for file in files.iter().rev() {
+        let rest = bytes.len().saturating_sub(usize::try_from(file.size).unwrap_or(usize::MAX));
+        found.push(bytes.split_off(rest));
+    }
+    found.reverse();
+    Ok(found)
+}
+
 /// RFC 9110 section 14: 206 with the range it holds, or 200 with the whole. The entity tag is the digest of the file, and
 /// no file is served as text.
-fn check_range(response: Response, blob: &Sha256, from: u64) -> Result<Vec<u8>> {
+fn check_range(response: Response, blob: &str, from: u64) -> Result<Vec<u8>> {
     let media_type = response.media_type();
     if !matches!(media_type.as_str(), "" | "application/octet-stream") && !media_type.starts_with("image/") {
         return Err(bad_answer("not the bytes of a file").expected("application/octet-stream", media_type));

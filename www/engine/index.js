@@ -12,8 +12,8 @@
 import { spawn } from "./spawn.js";
 
 /**
- * @import { Archive, Category, Command, Event, Interrupted, Manifest, Notice, Progress, Storage } from "./protocol.js"
- * @import { ErrorKind, Summary } from "./protocol.js"
+ * @import { Archive, Category, Command, Contents, Event, Interrupted, Manifest, Notice, Progress } from "./protocol.js"
+ * @import { ErrorKind, Storage, Summary } from "./protocol.js"
  */
 
 /** @typedef {string | ((asked: { rejected: string | null }) => Promise<string>)} Auth A bearer token, or who gives one:
@@ -56,8 +56,9 @@ export class BackupError extends Error {
  * @property {AbortSignal} [signal]
  */
 
-/** @typedef {{ file: File | null, manifest: Manifest, archive: Archive }} Backup A finished backup; its file is null where
- *   the server keeps it: see {@link archiveAddress}. */
+/** @typedef {{ file: File | null, manifest: Contents, archive: Archive }} Backup A finished backup. Its file is null where
+ *   the server keeps it: see {@link archiveAddress}. Of its manifest there is all but the lists of parts and attachments, which
+ *   can be very long: see {@link openBackup}. */
 
 /**
  * Makes a backup in this browser: fetches, compresses, writes and reads back. The file exists only if all of it is
@@ -101,7 +102,7 @@ export async function resumeBackup({ id, url, auth, ...watching }) {
  */
 async function backup(command, auth, watching) {
   const { event, file = null } = await job(command, "backedUp", { auth, ...watching });
-  const { archive, manifest } = event;
+  const { archive, contents: manifest } = event;
   if (!file && archive.place !== "server") throw internal("the archive has not arrived");
   if (file && archive.place === "memory") {
     inMemory.clear();

@@ -254,6 +254,23 @@ token: string, } } | { "noToken": {
 message: string, } } | "cancel";
 
 /**
+ * What a backup holds, without the lists of its parts and attachments: they can be very long.
+ */
+export type Contents = { 
+/**
+ * The moment, RFC 3339 in UTC.
+ */
+created: string, 
+/**
+ * Whose data it is.
+ */
+source: SourceInfo, 
+/**
+ * Every collection that is covered.
+ */
+collections: Array<CollectionSummary>, };
+
+/**
  * One failure: what happened, where, what was expected, what to do.
  */
 export type Error = { 
@@ -304,21 +321,9 @@ rejected: string | null, } | { "type": "backedUp",
  */
 archive: Archive, 
 /**
- * What the archive says it holds.
+ * What it holds.
  */
-manifest: Manifest, } | { "type": "contents", 
-/**
- * The moment, RFC 3339 in UTC.
- */
-created: string, 
-/**
- * Whose data it is.
- */
-source: SourceInfo, 
-/**
- * Every collection that would be covered.
- */
-collections: Array<CollectionSummary>, } | { "type": "opened", 
+contents: Contents, } | { "type": "contents" } & Contents | { "type": "opened", 
 /**
  * What the archive says it holds; null where it does not.
  */

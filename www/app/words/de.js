@@ -247,6 +247,7 @@ export const de = {
     moment: 'Zeitpunkt',
     unchanged: {
       backup: 'Auf dem Server wurde nichts verändert, und keine unfertige Datei ist zurückgeblieben. Frühere Downloads sind unberührt.',
+      stopped: 'Auf dem Server wurde nichts verändert, und frühere Downloads sind unberührt. Kann das Backup dort weitergehen, wo es stehen blieb, wird das unten angeboten.',
       interrupted: 'Auf dem Server wurde nichts verändert. Was schon geholt ist, bleibt in diesem Browser, damit das Backup dort weitergehen kann, wo es stehen blieb. Frühere Downloads sind unberührt.',
       file: 'Die Datei wurde nicht verändert.',
       archive: 'Auf dem Server wurde nichts verändert.',

@@ -248,6 +248,7 @@ export const en = {
     moment: 'Time',
     unchanged: {
       backup: 'Nothing on the server was changed, and no unfinished file was kept. Earlier downloads are untouched.',
+      stopped: 'Nothing on the server was changed, and earlier downloads are untouched. If the backup can go on where it stopped, this is offered below.',
       interrupted: 'Nothing on the server was changed. What has been fetched so far is kept in this browser, so that the backup can go on where it stopped. Earlier downloads are untouched.',
       file: 'The file was not changed.',
       archive: 'Nothing on the server was changed.',
