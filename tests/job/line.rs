@@ -1,4 +1,5 @@
-//! Lines that are slow, and answers that were touched on their way: in the end the archive is the one that a good line gives.
+//! Lines that are slow, and answers that were touched on their way: in the end the archive is the one that a good line
+//! gives.
 
 use crate::backup::{Onlooker, archive, restaurant};
 use crate::store::Store;

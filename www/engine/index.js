@@ -295,7 +295,10 @@ async function job(command, last, { auth, file, onProgress, onNotice, signal, st
       worker.onerror = (error) => reject(internal(error.message || "a worker failed"));
       worker.onmessageerror = () => reject(internal("a message could not be read"));
       let silent = 0;
-      const look = () => (silent += 1) > LOOKS && reject(internal(`its worker was silent for ${LOOK * LOOKS / 1000} seconds`));
+      const look = () => {
+        silent += 1;
+        if (silent > LOOKS) reject(internal(`its worker was silent for ${LOOK * LOOKS / 1000} seconds`));
+      };
       // One that stays is asked to read an archive, which it does in one go.
       if (!stay) looking = setInterval(look, LOOK);
       worker.onmessage = ({ data }) => {
