@@ -80,13 +80,32 @@ pub struct PartEntry {
 /// One attachment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "Listed")]
 pub struct AttachmentEntry {
     /// The name of the entry.
     pub path: String,
     /// Owner, name, type, size and digest.
     #[serde(flatten)]
     pub record: AttachmentRecord,
+}
+
+/// The same as it is read: serde's `flatten` would keep each value once more, and takes much code.
+#[derive(Deserialize)]
+struct Listed {
+    path: String,
+    collection: CollectionName,
+    id: String,
+    name: String,
+    #[serde(rename = "type")]
+    media_type: String,
+    size: u64,
+    sha256: Sha256,
+}
+
+impl From<Listed> for AttachmentEntry {
+    fn from(Listed { path, collection, id, name, media_type, size, sha256 }: Listed) -> Self {
+        Self { path, record: AttachmentRecord { collection, id, name, media_type, size, sha256 } }
+    }
 }
 
 impl Manifest {

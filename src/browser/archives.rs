@@ -233,7 +233,7 @@ impl Archives {
         let handle: FileSystemFileHandle = promised(self.0.get_file_handle(&sidecar(id))).await.ok()?;
         let file: File = promised(handle.get_file()).await.ok()?;
         let text = JsFuture::from(file.text()).await.ok()?.as_string()?;
-        let archive: Archive = serde_json::from_str(&text).ok()?;
+        let archive: Archive = serde_json::from_slice(text.as_bytes()).ok()?;
         let size = js::to_u64(self.file(id).await.ok()?.size()).ok()?;
         (archive.id == id && archive.size == size).then_some(archive)
     }
