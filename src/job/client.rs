@@ -141,8 +141,9 @@ impl Patience {
 ///
 /// # Errors
 /// `unreachable`, `bad-answer` and `server-error` when patience is at its end; at once `unauthorized` (401), `forbidden`
-/// (403), `snapshot-gone` (410), `job-gone` and `busy` by their codes, `server-full` (507), `server-error` for any other refusal in the API's envelope, `bad-answer` for one
-/// without, `cancelled`, and what `accept` finds else.
+/// (403), `snapshot-gone` (410), `job-gone`, `busy` and those of restores by their codes, `server-full` (507),
+/// `server-error` for any other refusal in the API's envelope, `bad-answer` for one without, `cancelled`, and what
+/// `accept` finds else.
 pub async fn send<T: Transport, R>(
     transport: &T,
     request: &Request,
@@ -238,6 +239,12 @@ fn refusal(response: &Response) -> Error {
         (403, _) => ErrorKind::Forbidden,
         (_, "job-gone") => ErrorKind::JobGone,
         (_, "job-running") => ErrorKind::Busy,
+        (_, "restore-running") => ErrorKind::RestoreRunning,
+        (_, "restore-gone") => ErrorKind::RestoreGone,
+        (_, "foreign-backup") => ErrorKind::ForeignBackup,
+        (_, "incomplete") => ErrorKind::Incomplete,
+        (_, "live-changed") => ErrorKind::LiveChanged,
+        (_, "signed-loss") => ErrorKind::SignedLoss,
         (507, _) => ErrorKind::ServerFull,
         (410, _) | (_, "snapshot-gone") => ErrorKind::SnapshotGone,
         (500.., _) => ErrorKind::ServerError,

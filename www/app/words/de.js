@@ -284,6 +284,11 @@ export const de = {
     busy: ['Der Server erstellt gerade ein anderes Backup oder hat zu viel zu tun.', 'Er erstellt immer nur ein Backup: Versuchen Sie es in ein paar Minuten noch einmal.'],
     'server-full': ['Die Festplatte des Servers ist voll.', 'Schaffen Sie auf der Festplatte des Servers Platz und versuchen Sie es dann noch einmal.'],
     'job-gone': ['Der Server hat dieses Backup nicht mehr: Wahrscheinlich wurde er zwischendurch neu gestartet.', 'Versuchen Sie es noch einmal.'],
+    'restore-running': ['Auf diesem Server wird gerade schon ein Backup wiederhergestellt.', 'Warten Sie, bis es fertig ist, oder brechen Sie die andere Wiederherstellung ab.'],
+    'restore-gone': ['Der Server hat die Wiederherstellung nicht mehr: Sie wurde beendet, hat zu lange gedauert, oder der Server wurde neu gestartet.', 'An den Daten auf dem Server hat sie nichts geändert. Beginnen Sie noch einmal mit derselben Datei.'],
+    'foreign-backup': ['Dieses Backup stammt von einem anderen Betrieb.', 'Wenn Sie es trotzdem hier einspielen wollen, geben Sie den Namen des Betriebs ein, von dem es stammt.'],
+    'live-changed': ['Seit der Vorschau hat sich auf dem Server etwas geändert, das verloren ginge.', 'Es wurde nichts wiederhergestellt. Sehen Sie sich die neue Vorschau an und bestätigen Sie noch einmal.'],
+    'signed-loss': ['Signierte Belege würden verloren gehen oder geändert.', 'Es wurde nichts wiederhergestellt. Bestätigen Sie ausdrücklich die genaue Zahl, oder stellen Sie nur einzelne Bereiche wieder her.'],
     internal: ['Das Programm hat einen Fehler gemacht.', 'Laden Sie die Seite neu und versuchen Sie es noch einmal. Geschieht es wieder, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
   },
 

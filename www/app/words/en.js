@@ -286,6 +286,11 @@ export const en = {
     busy: ['The server is making another backup at the moment, or has too much to do.', 'It makes one backup at a time: try again in a few minutes.'],
     'server-full': ['The disk of the server is full.', 'Make room on the server’s disk, then try again.'],
     'job-gone': ['The server no longer has this backup: it was probably started anew in between.', 'Try again.'],
+    'restore-running': ['Another backup is being restored on this server at the moment.', 'Wait until that has ended, or stop the other restore.'],
+    'restore-gone': ['The server no longer has this restore: it was ended, took too long, or the server was started anew.', 'It has changed nothing on the server. Begin again with the same file.'],
+    'foreign-backup': ['This backup is of another business.', 'If you want to restore it here nevertheless, type the name of the business that it is of.'],
+    'live-changed': ['Since the preview, something has changed on the server that would be lost.', 'Nothing was restored. Look at the new preview and confirm once more.'],
+    'signed-loss': ['Signed documents would be lost or changed.', 'Nothing was restored. Confirm their exact number expressly, or restore single areas only.'],
     internal: ['The program made a mistake.', 'Reload the page and try again. If it happens again, pass the technical details on to your DiKAS dealer.'],
   }),
 
