@@ -61,7 +61,7 @@ export function backupView({ onended }) {
   const failure =
     job.error &&
     failurePanel(job.error, {
-      title: words().failure.title,
+      title: goOnWith ? words().failure.interruptedTitle : words().failure.title,
       about: goOnWith ? 'interrupted' : 'backup',
       goOn: goOnWith ? () => goOn(goOnWith) : undefined,
       again: () => start(),

@@ -170,6 +170,22 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// A request that is held counts until it is released, or its client has gone.
+struct Held<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Held<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
 async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Failure> {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
@@ -181,10 +197,9 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
     let mut releases = state.releases.subscribe();
     let mut fault = ask(false);
     if matches!(fault, Some(Fault::Hold)) {
-        state.held.send_modify(|count| *count += 1);
-        let released = releases.changed().await;
-        state.held.send_modify(|count| *count -= 1);
-        released?;
+        let held = Held::new(&state.held);
+        releases.changed().await?;
+        drop(held);
         fault = ask(true);
     }
     match fault {

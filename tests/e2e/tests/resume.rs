@@ -24,6 +24,8 @@ async fn begin(browser: &Browser, proxy: &Proxy) {
 
 /// Goes on with what is offered, and checks that nothing was fetched twice that had been written.
 async fn go_on(browser: &Browser, proxy: &Proxy, api: &Api) {
+    // The page opens one to say what a new backup would hold.
+    browser.find("tr[data-category]").await;
     let (snapshots, pages) = (opened(proxy), proxy.count("/documents/"));
     browser.find("#interrupted[data-state=held]").await;
     browser.shot("interrupted").await;

@@ -226,6 +226,7 @@ export const de = {
   failure: {
     cancelledTitle: 'Abgebrochen',
     title: 'Es ist kein Backup entstanden',
+    interruptedTitle: 'Das Backup wurde unterbrochen',
     never: 'Hier lässt sich kein Backup erstellen',
     fileTitle: 'Diese Datei ließ sich nicht öffnen',
     archiveTitle: 'Das hat nicht geklappt',

@@ -227,6 +227,7 @@ export const en = {
   failure: {
     cancelledTitle: 'Cancelled',
     title: 'No backup was made',
+    interruptedTitle: 'The backup was interrupted',
     never: 'No backup can be made here',
     fileTitle: 'This file could not be opened',
     archiveTitle: 'That did not work',
