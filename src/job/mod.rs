@@ -132,6 +132,14 @@ pub enum Phase {
     Finish,
     /// Reading the whole archive back and comparing.
     Verify,
+    /// Reading all that is to be restored, and comparing, before a server hears of it.
+    Check,
+    /// Sending what is to be restored to the server, where it changes nothing yet.
+    Stage,
+    /// Having the server compare it with what is live.
+    Preview,
+    /// Having the server make it live.
+    Commit,
 }
 
 /// How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the

@@ -1,6 +1,8 @@
 // @ts-check
 /** Deutsch. Same shape as the English table. */
 
+import { restoreDe } from './restore-de.js';
+
 const number = new Intl.NumberFormat('de');
 
 /** @param {number} n @param {string} one @param {string} other */
@@ -9,6 +11,7 @@ const count = (n, one, other) => `${number.format(n)} ${n === 1 ? one : other}`;
 /** @type {typeof import('./en.js').en} */
 export const de = {
   otherLanguage: 'English',
+  ...restoreDe,
   justNow: 'gerade eben',
   documents: (n) => count(n, 'Dokument', 'Dokumente'),
   files: (n) => count(n, 'Datei', 'Dateien'),
@@ -23,20 +26,21 @@ export const de = {
     language: 'Show in English',
     signedInAs: (user) => `Angemeldet als ${user}`,
     logout: 'Abmelden',
+    views: 'Ansichten',
   },
 
   login: {
     title: 'Anmelden',
-    lead: 'Melden Sie sich als Administrator Ihres DiKAS-Systems an, um es zu sichern.',
+    lead: 'Melden Sie sich als Administrator Ihres DiKAS-Systems an, um es zu sichern oder wiederherzustellen.',
     again: 'Bitte melden Sie sich erneut an',
-    againLead: 'Ihre Sitzung ist abgelaufen. Das Backup wartet und geht an derselben Stelle weiter, sobald Sie wieder da sind.',
+    againLead: 'Ihre Sitzung ist abgelaufen. Was Sie begonnen haben, wartet und geht an derselben Stelle weiter, sobald Sie wieder da sind.',
     username: 'Benutzername',
     password: 'Passwort',
     show: 'Passwort anzeigen',
     hide: 'Passwort verbergen',
     submit: 'Anmelden',
     busy: 'Anmeldung läuft …',
-    giveUp: 'Backup aufgeben',
+    giveUp: 'Aufgeben',
     wrong: 'Benutzername oder Passwort stimmt nicht. Achten Sie auf Groß- und Kleinschreibung und versuchen Sie es noch einmal.',
     wait: (time) => `Zu viele Versuche. Bitte warten Sie ${time} und versuchen Sie es dann noch einmal.`,
     unreachable: 'Der DiKAS-Server antwortet nicht. Prüfen Sie, ob er eingeschaltet ist und ob dieses Gerät im selben Netzwerk ist.',
@@ -196,6 +200,7 @@ export const de = {
     title: 'Eine Backup-Datei ansehen',
     lead: 'Sehen Sie, wann ein Backup gemacht wurde und was es laut Verzeichnis enthält. Die Datei bleibt auf diesem Gerät, und Sie müssen nicht angemeldet sein.',
     choose: 'Datei wählen',
+    chooseOther: 'Andere Datei wählen',
     drop: 'oder hierher ziehen',
     opening: 'Wird geöffnet …',
     cancel: 'Abbrechen',
@@ -250,6 +255,9 @@ export const de = {
       interrupted: 'Auf dem Server wurde nichts verändert. Was schon geholt ist, bleibt in diesem Browser, damit das Backup dort weitergehen kann, wo es stehen blieb. Frühere Downloads sind unberührt.',
       file: 'Die Datei wurde nicht verändert.',
       archive: 'Auf dem Server wurde nichts verändert.',
+      restore: 'Auf dem Server wurde nichts verändert, und was schon dort angekommen war, wird verworfen. Die Datei wurde nicht verändert.',
+      restoreFile: 'Auf dem Server wurde nichts verändert. Die Datei wurde nicht verändert.',
+      unsure: 'Es ist entweder alles geändert oder nichts. Ist es geändert, so ist der Stand von vorher auf dem Server als Wiederherstellungspunkt aufgehoben, und Sie finden ihn in der Liste.',
     },
     replaced: 'Das frühere Backup wurde aus diesem Browser entfernt, als dieses begann.',
   },

@@ -1,6 +1,8 @@
 // @ts-check
 /** English. The German table has the same shape; the type checker compares them. */
 
+import { restoreEn } from './restore-en.js';
+
 const number = new Intl.NumberFormat('en');
 
 /** @param {number} n @param {string} one @param {string} other */
@@ -8,6 +10,7 @@ const count = (n, one, other) => `${number.format(n)} ${n === 1 ? one : other}`;
 
 export const en = {
   otherLanguage: 'Deutsch',
+  ...restoreEn,
   justNow: 'just now',
   documents: (/** @type {number} */ n) => count(n, 'document', 'documents'),
   files: (/** @type {number} */ n) => count(n, 'file', 'files'),
@@ -22,20 +25,21 @@ export const en = {
     language: 'Auf Deutsch anzeigen',
     signedInAs: (/** @type {string} */ user) => `Signed in as ${user}`,
     logout: 'Sign out',
+    views: 'Views',
   },
 
   login: {
     title: 'Sign in',
-    lead: 'Sign in as an administrator of your DiKAS to back it up.',
+    lead: 'Sign in as an administrator of your DiKAS to back it up or restore it.',
     again: 'Please sign in again',
-    againLead: 'Your session has ended. The backup is waiting and goes on where it stopped as soon as you are back.',
+    againLead: 'Your session has ended. What you have begun is waiting and goes on where it stopped as soon as you are back.',
     username: 'User name',
     password: 'Password',
     show: 'Show password',
     hide: 'Hide password',
     submit: 'Sign in',
     busy: 'Signing in …',
-    giveUp: 'Give up the backup',
+    giveUp: 'Give up',
     wrong: 'The user name or the password is not right. Mind upper and lower case, and try again.',
     wait: (/** @type {string} */ time) => `Too many attempts. Please wait ${time}, then try again.`,
     unreachable: 'The DiKAS server does not answer. Check that it is switched on and that this device is in the same network.',
@@ -197,6 +201,7 @@ export const en = {
     title: 'Look into a backup file',
     lead: 'See when a backup was made and what it says it holds. The file stays on this device, and no login is needed.',
     choose: 'Choose a file',
+    chooseOther: 'Choose another file',
     drop: 'or drop it here',
     opening: 'Opening …',
     cancel: 'Cancel',
@@ -251,6 +256,9 @@ export const en = {
       interrupted: 'Nothing on the server was changed. What has been fetched so far is kept in this browser, so that the backup can go on where it stopped. Earlier downloads are untouched.',
       file: 'The file was not changed.',
       archive: 'Nothing on the server was changed.',
+      restore: 'Nothing on the server was changed, and what was sent there is thrown away. The file was not changed.',
+      restoreFile: 'Nothing on the server was changed. The file was not changed.',
+      unsure: 'Either all of it was changed, or nothing. What there was before is kept on the server as a restore point if it was changed, and you find it in the list.',
     },
     replaced: 'The earlier backup was removed from this browser when this one started.',
   },
