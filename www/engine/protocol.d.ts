@@ -500,7 +500,7 @@ sha256: Sha256, };
 /**
  * What a job is doing.
  */
-export type Phase = "open" | "resume" | "documents" | "attachments" | "finish" | "verify";
+export type Phase = "open" | "resume" | "documents" | "attachments" | "finish" | "verify" | "check" | "stage" | "preview" | "commit";
 
 /**
  * Where an archive is.
@@ -508,8 +508,8 @@ export type Phase = "open" | "resume" | "documents" | "attachments" | "finish" |
 export type Place = "disk" | "memory" | "server";
 
 /**
- * How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the
- * archive, which is read once entry by entry and once as a whole.
+ * How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`] and [`Phase::Check`], those of
+ * the archive, which is read once entry by entry and once as a whole.
  */
 export type Progress = { 
 /**
