@@ -428,6 +428,24 @@ pub struct AuditEntry {
     pub error: Option<String>,
 }
 
+impl AuditEntry {
+    /// An entry that says no more than this; the record gives it its number.
+    pub fn new(at: String, who: String, action: AuditAction, end: AuditEnd) -> Self {
+        Self {
+            number: 0,
+            at,
+            who,
+            action,
+            end,
+            archive: None,
+            mode: None,
+            collections: Vec::new(),
+            signed_loss: 0,
+            error: None,
+        }
+    }
+}
+
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]

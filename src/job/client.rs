@@ -53,19 +53,61 @@ impl<T: Transport> Client<T> {
         accept: impl Fn(Response) -> Result<R>,
         patience: Patience,
     ) -> Result<R> {
-        let token = self.token(None).await?;
-        request.set_header("authorization", format!("Bearer {token}"));
-        match send(&self.transport, &request, &accept, patience.clone()).await {
-            Err(error) if error.kind == ErrorKind::Unauthorized => {
+        self.ask(&mut request, accept, patience).await.map_err(Error::from)
+    }
+
+    /// The same, and a refusal keeps what the server says beside it. The request gets a token and can be sent again.
+    pub async fn ask<R>(
+        &self,
+        request: &mut Request,
+        accept: impl Fn(Response) -> Result<R>,
+        patience: Patience,
+    ) -> Result<R, Refused> {
+        let (token, asked) = self.ask_with_token_at_hand(request, &accept, patience.clone()).await?;
+        match asked {
+            Err(refused) if refused.error.kind == ErrorKind::Unauthorized => {
                 let newer = self.token(Some(&token)).await?;
                 if newer == token {
-                    return Err(error);
+                    return Err(refused);
                 }
                 request.set_header("authorization", format!("Bearer {newer}"));
-                send(&self.transport, &request, &accept, patience).await
+                send_and_keep(&self.transport, request, &accept, patience).await
             }
-            result => result,
+            asked => asked,
         }
+    }
+
+    /// The same, but a token that the server refuses is not replaced.
+    pub(super) async fn ask_once<R>(
+        &self,
+        request: &mut Request,
+        accept: impl Fn(Response) -> Result<R>,
+        patience: Patience,
+    ) -> Result<R, Refused> {
+        self.ask_with_token_at_hand(request, &accept, patience).await?.1
+    }
+
+    /// Answers the token too. It stays in the request.
+    async fn ask_with_token_at_hand<R>(
+        &self,
+        request: &mut Request,
+        accept: &impl Fn(Response) -> Result<R>,
+        patience: Patience,
+    ) -> Result<(String, Result<R, Refused>)> {
+        let token = self.token(None).await?;
+        request.set_header("authorization", format!("Bearer {token}"));
+        let asked = send_and_keep(&self.transport, request, accept, patience).await;
+        Ok((token, asked))
+    }
+
+    /// Sends a request that needs no login.
+    pub(super) async fn call_without_login<R>(
+        &self,
+        request: &Request,
+        accept: impl Fn(Response) -> Result<R>,
+        patience: Patience,
+    ) -> Result<R> {
+        send(&self.transport, request, accept, patience).await
     }
 
     /// Sends the request once, with the token at hand: for what the job no longer depends on. It asks for no other
@@ -86,6 +128,40 @@ impl<T: Transport> Client<T> {
             Some(token) if Some(token.as_str()) != rejected => Ok(token.clone()),
             _ => Ok(current.insert(self.transport.token(rejected).await?).clone()),
         }
+    }
+}
+
+/// Why a call failed, with the answer that said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What went wrong.
+    pub error: Error,
+    /// The body of the server's refusal; empty where there was none.
+    body: Vec<u8>,
+}
+
+impl Refused {
+    /// The `data` that stands in the server's refusal, where there is some of this shape.
+    pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice::<Envelope<T>>(&self.body).ok()?.data
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, body: Vec::new() }
+    }
+}
+
+impl From<TransportError> for Refused {
+    fn from(error: TransportError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
     }
 }
 
@@ -150,10 +226,19 @@ pub async fn send<T: Transport, R>(
     accept: impl Fn(Response) -> Result<R>,
     patience: Patience,
 ) -> Result<R> {
+    send_and_keep(transport, request, accept, patience).await.map_err(Error::from)
+}
+
+async fn send_and_keep<T: Transport, R>(
+    transport: &T,
+    request: &Request,
+    accept: impl Fn(Response) -> Result<R>,
+    patience: Patience,
+) -> Result<R, Refused> {
     let mut taken = None;
     let mut take = |response| accept(response).map(|value| taken = Some(value));
     send_until(transport, request, &mut take, patience).await?;
-    taken.ok_or_else(|| Error::new(ErrorKind::Internal, "no answer was taken"))
+    taken.ok_or_else(|| Error::new(ErrorKind::Internal, "no answer was taken").into())
 }
 
 /// The same for any kind of answer, so that the code is there once.
@@ -162,24 +247,26 @@ async fn send_until<T: Transport>(
     request: &Request,
     take: &mut dyn FnMut(Response) -> Result<()>,
     mut patience: Patience,
-) -> Result<()> {
+) -> Result<(), Refused> {
     loop {
-        let (error, at_least) = match transport.send(request).await {
+        let (refused, at_least) = match transport.send(request).await {
             Ok(response) if (200..300).contains(&response.status) => match take(response) {
-                Err(error) if error.kind == ErrorKind::BadAnswer => (error, 0),
-                result => return result,
+                Err(error) if error.kind == ErrorKind::BadAnswer => (error.into(), 0),
+                result => return result.map_err(Refused::from),
             },
             Ok(response) => {
-                let refusal = refusal(&response);
+                let error = refusal(&response);
                 let untouched = matches!(response.status, 425 | 429 | 503);
                 let passing = untouched
                     || response.status == 408
-                    || (response.status >= 500 && refusal.kind != ErrorKind::ServerFull);
-                if refusal.kind == ErrorKind::SnapshotGone || !passing || !(untouched || patience.repeatable)
-                {
-                    return Err(refusal);
+                    || (response.status >= 500 && error.kind != ErrorKind::ServerFull);
+                let ends = error.kind == ErrorKind::SnapshotGone || !passing;
+                let at_least = retry_after(&response);
+                let refused = Refused { error, body: response.body };
+                if ends || !(untouched || patience.repeatable) {
+                    return Err(refused);
                 }
-                (refusal, retry_after(&response))
+                (refused, at_least)
             }
             Err(error) => {
                 let arrived = !matches!(error, TransportError::Unreachable(_));
@@ -192,15 +279,15 @@ async fn send_until<T: Transport>(
                 (error.into(), 0)
             }
         };
-        if error.kind == ErrorKind::BadAnswer {
+        if refused.error.kind == ErrorKind::BadAnswer {
             patience.bad_answers = patience.bad_answers.saturating_sub(1);
             if patience.bad_answers == 0 || !patience.repeatable {
-                return Err(error);
+                return Err(refused);
             }
         }
         match patience.wait(at_least, transport.random()) {
             Some(wait) => transport.sleep(wait).await?,
-            None => return Err(error),
+            None => return Err(refused),
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod http;
 pub mod pool;
 mod queue;
 pub mod remote;
+pub mod restore;
 pub mod resume;
 pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
@@ -142,8 +143,8 @@ pub enum Phase {
     Commit,
 }
 
-/// How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the
-/// archive, which is read once entry by entry and once as a whole.
+/// How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`] and [`Phase::Check`], those of
+/// the archive, which is read once entry by entry and once as a whole.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -675,8 +675,8 @@ export type Phase = "open" | "resume" | "documents" | "attachments" | "finish" |
 export type Place = "disk" | "memory" | "server";
 
 /**
- * How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the
- * archive, which is read once entry by entry and once as a whole.
+ * How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`] and [`Phase::Check`], those of
+ * the archive, which is read once entry by entry and once as a whole.
  */
 export type Progress = { 
 /**

@@ -132,6 +132,10 @@ export const de = {
       attachments: 'Bilder und Dateien werden geholt',
       finish: 'Das Verzeichnis wird geschrieben',
       verify: 'Die ganze Datei wird zurückgelesen und verglichen',
+      check: 'Das Backup wird gelesen und geprüft',
+      stage: 'Die Daten gehen an den Server; dort ändert sich noch nichts',
+      preview: 'Es wird mit dem verglichen, was jetzt da ist',
+      commit: 'Alles wird auf einmal gültig',
     },
     notices: {
       'started-over': 'Der Server konnte den ersten Augenblick nicht länger festhalten. Das Backup hat mit einem neuen von vorn begonnen.',

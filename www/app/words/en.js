@@ -133,6 +133,10 @@ export const en = {
       attachments: 'Fetching pictures and files',
       finish: 'Writing the table of contents',
       verify: 'Reading the whole file back and comparing it',
+      check: 'Reading the backup and checking it',
+      stage: 'Sending the data to the server; nothing changes there yet',
+      preview: 'Comparing it with what is there now',
+      commit: 'Making it live, all at once',
     },
     notices: {
       'started-over': 'The server could not hold on to the first moment any longer. The backup has started over with a fresh one.',
