@@ -69,9 +69,30 @@ pub enum Command {
     },
     /// Where archives go and how much space is there; answered by [`Event::Storage`].
     Storage,
+    /// Restore something, or undo it.
+    Restore(RestoreCommand),
+    /// The answer to [`Event::NeedToken`].
+    Token {
+        /// The bearer token.
+        token: String,
+    },
+    /// The other answer to [`Event::NeedToken`]: there is none.
+    NoToken {
+        /// Why.
+        message: String,
+    },
+    /// End the job, undo what it left, and answer with [`Event::Failed`] of kind `cancelled`.
+    Cancel,
+}
+
+/// What the page asks for about restores.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum RestoreCommand {
     /// Send what is chosen of the archive beside this command to the server, where it changes nothing yet; answered by
-    /// [`Event::Prepared`]. The worker stays, and takes [`Command::CommitRestore`] or [`Command::AbortRestore`].
-    PrepareRestore {
+    /// [`Event::Prepared`]. The worker stays, and takes [`RestoreCommand::Commit`] or [`RestoreCommand::Abort`].
+    Prepare {
         /// Address of the server, without `/api/v1`.
         url: String,
         /// What the file is called.
@@ -86,7 +107,7 @@ pub enum Command {
         business_name: Option<String>,
     },
     /// Make live what was prepared; answered by [`Event::Restored`]. After a [`Event::Failed`] it can be tried again.
-    CommitRestore {
+    Commit {
         /// The position of the preview that a person has agreed to.
         seq: u64,
         /// How many signed documents that preview loses, if a person has agreed to that too.
@@ -95,18 +116,18 @@ pub enum Command {
         pause_till: bool,
     },
     /// Throw away what was prepared; answered by [`Event::Removed`].
-    AbortRestore,
+    Abort,
     /// Ask without a login how a restore session ended; answered by [`Event::RestoreEnd`].
-    AskRestoreEnd {
+    AskEnd {
         /// The session.
         session: Item,
         /// That of [`Event::RestoreBegun`].
         secret: String,
     },
     /// Throw away what somebody has prepared; answered by [`Event::Removed`].
-    StopRestore(Item),
+    Stop(Item),
     /// List what can be undone; answered by [`Event::RestorePoints`].
-    ListRestorePoints(Server),
+    ListPoints(Server),
     /// What going back to a restore point would change; answered by [`Event::Preview`].
     PreviewUndo(Item),
     /// Go back to a restore point; answered by [`Event::Restored`].
@@ -118,18 +139,6 @@ pub enum Command {
         /// How many signed documents that preview loses, if a person has agreed to that too.
         acknowledge_signed: Option<u64>,
     },
-    /// The answer to [`Event::NeedToken`].
-    Token {
-        /// The bearer token.
-        token: String,
-    },
-    /// The other answer to [`Event::NeedToken`]: there is none.
-    NoToken {
-        /// Why.
-        message: String,
-    },
-    /// End the job, undo what it left, and answer with [`Event::Failed`] of kind `cancelled`.
-    Cancel,
 }
 
 /// A server.
@@ -466,10 +475,11 @@ mod tests {
             Command::CreateBackup { categories: Some(chosen), on_server: true, .. } if chosen == [Category::Articles]
         ));
         assert!(matches!(serde_json::from_str(r#""cancel""#).unwrap(), Command::Cancel));
-        let undo = r#"{"undo":{"point":{"url":"","id":"7"},"seq":4,"acknowledgeSigned":null}}"#;
-        assert!(
-            matches!(serde_json::from_str(undo).unwrap(), Command::Undo { seq: 4, point, .. } if point.id == "7")
-        );
+        let undo = r#"{"restore":{"undo":{"point":{"url":"","id":"7"},"seq":4,"acknowledgeSigned":null}}}"#;
+        assert!(matches!(
+            serde_json::from_str(undo).unwrap(),
+            Command::Restore(RestoreCommand::Undo { seq: 4, point, .. }) if point.id == "7"
+        ));
         assert!(serde_json::from_str::<Command>(r#"{"noSuchThing":{}}"#).is_err());
     }
 }

@@ -11,7 +11,7 @@ import { words } from './language.js';
  */
 
 /** @type {readonly About[]} */
-const RESTORES = ['restore', 'restoreFile', 'unsure'];
+const RESTORES = ['restore', 'restoreFile', 'restoreKept', 'unsure'];
 
 /**
  * @param {Problem} problem

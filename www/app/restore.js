@@ -1,7 +1,7 @@
 // @ts-check
 /** The Restore view: a file, what of it to restore and how; what that would change; what it has changed. */
 
-import { byCategory, categoryTable, total } from './contents.js';
+import { byCategory, categoryTable } from './contents.js';
 import { fill, h, icon } from './dom.js';
 import { dropZone } from './drop.js';
 import { explained, failurePanel } from './failure.js';
@@ -68,7 +68,7 @@ function failure() {
   const useless = running || error.kind === 'foreign-backup' || restoring.state === 'ready';
   const panel = failurePanel(error, {
     title: unsure ? w.unsureTitle : w.failedTitle,
-    about: unsure ? 'unsure' : restoring.backup || restoring.point ? 'restore' : 'restoreFile',
+    about: unsure ? 'unsure' : restoring.state === 'ready' ? 'restoreKept' : restoring.backup ? 'restore' : 'restoreFile',
     again: useless || !again ? undefined : () => void again(),
     dismiss: () => restoring.dismiss(),
   });
@@ -184,7 +184,9 @@ function choiceCard({ manifest, summary: { collections, problems } }) {
   const w = words().restore;
   // A newer program may mean something else by what it wrote.
   if (problems.some(({ kind }) => kind === 'newer-format')) return null;
-  const sums = byCategory(collections);
+  const all = byCategory(collections);
+  // What DiKAS does not know is restored with all else or not at all.
+  const known = new Map([...all].filter(([category]) => category !== 'other'));
   const table = h('fieldset', { class: 'plain', 'aria-label': w.what });
   const trouble = h('p', { class: 'hint', id: 'restore-trouble', role: 'status' });
   const show = h('button', { class: 'primary big', id: 'show-changes' }, icon('eye'), w.show);
@@ -192,18 +194,17 @@ function choiceCard({ manifest, summary: { collections, problems } }) {
   let wanted = restoring.foreign?.backup ?? '';
 
   function update() {
-    const nothing = restoring.mode !== 'full' && total(chosen()).documents === 0 && sums.size === restoring.leftOut.size;
+    const nothing = restoring.mode !== 'full' && known.size === restoring.leftOut.size;
     const unnamed = wanted !== '' && restoring.businessName.trim() !== wanted;
     show.disabled = nothing || unnamed;
     fill(trouble, nothing ? words().backup.nothingChosen : unnamed ? w.unnamed : null);
   }
 
-  const chosen = () => [...sums].flatMap(([category, sum]) => (restoring.leftOut.has(category) ? [] : [sum]));
-
   /** @param {Mode} mode */
   function choose(mode) {
     restoring.mode = mode;
     if (mode === 'full') restoring.leftOut.clear();
+    const sums = mode === 'full' ? all : known;
     fill(table, categoryTable({ sums, leftOut: restoring.leftOut, onchange: update }));
     table.disabled = mode === 'full';
     update();

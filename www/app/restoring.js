@@ -21,6 +21,7 @@ import { Work } from './work.js';
  * @typedef {{ file: File, manifest: Manifest | null, summary: Summary }} Backup
  * @typedef {{ acknowledgeSigned?: number, pauseTill: boolean }} Agreement
  * @typedef {{ id: string, secret: string, committing: boolean }} Session
+ * @typedef {Awaited<ReturnType<typeof restoreEnd>>} End
  */
 
 const KEY = 'dikas.restore';
@@ -115,7 +116,7 @@ class Restoring extends Work {
     if (!backup || this.state !== 'chosen') return;
     Object.assign(this, { state: 'staging', recovered: null, unsure: false, refused: null });
     const all = backup.summary.collections.map(({ category }) => category);
-    const chosen = [...new Set(all)].filter((category) => !this.leftOut.has(category));
+    const chosen = [...new Set(all)].filter((category) => category !== 'other' && !this.leftOut.has(category));
     const choice = mode === 'full' ? { mode } : { mode, categories: chosen };
     const options = { file: backup.file, choice, businessName: this.businessName.trim() || undefined };
     const onBegun = (/** @type {{ id: string, secret: string }} */ session) => note({ ...session, committing: false });
@@ -170,12 +171,27 @@ class Restoring extends Work {
       Object.assign(this, { preview: data, refused: kind, error: null });
       return this.#become('ready');
     }
-    // What the server has refused has changed nothing. Without an answer nobody knows.
-    this.unsure = UNANSWERED.includes(kind ?? '');
-    if (this.unsure && prepared) return this.#become('ready');
+    if (point) {
+      // What the server has refused has changed nothing. Without an answer nobody knows.
+      this.unsure = UNANSWERED.includes(kind ?? '');
+      Object.assign(this, { preview: null, point: null });
+      return this.#become('idle');
+    }
+    const end = await this.#end();
+    if (end?.state === 'committed' && end.outcome) return this.#done(end.outcome);
+    this.unsure = end === null;
+    if (!end || end.state === 'open') return this.#become('ready');
     await this.#abort();
-    Object.assign(this, { preview: null, point: null });
-    this.#become(this.backup ? 'chosen' : 'idle');
+    this.preview = null;
+    this.#become('chosen');
+  }
+
+  /** How the session that was prepared has ended. @returns {Promise<End | null>} null where nobody can tell */
+  async #end() {
+    const session = noted();
+    if (!session) return null;
+    const gone = /** @type {End} */ ({ state: 'expired', outcome: null });
+    return restoreEnd(session).catch(({ kind }) => (kind === 'restore-gone' ? gone : null));
   }
 
   /** Goes back from the preview to the choice. */
@@ -271,7 +287,7 @@ class Restoring extends Work {
   }
 }
 
-/** Failures of a commit that leave open whether it has come about. */
+/** Failures of an undo that leave open whether it has come about. */
 const UNANSWERED = ['unreachable', 'bad-answer', 'server-error', 'unauthorized', 'internal'];
 
 export const restoring = new Restoring();

@@ -292,63 +292,7 @@ id: string, } } | { "removeArchive": {
 /**
  * Which one.
  */
-id: string, } } | "storage" | { "prepareRestore": { 
-/**
- * Address of the server, without `/api/v1`.
- */
-url: string, 
-/**
- * What the file is called.
- */
-name: string, 
-/**
- * What becomes of the documents that are there.
- */
-mode: RestoreMode, 
-/**
- * The chosen categories; null means everything, unless there are collections.
- */
-categories: Array<Category> | null, 
-/**
- * The chosen collections, in addition to those of the categories; null means none.
- */
-collections: Array<string> | null, 
-/**
- * The business name of a backup of another installation, as a person has typed it.
- */
-businessName: string | null, } } | { "commitRestore": { 
-/**
- * The position of the preview that a person has agreed to.
- */
-seq: number, 
-/**
- * How many signed documents that preview loses, if a person has agreed to that too.
- */
-acknowledgeSigned: number | null, 
-/**
- * Whether nobody shall write meanwhile.
- */
-pauseTill: boolean, } } | "abortRestore" | { "askRestoreEnd": { 
-/**
- * The session.
- */
-session: Item, 
-/**
- * That of [`Event::RestoreBegun`].
- */
-secret: string, } } | { "stopRestore": Item } | { "listRestorePoints": Server } | { "previewUndo": Item } | { "undo": { 
-/**
- * The restore point.
- */
-point: Item, 
-/**
- * The position of the preview that a person has agreed to.
- */
-seq: number, 
-/**
- * How many signed documents that preview loses, if a person has agreed to that too.
- */
-acknowledgeSigned: number | null, } } | { "token": { 
+id: string, } } | "storage" | { "restore": RestoreCommand } | { "token": { 
 /**
  * The bearer token.
  */
@@ -721,6 +665,67 @@ restarts: number, };
  * What the server says beside a refusal.
  */
 export type Refusal = RestorePreview | ForeignBackup | RunningRestore;
+
+/**
+ * What the page asks for about restores.
+ */
+export type RestoreCommand = { "prepare": { 
+/**
+ * Address of the server, without `/api/v1`.
+ */
+url: string, 
+/**
+ * What the file is called.
+ */
+name: string, 
+/**
+ * What becomes of the documents that are there.
+ */
+mode: RestoreMode, 
+/**
+ * The chosen categories; null means everything, unless there are collections.
+ */
+categories: Array<Category> | null, 
+/**
+ * The chosen collections, in addition to those of the categories; null means none.
+ */
+collections: Array<string> | null, 
+/**
+ * The business name of a backup of another installation, as a person has typed it.
+ */
+businessName: string | null, } } | { "commit": { 
+/**
+ * The position of the preview that a person has agreed to.
+ */
+seq: number, 
+/**
+ * How many signed documents that preview loses, if a person has agreed to that too.
+ */
+acknowledgeSigned: number | null, 
+/**
+ * Whether nobody shall write meanwhile.
+ */
+pauseTill: boolean, } } | "abort" | { "askEnd": { 
+/**
+ * The session.
+ */
+session: Item, 
+/**
+ * That of [`Event::RestoreBegun`].
+ */
+secret: string, } } | { "stop": Item } | { "listPoints": Server } | { "previewUndo": Item } | { "undo": { 
+/**
+ * The restore point.
+ */
+point: Item, 
+/**
+ * The position of the preview that a person has agreed to.
+ */
+seq: number, 
+/**
+ * How many signed documents that preview loses, if a person has agreed to that too.
+ */
+acknowledgeSigned: number | null, } };
 
 /**
  * What a restore makes of the documents that are there.

@@ -53,8 +53,8 @@ export async function prepareRestore({ file, url, auth, choice, businessName, on
     collections?: string[] }} */ (choice);
   /** @type {Command} */
   const command = {
-    prepareRestore: {
-      url: address(url), name: file.name, mode, categories, collections, businessName: businessName ?? null,
+    restore: {
+      prepare: { url: address(url), name: file.name, mode, categories, collections, businessName: businessName ?? null },
     },
   };
   let id = "";
@@ -74,7 +74,7 @@ export async function prepareRestore({ file, url, auth, choice, businessName, on
     id,
     async commit({ acknowledgeSigned, pauseTill = false, onProgress } = {}) {
       /** @type {Command} */
-      const command = { commitRestore: { seq, acknowledgeSigned: acknowledgeSigned ?? null, pauseTill } };
+      const command = { restore: { commit: { seq, acknowledgeSigned: acknowledgeSigned ?? null, pauseTill } } };
       try {
         const { event } = await ask(command, "restored", { auth, onProgress });
         end();
@@ -86,7 +86,7 @@ export async function prepareRestore({ file, url, auth, choice, businessName, on
     },
     async abort() {
       try {
-        await ask("abortRestore", "removed", { auth });
+        await ask({ restore: "abort" }, "removed", { auth });
       } finally {
         end();
       }
@@ -100,7 +100,9 @@ export async function prepareRestore({ file, url, auth, choice, businessName, on
  * @param {{ id: string, secret: string, url?: string, signal?: AbortSignal }} options
  */
 export async function restoreEnd({ id, secret, url, signal }) {
-  const { event } = await job({ askRestoreEnd: { session: { url: address(url), id }, secret } }, "restoreEnd", { signal });
+  /** @type {Command} */
+  const command = { restore: { askEnd: { session: { url: address(url), id }, secret } } };
+  const { event } = await job(command, "restoreEnd", { signal });
   return { state: event.state, outcome: event.outcome };
 }
 
@@ -109,7 +111,7 @@ export async function restoreEnd({ id, secret, url, signal }) {
  * @param {{ id: string, url?: string, auth: Auth, signal?: AbortSignal }} options
  */
 export async function stopRestore({ id, url, auth, signal }) {
-  await job({ stopRestore: { url: address(url), id } }, "removed", { auth, signal });
+  await job({ restore: { stop: { url: address(url), id } } }, "removed", { auth, signal });
 }
 
 /**
@@ -118,7 +120,7 @@ export async function stopRestore({ id, url, auth, signal }) {
  * @returns {Promise<RestorePoint[]>}
  */
 export async function listRestorePoints({ url, auth, signal }) {
-  const { event } = await job({ listRestorePoints: { url: address(url) } }, "restorePoints", { auth, signal });
+  const { event } = await job({ restore: { listPoints: { url: address(url) } } }, "restorePoints", { auth, signal });
   return event.points;
 }
 
@@ -128,7 +130,7 @@ export async function listRestorePoints({ url, auth, signal }) {
  * @returns {Promise<RestorePreview>}
  */
 export async function previewUndo({ id, url, auth, signal }) {
-  const { event } = await job({ previewUndo: { url: address(url), id } }, "preview", { auth, signal });
+  const { event } = await job({ restore: { previewUndo: { url: address(url), id } } }, "preview", { auth, signal });
   return event.preview;
 }
 
@@ -144,6 +146,8 @@ export async function previewUndo({ id, url, auth, signal }) {
  */
 export async function undo({ id, seq, acknowledgeSigned, url, auth }) {
   const point = { url: address(url), id };
-  const { event } = await job({ undo: { point, seq, acknowledgeSigned: acknowledgeSigned ?? null } }, "restored", { auth });
+  /** @type {Command} */
+  const command = { restore: { undo: { point, seq, acknowledgeSigned: acknowledgeSigned ?? null } } };
+  const { event } = await job(command, "restored", { auth });
   return event.outcome;
 }

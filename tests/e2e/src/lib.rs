@@ -20,6 +20,7 @@ pub mod fill;
 pub mod native;
 pub mod page;
 pub mod proxy;
+pub mod restoring;
 pub mod sample;
 pub mod server;
 pub mod tools;

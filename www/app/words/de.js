@@ -260,6 +260,7 @@ export const de = {
       file: 'Die Datei wurde nicht verändert.',
       archive: 'Auf dem Server wurde nichts verändert.',
       restore: 'Auf dem Server wurde nichts verändert, und was schon dort angekommen war, wird verworfen. Die Datei wurde nicht verändert.',
+      restoreKept: 'Auf dem Server wurde nichts verändert. Was dort angekommen ist, bleibt eine halbe Stunde aufgehoben, sodass Sie es gleich unten noch einmal versuchen können.',
       restoreFile: 'Auf dem Server wurde nichts verändert. Die Datei wurde nicht verändert.',
       unsure: 'Es ist entweder alles geändert oder nichts. Ist es geändert, so ist der Stand von vorher auf dem Server als Wiederherstellungspunkt aufgehoben, und Sie finden ihn in der Liste.',
     },

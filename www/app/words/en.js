@@ -261,6 +261,7 @@ export const en = {
       file: 'The file was not changed.',
       archive: 'Nothing on the server was changed.',
       restore: 'Nothing on the server was changed, and what was sent there is thrown away. The file was not changed.',
+      restoreKept: 'Nothing on the server was changed. What was sent there is kept for half an hour, so that you can try again right below.',
       restoreFile: 'Nothing on the server was changed. The file was not changed.',
       unsure: 'Either all of it was changed, or nothing. What there was before is kept on the server as a restore point if it was changed, and you find it in the list.',
     },
