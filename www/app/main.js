@@ -24,7 +24,7 @@
  *   `#recovered`; failures as for a backup, and `#insist` where another restore is in the way.
  * - While it is prepared: as while a backup runs.
  * - The preview: `#preview[data-seq]`, `#refused[data-kind]`, `#nothing`, `#signed-loss`, `#warnings > [data-kind]`,
- *   `#changes > [data-category]`, `#untouched`, `#by-collection tr[data-collection]`, `#restore`, `#preview-back`.
+ *   `#changes > [data-category]`, `#untouched`, `#by-collection tr[data-collection]`, `#proceed`, `#preview-back`.
  * - The confirmation: `#confirm`, `#word`, `#acknowledge`, `#pause`, `#confirm-yes`, `#confirm-no`.
  * - Done: `#restored[data-seq]`, `#logins-ended`, `#users-kept`, `#lost`, `#undo`, `#restored-close`.
  * - Restore points: `#points > [data-point][data-action=restore|undo]`, each with a button; `#points-state`.

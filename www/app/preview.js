@@ -48,7 +48,7 @@ export function previewPanel(preview) {
       'div',
       { class: 'actions' },
       !nothing &&
-        h('button', { type: 'button', class: 'danger big', id: 'restore', onclick: confirm }, icon('again'), point ? w.undo : w.restore),
+        h('button', { type: 'button', class: 'danger big', id: 'proceed', onclick: confirm }, icon('again'), point ? w.undo : w.restore),
       h('button', { type: 'button', id: 'preview-back', onclick: () => restoring.back() }, w.back),
     ),
   );
@@ -179,12 +179,21 @@ function warningText(warning) {
     case 'vouchers':
       return w.vouchers(warning.vouchers, money(warning.cents));
     case 'balances':
-      return w.balances(warning.customers, money(warning.raised), money(warning.lowered));
+      return w.balances(warning.customers, moved(warning.raised, warning.lowered));
     case 'logins-end':
       return w.loginsEnd;
     case 'users-kept':
       return w.usersKept;
   }
+}
+
+/**
+ * @param {number} raised in cents, as is the other
+ * @param {number} lowered
+ */
+function moved(raised, lowered) {
+  const w = words().preview.warnings;
+  return [raised > 0 && w.raised(money(raised)), lowered > 0 && w.lowered(money(lowered))].filter(Boolean).join(', ');
 }
 
 /** @param {Preview} preview */

@@ -50,7 +50,7 @@ pub async fn previewed(browser: &Browser) -> String {
 
 /// Confirms, with what has to be typed for it.
 pub async fn confirm(browser: &Browser, typed: &[(&str, &str)]) {
-    browser.click("#restore").await;
+    browser.click("#proceed").await;
     browser.find("#confirm").await;
     for (field, text) in typed {
         assert!(browser.visible("#confirm-yes:enabled").await.is_none(), "{field} should have to be filled");

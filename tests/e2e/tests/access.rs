@@ -55,7 +55,7 @@ async fn every_view_is_named_labelled_and_fits_a_phone_in_both_languages() {
     restoring::preview(&browser).await;
     browser.run("document.querySelectorAll('details').forEach((it) => (it.open = true))", vec![]).await;
     check_view(&browser, "preview").await;
-    browser.click("#restore").await;
+    browser.click("#proceed").await;
     browser.find("#confirm").await;
     browser.shot("phone-confirm-en").await;
     let wrong = browser.run(FAULTS, vec![json!("en")]).await;
@@ -89,7 +89,7 @@ async fn a_restore_by_keyboard_alone() {
     tab_to(&browser, "show-changes").await;
     keys(&browser, &Key::Enter.to_string()).await;
     restoring::previewed(&browser).await;
-    tab_to(&browser, "restore").await;
+    tab_to(&browser, "proceed").await;
     keys(&browser, &Key::Enter.to_string()).await;
     browser.find("#confirm").await;
     keys(&browser, "RESTORE").await;

@@ -72,7 +72,8 @@ async fn cancelled_while_it_is_sent_nothing_has_changed_and_nothing_is_left() {
     let proxy = Proxy::start(&server.url).await;
     page::sign_in(&browser, &proxy.url, &server.login).await;
     begin(&browser, &proxy, &shop).await;
-    until("what it is doing", async || browser.text("#phase").await.starts_with("Sending").then_some(())).await;
+    until("what it is doing", async || browser.text("#phase").await.starts_with("Sending").then_some(()))
+        .await;
     browser.shot("restore-sending").await;
     assert!(shop.is_being_restored().await);
     browser.click("#cancel").await;

@@ -102,8 +102,9 @@ export const restoreDe = {
     warnings: {
       openOrders: (n) => count(n, 'jetzt abgeschlossene Bestellung wäre wieder offen, und mit ihr der Tisch.', 'jetzt abgeschlossene Bestellungen wären wieder offen, und mit ihnen die Tische.'),
       vouchers: (n, more) => `${count(n, 'Gutschein wäre', 'Gutscheine wären')} um ${more} mehr wert als jetzt: Was seitdem eingelöst wurde, würde wieder gelten.`,
-      balances: (n, raised, lowered) =>
-        `Das Guthaben von ${count(n, 'Kunden', 'Kunden')} würde sich ändern: insgesamt ${raised} mehr und ${lowered} weniger.`,
+      balances: (n, how) => `Das Guthaben von ${count(n, 'Kunden', 'Kunden')} würde sich ändern: ${how}.`,
+      raised: (sum) => `insgesamt ${sum} mehr`,
+      lowered: (sum) => `insgesamt ${sum} weniger`,
       loginsEnd: 'Benutzer und ihre Passwörter ändern sich: Danach müssen sich alle neu anmelden, mit den Passwörtern des Backups.',
       usersKept: 'Kein Administrator des Backups könnte sich anmelden: Die jetzigen Benutzer bleiben.',
     },

@@ -101,8 +101,9 @@ export const restoreEn = {
     warnings: {
       openOrders: (/** @type {number} */ n) => `${count(n, 'order that is closed now would be open again, and its table with it.', 'orders that are closed now would be open again, and their tables with them.')}`,
       vouchers: (/** @type {number} */ n, /** @type {string} */ more) => `${count(n, 'voucher', 'vouchers')} would be worth ${more} more than now: what was redeemed since would be valid again.`,
-      balances: (/** @type {number} */ n, /** @type {string} */ raised, /** @type {string} */ lowered) =>
-        `The credit of ${count(n, 'customer', 'customers')} would change: up by ${raised} in all, down by ${lowered} in all.`,
+      balances: (/** @type {number} */ n, /** @type {string} */ how) => `The credit of ${count(n, 'customer', 'customers')} would change: ${how}.`,
+      raised: (/** @type {string} */ sum) => `${sum} more in all`,
+      lowered: (/** @type {string} */ sum) => `${sum} less in all`,
       loginsEnd: 'Users and their passwords change: everybody has to log in again afterwards, with the passwords of the backup.',
       usersKept: 'No administrator of the backup could log in: the users of now are kept.',
     },
