@@ -27,7 +27,9 @@ export function restoredPanel(outcome, { undo }) {
     loginsEnded && note('logins-ended', w.loginsEnded),
     usersKept && note('users-kept', w.usersKept),
     signedLoss > 0 && note('lost', w.signedLoss(number(signedLoss))),
-    changes(collections) ? changeList(collections, counts) : h('p', { class: 'note' }, icon('info'), h('span', {}, w.nothing)),
+    !changes(collections) && h('p', { class: 'note' }, icon('info'), h('span', {}, w.nothing)),
+    // The login below must not be far away.
+    changes(collections) && undo && changeList(collections, counts),
     restorePoint && h('p', { class: 'hint' }, w.canUndo),
     h(
       'div',
@@ -35,7 +37,7 @@ export function restoredPanel(outcome, { undo }) {
       back && h('button', { type: 'button', id: 'undo', onclick: back }, icon('again'), w.undo),
       h('button', { type: 'button', class: undo ? 'primary' : 'quiet', id: 'restored-close', onclick: () => restoring.close() }, w.close),
     ),
-    h('details', { class: 'more', id: 'restored-collections' }, h('summary', {}, words().preview.details), changeTable(collections, counts)),
+    h('details', { class: 'more', id: 'restored-collections' }, h('summary', {}, words().preview.details), ...(undo ? [] : [changeList(collections, counts)]), changeTable(collections, counts)),
   );
 }
 
