@@ -18,8 +18,8 @@ pub const DOCUMENTS_HEADER: &str = "dikas-documents";
 /// On a page of documents: the `after` of the next page, percent-encoded UTF-8; absent on the last page.
 pub const NEXT_HEADER: &str = "dikas-next";
 
-/// On a page of documents and on each batch of a restore: CRC-32 (that of ZIP) of the body, 8 lower-case hex digits, so
-/// that a garbled one is noticed.
+/// On a page of documents, a range of a file, JSON, and on each batch of a restore: CRC-32 (that of ZIP) of the body, 8
+/// lower-case hex digits, so that a garbled one is noticed. A page and a batch always have it.
 pub const CRC32_HEADER: &str = "dikas-crc32";
 
 /// The media type of documents as JSON lines.

@@ -1,13 +1,14 @@
 //! `manifest.json`: what the archive says it holds (FORMAT.md section 7). What [`Manifest::parse`] returns has been
 //! checked against itself; whether the entries agree is the reader's to see.
 
-use crate::api::{AttachmentRecord, SourceInfo, is_moment};
+use crate::api::{AttachmentRecord, CollectionSummary, SourceInfo, is_moment};
 use crate::catalog::{Category, CollectionName};
-use crate::digest::Sha256;
+use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::part::part_name;
 use crate::path::AttachmentPaths;
 use serde::{Deserialize, Deserializer, Serialize};
+use std::io::{self, Write};
 
 /// The name of the manifest's entry, the last of the archive.
 pub const MANIFEST_NAME: &str = "manifest.json";
@@ -121,16 +122,37 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The bytes of the entry.
+    /// Writes the bytes of the entry, in many small pieces.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_json(&self, mut out: impl Write) -> Result<()> {
+        serde_json::to_writer_pretty(&mut out, self).map_err(io::Error::from)?;
+        Ok(out.write_all(b"\n")?)
+    }
+
+    /// Size and digest of the bytes of the entry.
     ///
     /// # Errors
     /// `internal`: a manifest can always be written.
-    pub fn to_json(&self) -> Result<Vec<u8>> {
-        let mut json = serde_json::to_vec_pretty(self).map_err(|error| {
-            Error::new(ErrorKind::Internal, format!("the manifest cannot be written: {error}"))
-        })?;
-        json.push(b'\n');
-        Ok(json)
+    pub fn measure(&self) -> Result<(u64, Sha256)> {
+        let mut measure = Measure::default();
+        self.write_json(&mut measure)?;
+        Ok((measure.bytes, measure.hasher.finish()))
+    }
+
+    /// What it holds by collection, without the lists of parts and attachments.
+    pub fn summaries(&self) -> Vec<CollectionSummary> {
+        let mut summaries: Vec<_> = self.collections.iter().map(CollectionEntry::summary).collect();
+        for entry in &self.attachments {
+            if let Ok(at) = summaries.binary_search_by(|it| it.name.cmp(&entry.record.collection))
+                && let Some(summary) = summaries.get_mut(at)
+            {
+                summary.attachments += 1;
+                summary.attachment_bytes += entry.record.size;
+            }
+        }
+        summaries
     }
 
     /// How many documents in all.
@@ -145,7 +167,8 @@ impl Manifest {
             .flat_map(|collection| collection.parts.iter().map(move |part| (collection, part)))
     }
 
-    fn check(&self) -> Result<()> {
+    /// Whether it is of one piece.
+    pub(crate) fn check(&self) -> Result<()> {
         if !is_moment(&self.created) {
             return Err(bad("the manifest's moment cannot be read")
                 .on(format!("{MANIFEST_NAME}, created"))
@@ -181,7 +204,38 @@ impl Manifest {
     }
 }
 
+/// Counts and digests what is written.
+#[derive(Default)]
+struct Measure {
+    bytes: u64,
+    hasher: Hasher,
+}
+
+impl Write for Measure {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes += bytes.len() as u64;
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl CollectionEntry {
+    /// As far as its documents go.
+    fn summary(&self) -> CollectionSummary {
+        CollectionSummary {
+            name: self.name.clone(),
+            category: self.category,
+            documents: self.documents,
+            bytes: self.bytes,
+            attachments: 0,
+            attachment_bytes: 0,
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let (mut documents, mut bytes, mut last) = (0, 0, "");
         for (part, number) in self.parts.iter().zip(1..) {
@@ -228,6 +282,12 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
+    fn json_of(manifest: &Manifest) -> Vec<u8> {
+        let mut json = Vec::new();
+        manifest.write_json(&mut json).unwrap();
+        json
+    }
+
     fn example() -> Value {
         let digest = Sha256::of(b"").to_string();
         json!({
@@ -256,8 +316,10 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let manifest = parse(&example()).unwrap();
-        assert_eq!(Manifest::parse(&manifest.to_json().unwrap()).unwrap(), manifest);
-        assert_eq!(serde_json::from_slice::<Value>(&manifest.to_json().unwrap()).unwrap(), example());
+        let json = json_of(&manifest);
+        assert_eq!(Manifest::parse(&json).unwrap(), manifest);
+        assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), example());
+        assert_eq!(manifest.measure().unwrap(), (json.len() as u64, Sha256::of(&json)));
         assert_eq!((manifest.documents(), manifest.parts().count()), (3, 2));
     }
 
@@ -267,7 +329,7 @@ mod tests {
         let (_, example) = format.split_once("```json\n").unwrap();
         let (example, _) = example.split_once("```").unwrap();
         let manifest = Manifest::parse(example.as_bytes()).unwrap();
-        assert_eq!(String::from_utf8(manifest.to_json().unwrap()).unwrap(), example);
+        assert_eq!(String::from_utf8(json_of(&manifest)).unwrap(), example);
     }
 
     #[test]

@@ -14,10 +14,14 @@ use crate::part::{EncodedPart, RawPartInfo, part_name};
 use crate::path::AttachmentPaths;
 use std::cell::Cell;
 use std::fmt;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, IntoInnerError, Seek, SeekFrom, Write};
+use std::mem;
 use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, System, ZipWriter};
+
+/// How much of the manifest is written at once, in bytes.
+const JSON_BYTES: usize = 64 << 10;
 
 /// Writes one backup.
 pub struct BackupWriter<W: Write + Seek> {
@@ -138,21 +142,22 @@ impl<W: Write + Seek> BackupWriter<W> {
                 Error::new(ErrorKind::BadArgument, "an attachment is still open").on(&*open.entry.path)
             );
         }
+        // With very many attachments every copy counts: there is one of their entries, and none of the JSON.
+        self.paths = AttachmentPaths::new();
         let manifest = self.manifest(snapshot)?;
-        let json = manifest.to_json()?;
-        // Not a backup until it can be read as one.
-        if Manifest::parse(&json)? != manifest {
-            return Err(Error::new(ErrorKind::Internal, "the manifest is not read as it was written"));
-        }
-        self.start(MANIFEST_NAME, json.len() as u64)?;
-        self.write(&json)?;
+        manifest.check()?;
+        self.start(MANIFEST_NAME, manifest.measure()?.0)?;
+        let mut json = BufWriter::with_capacity(JSON_BYTES, self.zip.as_mut().ok_or_else(finished)?);
+        manifest.write_json(&mut json)?;
+        json.into_inner().map_err(IntoInnerError::into_error)?;
         let zip = self.zip.take().ok_or_else(finished)?;
         let mut out = zip.finish().map_err(zip_error)?.out;
         out.flush()?;
         Ok((out, manifest))
     }
 
-    fn manifest(&self, snapshot: &Snapshot) -> Result<Manifest> {
+    /// What the archive holds, if that is all. The writer forgets the attachments.
+    fn manifest(&mut self, snapshot: &Snapshot) -> Result<Manifest> {
         let mut parts = self.parts.as_slice();
         let mut attachments = self.attachments.as_slice();
         let mut collections = Vec::with_capacity(snapshot.collections.len());
@@ -197,7 +202,7 @@ impl<W: Write + Seek> BackupWriter<W> {
             created: snapshot.created.clone(),
             source: snapshot.source.clone(),
             collections,
-            attachments: self.attachments.clone(),
+            attachments: mem::take(&mut self.attachments),
         })
     }
 

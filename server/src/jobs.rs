@@ -472,7 +472,10 @@ impl Source for StoreSource {
     async fn read(&self, blob: &Sha256, from: u64, max_bytes: u64) -> dikas_archive::error::Result<Vec<u8>> {
         if self.asked.get().elapsed() > KEEP_ASKING {
             self.asked.set(Instant::now());
-            self.snapshots.names_blob(&self.snapshot.id, &self.owner, *blob).await.map_err(error_of)?;
+            self.snapshots
+                .names_blobs(&self.snapshot.id, &self.owner, vec![*blob])
+                .await
+                .map_err(error_of)?;
         }
         let (mut file, _) = self.store.blobs().read(blob).map_err(error_of)?;
         file.seek(SeekFrom::Start(from))?;

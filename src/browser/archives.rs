@@ -295,11 +295,13 @@ pub(super) async fn storage() -> Storage {
 pub(super) async fn check_space(needed: u64, freed: u64) -> Result<()> {
     let Some((quota, usage)) = estimate().await else { return Ok(()) };
     let free = quota.saturating_sub(usage.saturating_sub(freed));
-    if free >= needed {
-        return Ok(());
-    }
+    if free >= needed { Ok(()) } else { Err(no_space(needed, free)) }
+}
+
+/// The refusal of a backup that needs more bytes than are free.
+pub(super) fn no_space(needed: u64, free: u64) -> Error {
     let text = "the browser has not enough space for the archive and its download";
-    Err(Error::new(ErrorKind::NoSpace, text).expected(format!("{needed} bytes"), format!("{free} bytes")))
+    Error::new(ErrorKind::NoSpace, text).expected(format!("{needed} bytes"), format!("{free} bytes"))
 }
 
 /// The right to change the folder of archives, which one job in all tabs has at a time. Dropping it gives it back, as

@@ -58,6 +58,13 @@ impl Fetch {
         }
         let deadline = Date::now() + request.total_milliseconds as f64;
         let patience = Patience { idle: request.idle_milliseconds, deadline };
+        // An answer that has begun and runs into the deadline is not silent, but slow.
+        let late = |error, bytes: usize| match error {
+            TransportError::Timeout if bytes > 0 && Date::now() >= deadline => {
+                TransportError::Slow(bytes as u64)
+            }
+            error => error,
+        };
 
         let scope = js::scope().map_err(|error| TransportError::Unreachable(error.message))?;
         let answer = scope.fetch_with_str_and_init(&self.address(&request.target), &init);
@@ -82,7 +89,8 @@ impl Fetch {
             let reader: ReadableStreamDefaultReader =
                 body.get_reader().dyn_into().map_err(|other| broken(other.into()))?;
             loop {
-                let chunk = patience.within(JsFuture::from(reader.read())).await?.map_err(broken)?;
+                let chunk = patience.within(JsFuture::from(reader.read())).await;
+                let chunk = chunk.map_err(|error| late(error, response.body.len()))?.map_err(broken)?;
                 if js::property(&chunk, "done").is_truthy() {
                     break;
                 }

@@ -7,6 +7,9 @@ use crate::error::{Error, ErrorKind};
 use std::io;
 use web_sys::{FileSystemReadWriteOptions, FileSystemSyncAccessHandle};
 
+/// So many tries find out how much room there is, to a thousandth of what is wanted.
+const PROBES: u32 = 10;
+
 /// An open file. Dropping it closes it.
 #[derive(Debug)]
 pub struct OpfsFile {
@@ -19,6 +22,31 @@ impl OpfsFile {
     pub fn new(handle: FileSystemSyncAccessHandle) -> io::Result<Self> {
         let size = handle.get_size().map_err(js::io_error)?;
         Ok(Self { handle, size: js::to_u64(size)? })
+    }
+
+    /// How many of these bytes there is room for, found out by taking them and giving them back: what browsers tell of
+    /// their space is an estimate, and by some made up. The file is empty before and after.
+    pub fn room_for(&mut self, bytes: u64) -> io::Result<u64> {
+        let mut fits = |bytes| match self.truncate(bytes).map_err(Error::from) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind == ErrorKind::NoSpace => Ok(false),
+            Err(error) => Err(error),
+        };
+        let (mut room, mut too_much) = (0, bytes);
+        if fits(bytes)? {
+            room = bytes;
+        } else {
+            for _ in 0..PROBES {
+                let middle = room + (too_much - room) / 2;
+                if fits(middle)? {
+                    room = middle;
+                } else {
+                    too_much = middle;
+                }
+            }
+        }
+        self.truncate(0)?;
+        Ok(room)
     }
 
     /// Makes sure that what was written outlives a crash.

@@ -166,6 +166,8 @@ pub struct Item {
 pub enum Event {
     /// The worker has loaded and takes its command.
     Ready,
+    /// The worker lives, whatever else it has to say; every five seconds.
+    Alive,
     /// How far the job is; about ten times a second.
     Progress {
         /// How far.
@@ -185,18 +187,11 @@ pub enum Event {
     BackedUp {
         /// What is kept.
         archive: Archive,
-        /// What the archive says it holds.
-        manifest: Manifest,
+        /// What it holds.
+        contents: Contents,
     },
     /// What a backup would hold at this moment.
-    Contents {
-        /// The moment, RFC 3339 in UTC.
-        created: String,
-        /// Whose data it is.
-        source: SourceInfo,
-        /// Every collection that would be covered.
-        collections: Vec<CollectionSummary>,
-    },
+    Contents(Contents),
     /// The archive can be read. The worker stays until the page ends it.
     Opened {
         /// What the archive says it holds; null where it does not.
@@ -347,6 +342,19 @@ pub struct Archive {
     pub attachments: u64,
     /// Name of the business.
     pub business: String,
+}
+
+/// What a backup holds, without the lists of its parts and attachments: they can be very long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Contents {
+    /// The moment, RFC 3339 in UTC.
+    pub created: String,
+    /// Whose data it is.
+    pub source: SourceInfo,
+    /// Every collection that is covered.
+    pub collections: Vec<CollectionSummary>,
 }
 
 /// A backup that did not come to its end, though it can.

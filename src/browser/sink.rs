@@ -1,6 +1,6 @@
 //! Where a new archive goes: the browser's file system, else a chain of Blobs.
 
-use super::archives::{Archives, Lock, check_space, nothing_left};
+use super::archives::{Archives, Lock, check_space, no_space, nothing_left};
 use super::journal::{Head, Journal};
 use super::opfs::OpfsFile;
 use super::pages::{Blocks, Paged};
@@ -83,8 +83,18 @@ impl Draft {
         let lock = Lock::wait().await;
         archives.remove_leftovers(&lock, &[]).await?;
         let earlier = archives.list(&lock).await?;
-        check_space(2 * snapshot.archive_bytes(), earlier.iter().map(|archive| archive.size).sum()).await?;
-        let (id, file) = archives.create(&lock, wanted).await?;
+        let (needed, freed) =
+            (2 * snapshot.archive_bytes(), earlier.iter().map(|archive| archive.size).sum::<u64>());
+        check_space(needed, freed).await?;
+        let (id, mut file) = archives.create(&lock, wanted).await?;
+        match file.room_for(needed.saturating_sub(freed)) {
+            Ok(room) if room + freed >= needed => {}
+            room => {
+                drop(file);
+                let _ = archives.remove(&lock, &id).await;
+                return Err(no_space(needed, room? + freed));
+            }
+        }
         let journal = Journal::create(Paged::new(archives.create_journal(&lock, &id).await?))?;
         for archive in earlier {
             // One that refuses to go takes space, but no harm comes of it.
@@ -144,11 +154,19 @@ impl Draft {
         let file = match (sink, shelf) {
             (Sink::Memory(rope), _) => rope.into_file(&name)?,
             (Sink::Disk(file), Some(Shelf { archives, journal, .. })) => {
-                file.sync()?;
+                let synced = file.sync();
                 // Held until the file is closed: before, it cannot be removed, and its record alone would be.
                 let lock = Lock::wait().await;
-                archives.finish(&lock, &archive).await?;
+                let finished = match synced {
+                    Ok(()) => archives.finish(&lock, &archive).await,
+                    Err(error) => Err(error.into()),
+                };
                 drop((file, journal));
+                if let Err(error) = finished {
+                    // It is whole, and nobody would find it.
+                    let _ = archives.remove(&lock, &id).await;
+                    return Err(error);
+                }
                 archives.forget(&lock, &id).await;
                 archives.file(&id).await?
             }

@@ -5,12 +5,12 @@ use super::encoder::Workers;
 use super::fetch::Fetch;
 use super::js;
 use super::pages::Paged;
-use super::protocol::{Archive, Command, Event, Found, Item, Notice, Place, Refusal, Server, Summary};
+use super::protocol::{Archive, Command, Contents, Event, Found, Item, Notice, Place, Refusal, Server, Summary};
 use super::restore::Kept;
 use super::rope::BlobSource;
 use super::sink::Draft;
 use super::turn::{PageWatch, Signal};
-use crate::api::{JobArchive, SnapshotRequest};
+use crate::api::{JobArchive, Snapshot, SnapshotRequest};
 use crate::catalog::{Category, category_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Source;
@@ -18,6 +18,7 @@ use crate::job::backup::{Options, backup};
 use crate::job::http::HttpSource;
 use crate::job::remote::Remote;
 use crate::limits::Limits;
+use crate::manifest::Manifest;
 use crate::reader::{self, BackupReader, CollectionInfo};
 use futures::channel::oneshot;
 use js_sys::{Function, Object, Reflect};
@@ -214,7 +215,7 @@ impl Job {
         if outcome.plain_parts > 0 {
             notice(Notice::PlainParts { parts: outcome.plain_parts });
         }
-        Ok((Event::BackedUp { archive, manifest: outcome.manifest }, Some(file)))
+        Ok((Event::BackedUp { archive, contents: contents(outcome.manifest) }, Some(file)))
     }
 
     async fn back_up_on_server(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Answer> {
@@ -228,7 +229,7 @@ impl Job {
         if archive.plain_parts > 0 {
             notice(Notice::PlainParts { parts: archive.plain_parts });
         }
-        Ok((Event::BackedUp { archive: on_server(id, archive), manifest }, None))
+        Ok((Event::BackedUp { archive: on_server(id, archive), contents: contents(manifest) }, None))
     }
 
     async fn is_held(&self, url: &str, id: &str) -> Result<Event> {
@@ -245,11 +246,8 @@ impl Job {
         let snapshot = source.snapshot().clone();
         // The answer does not depend on the farewell: a snapshot that nobody closes expires.
         let _ = source.close().await;
-        Ok(Event::Contents {
-            created: snapshot.created,
-            source: snapshot.source,
-            collections: snapshot.collections,
-        })
+        let Snapshot { created, source, collections, .. } = snapshot;
+        Ok(Event::Contents(Contents { created, source, collections }))
     }
 
     async fn open(&self, url: &str, categories: Option<Vec<Category>>) -> Result<HttpSource<Fetch>> {
@@ -273,6 +271,12 @@ async fn list(clean_up: bool) -> Result<Event> {
         archives.remove_leftovers(&lock, &interrupted).await?;
     }
     Ok(Event::Archives { archives: archives.list(&lock).await?, interrupted })
+}
+
+/// What an archive holds. Its manifest with all the attachments does not travel: the archive has it.
+fn contents(manifest: Manifest) -> Contents {
+    let collections = manifest.summaries();
+    Contents { created: manifest.created, source: manifest.source, collections }
 }
 
 /// An archive that the server keeps.

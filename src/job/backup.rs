@@ -14,6 +14,7 @@ use futures::future::try_join;
 use futures::{SinkExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, Write};
 use std::mem;
@@ -22,8 +23,14 @@ use std::rc::Rc;
 /// Attachments are read in ranges of at most this many bytes.
 const RANGE_BYTES: u64 = 4 << 20;
 
-/// So many ranges are under way at once, so that small files do not each cost a round trip.
-const RANGES_AHEAD: usize = 4;
+/// So many pieces are under way at once, so that none waits for the round trip of another.
+const PIECES_AHEAD: usize = 4;
+
+/// Smaller attachments are read several at once, so that they do not each cost a call: at most so many, which is what fits
+/// into the line of a request, and so many bytes.
+const SMALL_BYTES: u64 = 256 << 10;
+const FILES_AT_ONCE: usize = 16;
+const FILE_BYTES_AT_ONCE: u64 = 1 << 20;
 
 /// How often a job starts over with a new snapshot before it gives up.
 const RESTARTS: u32 = 1;
@@ -203,14 +210,14 @@ async fn run<S: Source>(
             Ok((manifest, plain_parts)) => break (manifest, plain_parts, meter),
         }
     };
-    let (size, sha256) = super::verify::verify(out, &manifest, &meter).await?;
+    let (manifest, size, sha256) = super::verify::verify(out, manifest, &meter).await?;
     Ok(Outcome { manifest, size, sha256, plain_parts, restarts })
 }
 
 /// Whether another run can go on where this error came, because it may be gone by then.
 fn may_pass(error: &Error, out: &impl Output) -> bool {
-    use ErrorKind::{BadAnswer, ServerError, Unauthorized, Unreachable};
-    matches!(error.kind, BadAnswer | ServerError | Unauthorized | Unreachable) && out.remembers()
+    use ErrorKind::{BadAnswer, Busy, ServerError, Unauthorized, Unreachable};
+    matches!(error.kind, BadAnswer | Busy | ServerError | Unauthorized | Unreachable) && out.remembers()
 }
 
 async fn write(
@@ -361,8 +368,9 @@ async fn write_attachments<O: Output>(
     let mut last = begun.attachment.as_ref().map(|entry| Rc::new(entry.record.clone()));
     // The same snapshot lists the same records: those that are there already are passed over.
     let missing = records(source).skip(usize::try_from(begun.attachments).unwrap_or(usize::MAX));
-    let ranges = missing.map_ok(|record| stream::iter(Range::all_of(record).map(Ok))).try_flatten();
-    let read = ranges.map_ok(|range| range.read(source)).try_buffered(RANGES_AHEAD);
+    futures::pin_mut!(missing);
+    let read = pieces(missing).map_ok(|piece| piece.read(source)).try_buffered(PIECES_AHEAD);
+    let read = read.map_ok(|ranges| stream::iter(ranges.into_iter().map(Ok::<_, Error>))).try_flatten();
     futures::pin_mut!(read);
     while let Some((range, bytes)) = read.try_next().await? {
         if range.from == 0 {
@@ -422,6 +430,81 @@ fn subject(record: &AttachmentRecord) -> String {
     format!("{}/{}/{}", record.collection, record.id, record.name)
 }
 
+/// What is read by one call or, on a bad line, a few.
+enum Piece {
+    /// Small attachments that follow each other.
+    Files(Vec<Rc<AttachmentRecord>>),
+    /// Some bytes of a large one.
+    Range(Range),
+}
+
+/// The pieces of these attachments, in their order.
+fn pieces(
+    records: impl Stream<Item = Result<AttachmentRecord>> + Unpin,
+) -> impl Stream<Item = Result<Piece>> {
+    let ranges: VecDeque<Range> = VecDeque::new();
+    stream::try_unfold(
+        (records, ranges, None::<AttachmentRecord>),
+        |(mut records, mut ranges, mut next)| async move {
+            let (mut files, mut bytes) = (Vec::new(), 0);
+            loop {
+                if let Some(range) = ranges.pop_front() {
+                    return Ok(Some((Piece::Range(range), (records, ranges, next))));
+                }
+                let record = match next.take() {
+                    Some(record) => Some(record),
+                    None => records.try_next().await?,
+                };
+                match record {
+                    Some(record)
+                        if record.size <= SMALL_BYTES
+                            && files.len() < FILES_AT_ONCE
+                            && bytes + record.size <= FILE_BYTES_AT_ONCE =>
+                    {
+                        bytes += record.size;
+                        files.push(Rc::new(record));
+                    }
+                    Some(record) if files.is_empty() => ranges.extend(Range::all_of(record)),
+                    None if files.is_empty() => return Ok(None),
+                    record => return Ok(Some((Piece::Files(files), (records, ranges, record)))),
+                }
+            }
+        },
+    )
+}
+
+impl Piece {
+    async fn read(self, source: &impl Source) -> Result<Vec<(Range, Vec<u8>)>> {
+        let files = match self {
+            Piece::Range(range) => return Ok(vec![range.read(source).await?]),
+            Piece::Files(files) => files,
+        };
+        let mut read: Vec<(Range, Vec<u8>)> = Vec::new();
+        while let Some((first, rest)) = files.get(read.len()..).and_then(|left| Some((left.first()?, left))) {
+            let more = source.read_files(rest).await.map_err(|error| error.on(subject(first)))?;
+            if more.is_empty() || more.len() > rest.len() {
+                return Err(Error::new(ErrorKind::BadAnswer, "other files came than were asked for")
+                    .on(subject(first))
+                    .expected(rest.len(), more.len()));
+            }
+            for (record, bytes) in rest.iter().zip(more) {
+                check_length(record, bytes.len() as u64)?;
+                read.push((Range { record: record.clone(), from: 0, bytes: record.size }, bytes));
+            }
+        }
+        Ok(read)
+    }
+}
+
+fn check_length(record: &AttachmentRecord, found: u64) -> Result<()> {
+    if found == record.size {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::BadAnswer, "a file is not as long as its record says")
+        .on(subject(record))
+        .expected(format!("{} bytes", record.size), found))
+}
+
 /// Some bytes of an attachment.
 struct Range {
     record: Rc<AttachmentRecord>,
@@ -447,9 +530,7 @@ impl Range {
             let more = source.read(&self.record.sha256, from, missing).await;
             let more = more.map_err(|error| error.on(subject(&self.record)))?;
             if more.is_empty() || more.len() as u64 > missing {
-                return Err(Error::new(ErrorKind::BadAnswer, "a file is not as long as its record says")
-                    .on(subject(&self.record))
-                    .expected(format!("{} bytes", self.record.size), from + more.len() as u64));
+                check_length(&self.record, from + more.len() as u64)?;
             }
             if bytes.is_empty() {
                 bytes = more;

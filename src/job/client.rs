@@ -2,10 +2,11 @@
 //! the server refuses the old one, and says in the end what was wrong.
 
 use super::transport::{Method, Request, Response, Transport, TransportError};
-use crate::api::{ApiError, Envelope};
+use crate::api::{ApiError, CRC32_HEADER, Envelope};
 use crate::error::{Error, ErrorKind, Result};
 use futures::lock::Mutex;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use std::cell::Cell;
 
 /// The wait before the second try is at most this long; before each further one, at most twice as long as before.
 pub const FIRST_WAIT_MILLISECONDS: u64 = 500;
@@ -18,6 +19,15 @@ pub const TRIES: u32 = 10;
 
 /// One call waits at most this long in all, time-outs and the server's own wishes included.
 pub const PATIENCE_MILLISECONDS: u64 = 120_000;
+
+/// A piece is never asked for with fewer bytes: the server gives no smaller ones.
+const SMALLEST_PIECE_BYTES: u64 = 64 << 10;
+
+/// How long a piece may take that can be had in smaller ones, in milliseconds.
+pub const PIECE_MILLISECONDS: u64 = 60_000;
+
+/// On a line where a piece was too large, so many of the next ones would come in its time: one every ten seconds.
+const PIECES_IN_TIME: u64 = 6;
 
 /// So many answers that are cut, garbled or not the API's end a call: they do not come from a bad network alone.
 pub const BAD_ANSWERS: u32 = 4;
@@ -53,7 +63,7 @@ impl<T: Transport> Client<T> {
         accept: impl Fn(Response) -> Result<R>,
         patience: Patience,
     ) -> Result<R> {
-        self.ask(&mut request, accept, patience).await.map_err(Error::from)
+        Ok(self.ask(&mut request, accept, patience).await?)
     }
 
     /// The same, and a refusal keeps what the server says beside it. The request gets a token and can be sent again.
@@ -63,18 +73,10 @@ impl<T: Transport> Client<T> {
         accept: impl Fn(Response) -> Result<R>,
         patience: Patience,
     ) -> Result<R, Refused> {
-        let (token, asked) = self.ask_with_token_at_hand(request, &accept, patience.clone()).await?;
-        match asked {
-            Err(refused) if refused.error.kind == ErrorKind::Unauthorized => {
-                let newer = self.token(Some(&token)).await?;
-                if newer == token {
-                    return Err(refused);
-                }
-                request.set_header("authorization", format!("Bearer {newer}"));
-                send_and_keep(&self.transport, request, &accept, patience).await
-            }
-            asked => asked,
-        }
+        let mut taken = None;
+        let mut take = |response| accept(response).map(|value| taken = Some(value));
+        self.ask_until(request, true, &mut take, patience).await?;
+        taken.ok_or_else(nothing_taken)
     }
 
     /// The same, but a token that the server refuses is not replaced.
@@ -84,20 +86,36 @@ impl<T: Transport> Client<T> {
         accept: impl Fn(Response) -> Result<R>,
         patience: Patience,
     ) -> Result<R, Refused> {
-        self.ask_with_token_at_hand(request, &accept, patience).await?.1
+        let mut taken = None;
+        let mut take = |response| accept(response).map(|value| taken = Some(value));
+        self.ask_until(request, false, &mut take, patience).await?;
+        taken.ok_or_else(nothing_taken)
     }
 
-    /// Answers the token too. It stays in the request.
-    async fn ask_with_token_at_hand<R>(
+    /// The same for any kind of answer, so that the code is there once.
+    async fn ask_until(
         &self,
         request: &mut Request,
-        accept: &impl Fn(Response) -> Result<R>,
+        renew: bool,
+        take: &mut dyn FnMut(Response) -> Result<()>,
         patience: Patience,
-    ) -> Result<(String, Result<R, Refused>)> {
-        let token = self.token(None).await?;
-        request.set_header("authorization", format!("Bearer {token}"));
-        let asked = send_and_keep(&self.transport, request, accept, patience).await;
-        Ok((token, asked))
+    ) -> Result<(), Refused> {
+        let mut token = self.token(None).await?;
+        let mut renew = renew;
+        loop {
+            request.set_header("authorization", format!("Bearer {token}"));
+            match send_until(&self.transport, request, take, patience.clone()).await {
+                Err(refused) if renew && refused.error.kind == ErrorKind::Unauthorized => {
+                    renew = false;
+                    let newer = self.token(Some(&token)).await?;
+                    if newer == token {
+                        return Err(refused);
+                    }
+                    token = newer;
+                }
+                asked => return asked,
+            }
+        }
     }
 
     /// Sends a request that needs no login.
@@ -108,6 +126,32 @@ impl<T: Transport> Client<T> {
         patience: Patience,
     ) -> Result<R> {
         send(&self.transport, request, accept, patience).await
+    }
+
+    /// The same for what can be had in pieces: sends what `request` makes of a number of bytes, at most `max_bytes` and
+    /// `at_once`. Where they do not come in time, `at_once` becomes less, as the line demands, for later calls too.
+    pub(super) async fn call_for_piece<R>(
+        &self,
+        max_bytes: u64,
+        at_once: &Cell<u64>,
+        request: impl Fn(u64) -> Request,
+        accept: impl Fn(Response, u64) -> Result<R>,
+    ) -> Result<R> {
+        loop {
+            let bytes = max_bytes.min(at_once.get());
+            let mut request = request(bytes);
+            let patience = Patience { slow_ends: bytes > SMALLEST_PIECE_BYTES, ..Patience::of(Method::Get) };
+            if patience.slow_ends {
+                request.total_milliseconds = PIECE_MILLISECONDS;
+            }
+            match self.ask(&mut request, |answer| accept(answer, bytes), patience).await {
+                Err(Refused { slow: Some(came), .. }) => {
+                    let less = (came / PIECES_IN_TIME).min(bytes / 2).max(SMALLEST_PIECE_BYTES);
+                    at_once.set(at_once.get().min(less));
+                }
+                result => return Ok(result?),
+            }
+        }
     }
 
     /// Sends the request once, with the token at hand: for what the job no longer depends on. It asks for no other
@@ -138,6 +182,8 @@ pub struct Refused {
     pub error: Error,
     /// The body of the server's refusal; empty where there was none.
     body: Vec<u8>,
+    /// Only so many bytes of the answer came in time, and the call's patience ended at that.
+    slow: Option<u64>,
 }
 
 impl Refused {
@@ -149,7 +195,7 @@ impl Refused {
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self { error, body: Vec::new() }
+        Self { error, body: Vec::new(), slow: None }
     }
 }
 
@@ -174,6 +220,8 @@ pub struct Patience {
     first_wait: u64,
     /// Whether a request that may have reached the server can be sent once more.
     repeatable: bool,
+    /// Whether an answer that is too slow ends the call, because less of it can be asked for.
+    slow_ends: bool,
 }
 
 impl Patience {
@@ -185,6 +233,7 @@ impl Patience {
             milliseconds: PATIENCE_MILLISECONDS,
             first_wait: FIRST_WAIT_MILLISECONDS,
             repeatable: method.is_idempotent(),
+            slow_ends: false,
         }
     }
 
@@ -219,26 +268,21 @@ impl Patience {
 /// `unreachable`, `bad-answer` and `server-error` when patience is at its end; at once `unauthorized` (401), `forbidden`
 /// (403), `snapshot-gone` (410), `job-gone`, `busy` and those of restores by their codes, `server-full` (507),
 /// `server-error` for any other refusal in the API's envelope, `bad-answer` for one without, `cancelled`, and what
-/// `accept` finds else.
+/// `accept` finds else; `busy` for a 429, or a 503 with Retry-After, when patience is at its end or shorter than that.
 pub async fn send<T: Transport, R>(
     transport: &T,
     request: &Request,
     accept: impl Fn(Response) -> Result<R>,
     patience: Patience,
 ) -> Result<R> {
-    send_and_keep(transport, request, accept, patience).await.map_err(Error::from)
-}
-
-async fn send_and_keep<T: Transport, R>(
-    transport: &T,
-    request: &Request,
-    accept: impl Fn(Response) -> Result<R>,
-    patience: Patience,
-) -> Result<R, Refused> {
     let mut taken = None;
     let mut take = |response| accept(response).map(|value| taken = Some(value));
     send_until(transport, request, &mut take, patience).await?;
-    taken.ok_or_else(|| Error::new(ErrorKind::Internal, "no answer was taken").into())
+    Ok(taken.ok_or_else(nothing_taken)?)
+}
+
+fn nothing_taken() -> Refused {
+    Error::new(ErrorKind::Internal, "no answer was taken").into()
 }
 
 /// The same for any kind of answer, so that the code is there once.
@@ -249,9 +293,9 @@ async fn send_until<T: Transport>(
     mut patience: Patience,
 ) -> Result<(), Refused> {
     loop {
-        let (refused, at_least) = match transport.send(request).await {
+        let (mut refused, at_least) = match transport.send(request).await {
             Ok(response) if (200..300).contains(&response.status) => match take(response) {
-                Err(error) if error.kind == ErrorKind::BadAnswer => (error.into(), 0),
+                Err(error) if error.kind == ErrorKind::BadAnswer => (Refused::from(error), 0),
                 result => return result.map_err(Refused::from),
             },
             Ok(response) => {
@@ -262,18 +306,21 @@ async fn send_until<T: Transport>(
                     || (response.status >= 500 && error.kind != ErrorKind::ServerFull);
                 let ends = error.kind == ErrorKind::SnapshotGone || !passing;
                 let at_least = retry_after(&response);
-                let refused = Refused { error, body: response.body };
+                let refused = Refused { error, body: response.body, slow: None };
                 if ends || !(untouched || patience.repeatable) {
                     return Err(refused);
                 }
                 (refused, at_least)
+            }
+            Err(TransportError::Slow(bytes)) if patience.slow_ends => {
+                return Err(Refused { slow: Some(bytes), ..TransportError::Slow(bytes).into() });
             }
             Err(error) => {
                 let arrived = !matches!(error, TransportError::Unreachable(_));
                 if error == TransportError::Cancelled || (arrived && !patience.repeatable) {
                     return Err(error.into());
                 }
-                if error == TransportError::Timeout {
+                if matches!(error, TransportError::Timeout | TransportError::Slow(_)) {
                     patience.milliseconds = patience.milliseconds.saturating_sub(request.idle_milliseconds);
                 }
                 (error.into(), 0)
@@ -287,7 +334,10 @@ async fn send_until<T: Transport>(
         }
         match patience.wait(at_least, transport.random()) {
             Some(wait) => transport.sleep(wait).await?,
-            None => return Err(refused),
+            None => {
+                refused.error = asked_to_wait(refused.error, at_least);
+                return Err(refused);
+            }
         }
     }
 }
@@ -300,12 +350,23 @@ pub fn data<T: DeserializeOwned>(response: Response) -> Result<T> {
     if response.media_type() != "application/json" {
         return Err(bad_answer("the answer is not the API's").expected("application/json", found(&response)));
     }
+    check_crc32(&response, "the answer is garbled")?;
     let envelope: Envelope<T> = serde_json::from_slice(&response.body)
         .map_err(|error| bad_answer("the answer is not the API's").expected("its envelope", error))?;
     match envelope.data {
         Some(data) if envelope.is_success => Ok(data),
         _ => Err(bad_answer("the answer says success by its status and failure in its body")),
     }
+}
+
+/// Whether the body is what its checksum says, where the answer has one. Answers `true` in that case.
+pub(super) fn check_crc32(response: &Response, garbled: &str) -> Result<bool> {
+    let Some(value) = response.header(CRC32_HEADER) else { return Ok(false) };
+    let actual = crc32fast::hash(&response.body);
+    if u32::from_str_radix(value, 16) == Ok(actual) {
+        return Ok(true);
+    }
+    Err(bad_answer(garbled).expected(format!("CRC-32 {value}"), format!("{actual:08x}")))
 }
 
 /// An answer that is not what the API promises.
@@ -322,6 +383,8 @@ fn refusal(response: &Response) -> Error {
     let reason = (!errors.is_empty()).then(|| errors.swap_remove(0));
     let code = reason.as_ref().map_or("", |reason| reason.code.as_str());
     let kind = match (status, code) {
+        (429, _) => ErrorKind::Busy,
+        (503, _) if response.header("retry-after").is_some() => ErrorKind::Busy,
         (401, _) => ErrorKind::Unauthorized,
         (403, _) => ErrorKind::Forbidden,
         (_, "job-gone") => ErrorKind::JobGone,
@@ -349,6 +412,15 @@ fn refusal(response: &Response) -> Error {
         Some(ApiError { field: Some(field), .. }) => error.on(field),
         _ => error,
     }
+}
+
+/// The refusal of a server that wants more time than there is patience left.
+fn asked_to_wait(error: Error, milliseconds: u64) -> Error {
+    if milliseconds == 0 {
+        return error;
+    }
+    let message = format!("{}; it asks to wait for {} seconds", error.message, milliseconds / 1000);
+    Error { message, ..error }
 }
 
 /// The wish of a 429 or 503 in milliseconds. A date (RFC 9110 section 10.2.3) would need a clock: the usual wait has to

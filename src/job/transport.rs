@@ -180,6 +180,8 @@ pub enum TransportError {
     Cut(String),
     /// The server was silent for too long, or took too long in all.
     Timeout,
+    /// The answer kept coming, but not all of it in the time that the request may take in all: only so many bytes.
+    Slow(u64),
     /// The body is longer than the request allows.
     TooLarge,
     /// The caller gave up.
@@ -197,6 +199,10 @@ impl From<TransportError> for Error {
             }
             TransportError::Timeout => {
                 Error::new(ErrorKind::Unreachable, "the server did not answer in time")
+            }
+            TransportError::Slow(bytes) => {
+                Error::new(ErrorKind::Unreachable, "the connection to the server is too slow")
+                    .expected("a whole answer in time", format!("{bytes} bytes of it"))
             }
             TransportError::TooLarge => {
                 Error::new(ErrorKind::BadAnswer, "the server's answer is longer than it may be")

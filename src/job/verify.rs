@@ -13,13 +13,13 @@ use std::io::Read;
 const STEP_BYTES: u64 = 4 << 20;
 
 /// Compares all that the archive holds, byte by byte, with its own headers and the digests of the manifest, and that with
-/// the one that was meant. Answers size and digest of the whole file.
+/// the one that was meant, which is answered, with size and digest of the whole file.
 pub(super) async fn verify(
     out: &mut impl Output,
-    manifest: &Manifest,
+    manifest: Manifest,
     meter: &Meter<'_, impl Watch>,
-) -> Result<(u64, Sha256)> {
-    let size = verify_entries(out, manifest, meter).await?;
+) -> Result<(Manifest, u64, Sha256)> {
+    let (manifest, size) = verify_entries(out, manifest, meter).await?;
     out.rewind()?;
     let mut hasher = Hasher::default();
     let read = drain(out, None, meter, |bytes| hasher.update(bytes)).await?;
@@ -27,30 +27,34 @@ pub(super) async fn verify(
         let error = Error::new(ErrorKind::Io, "the archive changed while it was read back");
         return Err(error.expected(format!("{size} bytes"), read));
     }
-    Ok((size, hasher.finish()))
+    Ok((manifest, size, hasher.finish()))
 }
 
 async fn verify_entries(
     out: &mut impl Output,
-    manifest: &Manifest,
+    manifest: Manifest,
     meter: &Meter<'_, impl Watch>,
-) -> Result<u64> {
+) -> Result<(Manifest, u64)> {
+    // With very many attachments the one that was meant and the one that is read need not be in memory together.
+    let meant = manifest.measure()?;
+    drop(manifest);
     out.rewind()?;
     let mut reader = BackupReader::open(out)?;
-    let names: Vec<_> = reader.entries().iter().map(|entry| entry.name.clone()).collect();
     let stored: u64 = reader.entries().iter().map(|entry| entry.stored_size).sum();
     meter.recount(Phase::Verify, stored.saturating_add(reader.length())).await?;
-    if reader.manifest()? != Some(manifest) {
-        let message = "the manifest is not read as it was written";
-        return Err(Error::new(ErrorKind::BadManifest, message).on(MANIFEST_NAME));
+    let other = || Error::new(ErrorKind::BadManifest, "the manifest is not read as it was written");
+    if reader.manifest()?.map(Manifest::measure).transpose()? != Some(meant) {
+        return Err(other().on(MANIFEST_NAME));
     }
     if let Some(problem) = reader.verify_directory().problems.into_iter().next() {
         return Err(problem);
     }
-    for name in &names {
-        drain(&mut reader.entry(name)?, Some(name), meter, |_| ()).await?;
+    for at in 0..reader.entries().len() {
+        let Some(name) = reader.entries().get(at).map(|entry| entry.name.clone()) else { continue };
+        drain(&mut reader.entry(&name)?, Some(&name), meter, |_| ()).await?;
     }
-    Ok(reader.length())
+    let size = reader.length();
+    Ok((reader.into_manifest()?.ok_or_else(other)?, size))
 }
 
 /// Reads to the end, step by step.

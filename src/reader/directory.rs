@@ -222,11 +222,11 @@ fn central_header(fields: &mut Fields<'_>, limits: &Limits) -> Result<Entry> {
         && only_zip64
         && comment.is_empty();
     let mut entry = Entry {
+        raw_name: (text.as_bytes() != name).then(|| name.into()),
         name: text,
         size,
         stored_size: stored,
         problem: None,
-        raw_name: name.into(),
         method: if method == 8 { Method::Deflate } else { Method::Stored },
         crc32,
         flags,
@@ -320,7 +320,7 @@ fn refuse_overlaps(entries: &mut [Entry], directory_at: u64) -> bool {
     for index in order.into_iter().rev() {
         let Some(entry) = entries.get_mut(index) else { continue };
         entry.limit = limit;
-        let least = LOCAL_BYTES + entry.raw_name.len() as u64;
+        let least = LOCAL_BYTES + entry.raw_name().len() as u64;
         let end = entry.at.checked_add(least).and_then(|end| end.checked_add(entry.stored_size));
         let at = entry.at;
         if end.is_none_or(|end| end > limit) {

@@ -31,7 +31,8 @@ pub struct Entry {
     pub stored_size: u64,
     /// Why it cannot be read, where the directory says that much.
     pub problem: Option<Error>,
-    pub(super) raw_name: Box<[u8]>,
+    /// The bytes of the name, where they are not those of `name`.
+    pub(super) raw_name: Option<Box<[u8]>>,
     pub(super) method: Method,
     pub(super) crc32: u32,
     pub(super) flags: u16,
@@ -56,6 +57,11 @@ impl Entry {
         self.problem.get_or_insert_with(|| problem.on(self.name.as_str()));
     }
 
+    /// The name as the headers have it.
+    pub(super) fn raw_name(&self) -> &[u8] {
+        self.raw_name.as_deref().unwrap_or(self.name.as_bytes())
+    }
+
     /// Reads the local header; answers where the data begins.
     fn data_at<R: Read + Seek>(&self, input: &mut BlockReader<R>) -> Result<u64> {
         let header = bytes_at(input, self.at, LOCAL_BYTES)?;
@@ -73,7 +79,7 @@ impl Entry {
         let absent = flags & DATA_DESCRIPTOR != 0 && crc32 == 0 && stored == 0 && size == 0;
         let sizes_agree = (crc32, local_stored, local_size) == (self.crc32, self.stored_size, self.size);
         for (what, agrees) in [
-            ("name", *name == *self.raw_name),
+            ("name", name == self.raw_name()),
             ("compression", method_agrees),
             ("flags", flags == self.flags),
             ("size or CRC-32", sizes_agree || absent),

@@ -27,7 +27,6 @@ use crate::limits::Limits;
 use crate::manifest::{MANIFEST_NAME, Manifest, PartEntry};
 use crate::path::ATTACHMENTS;
 use entry::Announced;
-use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 
 /// What a long call reports: how many more bytes of the archive it is done with, often none. An error ends the call.
@@ -54,7 +53,7 @@ pub struct BackupReader<R> {
     input: BlockReader<R>,
     limits: Limits,
     entries: Vec<Entry>,
-    index: HashMap<String, usize>,
+    index: Index,
     roles: Vec<Role>,
     canonical: bool,
     manifest: Option<Result<Manifest>>,
@@ -68,6 +67,29 @@ enum Role {
     Attachment(Option<usize>),
     Folder,
     Other,
+}
+
+/// The places of entries, in the order of their names.
+#[derive(Debug)]
+struct Index(Vec<usize>);
+
+impl Index {
+    fn of(entries: &[Entry]) -> Self {
+        let mut places: Vec<usize> = (0..entries.len()).collect();
+        places.sort_by_key(|at| Self::name(entries, *at));
+        Self(places)
+    }
+
+    /// The entry of this name, the last one where there are several.
+    fn get(&self, entries: &[Entry], name: &str) -> Option<usize> {
+        let behind = self.0.partition_point(|at| Self::name(entries, *at) <= Some(name));
+        let at = self.0.get(behind.checked_sub(1)?).copied()?;
+        (Self::name(entries, at) == Some(name)).then_some(at)
+    }
+
+    fn name(entries: &[Entry], at: usize) -> Option<&str> {
+        entries.get(at).map(|entry| entry.name.as_str())
+    }
 }
 
 impl<R: Read + Seek> BackupReader<R> {
@@ -86,10 +108,10 @@ impl<R: Read + Seek> BackupReader<R> {
     pub fn open_with(inner: R, limits: Limits) -> Result<Self> {
         let mut input = BlockReader::new(inner)?;
         let (entries, canonical) = directory::read(&mut input, &limits)?;
-        let index = entries.iter().enumerate().map(|(at, entry)| (entry.name.clone(), at)).collect();
+        let index = Index::of(&entries);
         let mut reader = Self { input, limits, entries, index, roles: Vec::new(), canonical, manifest: None };
-        reader.manifest = match reader.index.get(MANIFEST_NAME) {
-            Some(at) => match reader.read_manifest(*at) {
+        reader.manifest = match reader.index.get(&reader.entries, MANIFEST_NAME) {
+            Some(at) => match reader.read_manifest(at) {
                 Err(error) if is_fatal(&error) || error.kind == ErrorKind::NewerFormat => return Err(error),
                 manifest => Some(manifest),
             },
@@ -107,6 +129,14 @@ impl<R: Read + Seek> BackupReader<R> {
         self.manifest.as_ref().map(|manifest| manifest.as_ref().map_err(Clone::clone)).transpose()
     }
 
+    /// The same, for whoever needs nothing else.
+    ///
+    /// # Errors
+    /// As [`BackupReader::manifest`].
+    pub fn into_manifest(self) -> Result<Option<Manifest>> {
+        self.manifest.transpose()
+    }
+
     /// Every entry, in the order of the directory.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
@@ -114,7 +144,7 @@ impl<R: Read + Seek> BackupReader<R> {
 
     /// The entry of this name.
     pub fn entry_named(&self, name: &str) -> Option<&Entry> {
-        self.entries.get(*self.index.get(name)?)
+        self.entries.get(self.index.get(&self.entries, name)?)
     }
 
     /// What this entry, counted as in [`BackupReader::entries`], is.
@@ -204,7 +234,7 @@ impl<R: Read + Seek> BackupReader<R> {
 
     fn find(&self, name: &str) -> Result<usize> {
         let missing = || Error::new(ErrorKind::MissingEntry, "the archive has no such entry").on(name);
-        self.index.get(name).copied().ok_or_else(missing)
+        self.index.get(&self.entries, name).ok_or_else(missing)
     }
 
     fn find_part(&self, part: &str) -> Result<usize> {
@@ -256,7 +286,9 @@ impl<R: Read + Seek> BackupReader<R> {
                 .on(MANIFEST_NAME)
                 .expected(format!("at most {} bytes", self.limits.manifest_bytes), size));
         }
-        let mut json = Vec::new();
+        // What is stored is no longer than the file, whatever a header says of the size.
+        let stored = self.entries.get(at).map_or(0, |entry| entry.stored_size.min(self.input.length()));
+        let mut json = Vec::with_capacity(usize::try_from(stored.min(size)).unwrap_or_default());
         self.open_entry(at)?.read_to_end(&mut json)?;
         Manifest::parse(&json)
     }
@@ -268,7 +300,7 @@ impl<R: Read + Seek> BackupReader<R> {
             None => self.entries.iter().map(|entry| role_by_name(&entry.name)).collect(),
         };
         let mut assign = |name: &str, role| {
-            if let Some(slot) = self.index.get(name).and_then(|at| roles.get_mut(*at)) {
+            if let Some(slot) = self.index.get(&self.entries, name).and_then(|at| roles.get_mut(at)) {
                 *slot = role;
             }
         };

@@ -58,21 +58,21 @@ impl<R: Read + Seek> BackupReader<R> {
             let mut in_order = true;
             let mut last = None;
             for (name, size) in parts.chain(attachments) {
-                let Some(at) = self.index.get(name) else {
+                let Some(at) = self.index.get(&self.entries, name) else {
                     let message = "an entry that the manifest names is missing";
                     problems.push(Error::new(ErrorKind::MissingEntry, message).on(name));
                     continue;
                 };
                 in_order &= last < Some(at);
                 last = Some(at);
-                let found = self.entries.get(*at).map_or(0, |entry| entry.size);
+                let found = self.entries.get(at).map_or(0, |entry| entry.size);
                 if found != size {
                     let message = "an entry has not the size that the manifest says";
                     problems
                         .push(Error::new(ErrorKind::DamagedEntry, message).on(name).expected(size, found));
                 }
             }
-            if !in_order || last >= self.index.get(MANIFEST_NAME) {
+            if !in_order || last >= self.index.get(&self.entries, MANIFEST_NAME) {
                 let message = "the entries are not in the order of the manifest";
                 problems.push(Error::new(ErrorKind::DamagedDirectory, message));
             }

@@ -193,7 +193,9 @@ fn retry_after_is_heeded_in_seconds_and_survived_as_a_date() {
         busy.headers.push(("Retry-After".to_owned(), u64::MAX.to_string()));
         Ok(busy)
     });
-    assert_eq!(lines_over(&wire, "articles", 4096).unwrap_err().kind, ErrorKind::ServerError);
+    let error = lines_over(&wire, "articles", 4096).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Busy);
+    assert!(error.message.contains(&format!("wait for {} seconds", u64::MAX / 1000)), "{error}");
     assert!(wire.sleeps.borrow().is_empty());
 }
 

@@ -12,6 +12,7 @@
 
 mod backup;
 mod http;
+mod line;
 mod pool;
 mod resume;
 mod store;

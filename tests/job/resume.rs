@@ -252,7 +252,7 @@ fn a_snapshot_that_is_gone_is_said_or_replaced() {
 fn who_cancels_wants_nothing_kept() {
     let store = shop();
     let mut out = Remembering::default();
-    run(&gone_from(&store, 60), &mut out, &Onlooker::default()).unwrap_err();
+    run(&gone_from(&store, 40), &mut out, &Onlooker::default()).unwrap_err();
     assert!(out.remembers());
     let watch = Onlooker { cancel_at: Some(5), ..Onlooker::default() };
     let wire = calm(&store);

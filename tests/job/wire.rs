@@ -91,6 +91,12 @@ impl<'a> Wire<'a> {
                 let page = self.store.page_of(&rest[11..], after, query["maxBytes"].parse().unwrap());
                 page_response(&page.lines, page.documents, page.next.as_deref())
             }
+            (Method::Get, Some(rest)) if rest.starts_with("/blobs/") && header("range").is_none() => {
+                let blob = |digest: &str| self.store.contents().blobs[&digest.parse().unwrap()].clone();
+                let body = rest[7..].split(',').flat_map(blob).collect::<Vec<u8>>();
+                let tag = ("ETag".to_owned(), format!("\"{}\"", &rest[7..]));
+                Response { status: 200, headers: vec![tag, checksum(&body)], body }
+            }
             (Method::Get, Some(rest)) if rest.starts_with("/blobs/") => {
                 let blob = &self.store.contents().blobs[&rest[7..].parse().unwrap()];
                 let (from, last) = header("range").unwrap()[6..].split_once('-').unwrap();
@@ -100,11 +106,12 @@ impl<'a> Wire<'a> {
                 }
                 let last = last.min(blob.len() - 1);
                 let range = format!("bytes {from}-{last}/{}", blob.len());
-                Response {
-                    status: 206,
-                    headers: vec![("Content-Range".to_owned(), range)],
-                    body: blob[from..=last].to_vec(),
-                }
+                let headers = vec![
+                    ("Content-Range".to_owned(), range),
+                    ("ETag".to_owned(), format!("\"{}\"", &rest[7..])),
+                    checksum(&blob[from..=last]),
+                ];
+                Response { status: 206, headers, body: blob[from..=last].to_vec() }
             }
             _ => refusal(404, "not-found"),
         }
@@ -141,7 +148,7 @@ pub fn page_response(lines: &[u8], documents: u64, next: Option<&str>) -> Respon
     let mut headers = vec![
         ("Content-Type".to_owned(), NDJSON.to_owned()),
         (DOCUMENTS_HEADER.to_owned(), documents.to_string()),
-        (CRC32_HEADER.to_owned(), format!("{:08x}", crc32fast::hash(lines))),
+        checksum(lines),
     ];
     if let Some(next) = next {
         headers.push((NEXT_HEADER.to_owned(), utf8_percent_encode(next, NON_ALPHANUMERIC).to_string()));
@@ -160,6 +167,11 @@ pub fn refusal(status: u16, code: &str) -> Response {
 }
 
 fn json<T: Serialize>(status: u16, envelope: &Envelope<T>) -> Response {
-    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-    Response { status, headers, body: serde_json::to_vec(envelope).unwrap() }
+    let body = serde_json::to_vec(envelope).unwrap();
+    let headers = vec![("content-type".to_owned(), "application/json".to_owned()), checksum(&body)];
+    Response { status, headers, body }
+}
+
+fn checksum(body: &[u8]) -> (String, String) {
+    (CRC32_HEADER.to_owned(), format!("{:08x}", crc32fast::hash(body)))
 }

@@ -59,7 +59,7 @@ export function backupView({ onended }) {
     job.error &&
     failurePanel(job.error, {
       title: goOnWith ? words().failure.interruptedTitle : words().failure.title,
-      about: goOnWith ? 'interrupted' : 'backup',
+      about: goOnWith ? 'interrupted' : job.error.kind === 'internal' ? 'stopped' : 'backup',
       goOn: goOnWith ? () => goOn(goOnWith) : undefined,
       again: () => start(),
       onServer: job.error.kind === 'no-space' ? () => start(true) : undefined,

@@ -28,6 +28,7 @@ export function confirmation({ collections, signedLoss }) {
   const hit = collections.filter(
     ({ documents: d, attachments: a }) => d.changed + d.dropped + a.changed + a.dropped > 0,
   );
+  const how = [changed > 0 && w.changes(changed), dropped > 0 && w.goes(dropped)].filter(Boolean).join(', ');
   const names = [...new Set(hit.map(({ category }) => categoryName(category)))].join(', ');
 
   /** @type {(() => boolean)[]} */
@@ -65,7 +66,7 @@ export function confirmation({ collections, signedLoss }) {
       'dialog',
       { id: 'confirm', 'aria-labelledby': 'confirm-title', onclose: closed },
       h('h2', { id: 'confirm-title' }, point ? w.undoTitle : w.title),
-      h('p', {}, names ? w.overwrites(names, changed, dropped) : w.addsOnly),
+      h('p', {}, names ? w.overwrites(names, how) : w.addsOnly),
       signedLoss > 0 && h('p', { class: 'problem' }, icon('alert'), h('span', {}, words().preview.signedLoss(signedLoss))),
       h('p', { class: 'hint' }, w.canUndo),
       h(

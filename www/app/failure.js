@@ -2,7 +2,7 @@
 /** A failure, as the person who has to live with it needs it: what happened, what is unharmed, what to do. */
 
 import { copyButton, h, icon } from './dom.js';
-import { words } from './language.js';
+import { bytes, words } from './language.js';
 
 /**
  * @typedef {{ kind?: string, message?: string, subject?: string | null, expected?: string | null, actual?: string | null,
@@ -39,7 +39,7 @@ export function failurePanel(problem, { id = 'error', title, about, again, goOn,
     },
     h('div', { class: 'emblem' }, icon(cancelled ? 'stop' : 'alert')),
     h('h1', { id: `${id}-title`, tabindex: -1 }, cancelled ? w.cancelledTitle : title),
-    h('p', { class: 'lead' }, what),
+    h('p', { class: 'lead' }, `${what} ${room(problem)}`),
     h('p', {}, w.unchanged[about]),
     h('p', { class: 'todo' }, todo),
     h(
@@ -66,6 +66,16 @@ export function explained(kind = 'internal', about = 'backup') {
     RESTORES.includes(about) ? { ...errors, ...restoreErrors } : errors
   );
   return table[kind] ?? table['internal'] ?? [];
+}
+
+/**
+ * How much room is needed and how much there is, where that is the trouble.
+ *
+ * @param {Problem} problem
+ */
+function room({ kind, expected, actual }) {
+  const [need = NaN, free = NaN] = [expected, actual].map((text) => Number(/^(\d+) bytes$/.exec(text ?? '')?.[1]));
+  return kind === 'no-space' && need > free ? words().failure.room(bytes(need), bytes(free)) : '';
 }
 
 /**

@@ -21,7 +21,7 @@
  * - Views: `#view-backup`, `#view-restore`, also as `#backup` and `#restore` in the address.
  * - Restore, the choice: `#restore-file` (input), `#restore-facts`, `#foreign`, `#file-problems`, `#mode-full`,
  *   `#mode-identical`, `#mode-update`, `#category-<name>`, `#business-name`, `#show-changes`, `#restore-close`,
- *   `#recovered`; failures as for a backup, and `#insist` where another restore is in the way.
+ *   `#recovered`; failures as for a backup, `#error-subject`, and `#insist` where another restore is in the way.
  * - While it is prepared: as while a backup runs.
  * - The preview: `#preview[data-seq]`, `#refused[data-kind]`, `#nothing`, `#signed-loss`, `#warnings > [data-kind]`,
  *   `#changes > [data-category]`, `#untouched`, `#by-collection tr[data-collection]`, `#proceed`, `#preview-back`.

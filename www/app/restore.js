@@ -21,6 +21,9 @@ import { served } from './served.js';
  * @typedef {import('../engine/protocol.js').RunningRestore} RunningRestore
  */
 
+/** Failures that concern one entry of the file, which has to be named for whoever wants to leave it out. */
+const OF_THE_FILE = ['damaged-entry', 'damaged-part', 'missing-entry', 'bad-document', 'limit-exceeded', 'conflicting-entries'];
+
 const MODES = /** @type {const} */ (['full', 'identical', 'update']);
 
 /**
@@ -72,6 +75,10 @@ function failure() {
     again: useless || !again ? undefined : () => void again(),
     dismiss: () => restoring.dismiss(),
   });
+  if (error.subject && OF_THE_FILE.includes(error.kind ?? '')) {
+    const where = h('p', { id: 'error-subject' }, `${words().failure.subject}: `, h('bdi', {}, error.subject));
+    panel.querySelector('.lead')?.after(where);
+  }
   if (running) {
     const { id, user, begun, called } = running;
     const age = (/** @type {string} */ moment) => relative(new Date(moment));

@@ -6,7 +6,6 @@ import { addressOf, download as startDownload } from './archives.js';
 import { categoryName, collectionTable } from './contents.js';
 import { failurePanel } from './failure.js';
 import { bytes, clock, dateTime, number, words } from './language.js';
-import { ofManifest } from './manifest.js';
 
 /**
  * @param {import('./job.js').Finished} finished
@@ -90,7 +89,7 @@ export function resultPanel({ file, manifest, archive }, { seconds, without, ano
       'details',
       { class: 'more', id: 'inside' },
       h('summary', {}, w.inside),
-      collectionTable(ofManifest(manifest)),
+      collectionTable(manifest.collections),
     ),
   );
 }

@@ -15,7 +15,7 @@ export { BackupError };
 export { listRestorePoints, prepareRestore, previewUndo, restoreEnd, stopRestore, undo } from "./restore.js";
 
 /**
- * @import { Archive, Category, Command, Interrupted, Manifest, Notice, Progress, Storage, Summary } from "./protocol.js"
+ * @import { Archive, Category, Command, Contents, Interrupted, Manifest, Notice, Progress, Storage, Summary } from "./protocol.js"
  */
 
 /** @typedef {import("./job.js").Auth} Auth */
@@ -27,8 +27,9 @@ export { listRestorePoints, prepareRestore, previewUndo, restoreEnd, stopRestore
  * @property {AbortSignal} [signal]
  */
 
-/** @typedef {{ file: File | null, manifest: Manifest, archive: Archive }} Backup A finished backup; its file is null where
- *   the server keeps it: see {@link archiveAddress}. */
+/** @typedef {{ file: File | null, manifest: Contents, archive: Archive }} Backup A finished backup. Its file is null where
+ *   the server keeps it: see {@link archiveAddress}. Of its manifest there is all but the lists of parts and attachments, which
+ *   can be very long: see {@link openBackup}. */
 
 /**
  * Makes a backup in this browser: fetches, compresses, writes and reads back. The file exists only if all of it is
@@ -72,7 +73,7 @@ export async function resumeBackup({ id, url, auth, ...watching }) {
  */
 async function backup(command, auth, watching) {
   const { event, file = null } = await job(command, "backedUp", { auth, ...watching });
-  const { archive, manifest } = event;
+  const { archive, contents: manifest } = event;
   if (!file && archive.place !== "server") throw internal("the archive has not arrived");
   if (file && archive.place === "memory") {
     inMemory.clear();

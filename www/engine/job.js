@@ -11,6 +11,11 @@ import { spawn } from "./spawn.js";
 /** How long a cancelled worker gets to leave things tidy, in milliseconds. */
 const TIDY = 1_000;
 
+/** How often the page looks whether the worker of a job has said anything, in milliseconds, and how many looks in a row
+ * may find nothing: two minutes. Looks are counted, not the time: a computer that was asleep has not listened. */
+const LOOK = 10_000;
+const LOOKS = 12;
+
 /** What went wrong: `kind` is for programs and never changes its meaning, the rest is for people. */
 export class BackupError extends Error {
   /**
@@ -80,6 +85,7 @@ function started(signal) {
  * @property {(progress: Progress) => void} [onProgress]
  * @property {(notice: Notice) => void} [onNotice]
  * @property {AbortSignal} [signal]
+ * @property {boolean} [silent] Whether it may take its time without a word.
  */
 
 /**
@@ -91,7 +97,7 @@ function started(signal) {
  * @returns {Promise<Answer<Type>>}
  */
 export async function job(command, last, options) {
-  const { answer, end } = await conversation(command, last, options);
+  const { answer, end } = await conversation(command, last, { silent: false, ...options });
   end();
   return answer;
 }
@@ -108,7 +114,7 @@ export async function conversation(command, last, options) {
   const worker = await started(options.signal);
   const end = () => worker.terminate();
   /** @template {Event["type"]} Next @param {Command} command @param {Next} last @param {Asking} options */
-  const ask = (command, last, options) => asked(worker, command, last, options);
+  const ask = (command, last, options) => asked(worker, command, last, { silent: true, ...options });
   try {
     const answer = await ask(command, last, options);
     return { answer, end, ask };
@@ -127,11 +133,13 @@ export async function conversation(command, last, options) {
  * @param {Asking} options
  * @returns {Promise<Answer<Type>>}
  */
-async function asked(worker, command, last, { auth, file, onEvent, onProgress, onNotice, signal }) {
+async function asked(worker, command, last, { auth, file, onEvent, onProgress, onNotice, signal, silent }) {
   /** @param {Command} command @param {Blob} [file] */
   const send = (command, file) => worker.postMessage({ command, file });
   /** @type {number | undefined} */
   let patience;
+  /** @type {number | undefined} */
+  let looking;
   let cancel = () => {};
   try {
     return await new Promise((resolve, reject) => {
@@ -143,7 +151,14 @@ async function asked(worker, command, last, { auth, file, onEvent, onProgress, o
       signal?.addEventListener("abort", cancel);
       worker.onerror = (error) => reject(internal(error.message || "a worker failed"));
       worker.onmessageerror = () => reject(internal("a message could not be read"));
+      let unheard = 0;
+      const look = () => {
+        unheard += 1;
+        if (unheard > LOOKS) reject(internal(`its worker was silent for ${LOOK * LOOKS / 1000} seconds`));
+      };
+      if (!silent) looking = setInterval(look, LOOK);
       worker.onmessage = ({ data }) => {
+        unheard = 0;
         /** @type {Event} */
         const event = data.event;
         if (event.type === last) resolve({ event: /** @type {any} */ (event), file: data.file });
@@ -157,6 +172,7 @@ async function asked(worker, command, last, { auth, file, onEvent, onProgress, o
     });
   } finally {
     clearTimeout(patience);
+    clearInterval(looking);
     signal?.removeEventListener("abort", cancel);
   }
 }

@@ -303,6 +303,23 @@ token: string, } } | { "noToken": {
 message: string, } } | "cancel";
 
 /**
+ * What a backup holds, without the lists of its parts and attachments: they can be very long.
+ */
+export type Contents = { 
+/**
+ * The moment, RFC 3339 in UTC.
+ */
+created: string, 
+/**
+ * Whose data it is.
+ */
+source: SourceInfo, 
+/**
+ * Every collection that is covered.
+ */
+collections: Array<CollectionSummary>, };
+
+/**
  * One failure: what happened, where, what was expected, what to do.
  */
 export type Error = { 
@@ -335,7 +352,7 @@ export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry"
 /**
  * What the worker answers.
  */
-export type Event = { "type": "ready" } | { "type": "progress", 
+export type Event = { "type": "ready" } | { "type": "alive" } | { "type": "progress", 
 /**
  * How far.
  */
@@ -353,21 +370,9 @@ rejected: string | null, } | { "type": "backedUp",
  */
 archive: Archive, 
 /**
- * What the archive says it holds.
+ * What it holds.
  */
-manifest: Manifest, } | { "type": "contents", 
-/**
- * The moment, RFC 3339 in UTC.
- */
-created: string, 
-/**
- * Whose data it is.
- */
-source: SourceInfo, 
-/**
- * Every collection that would be covered.
- */
-collections: Array<CollectionSummary>, } | { "type": "opened", 
+contents: Contents, } | { "type": "contents" } & Contents | { "type": "opened", 
 /**
  * What the archive says it holds; null where it does not.
  */

@@ -130,7 +130,7 @@ export async function listRestorePoints({ url, auth, signal }) {
  * @returns {Promise<RestorePreview>}
  */
 export async function previewUndo({ id, url, auth, signal }) {
-  const { event } = await job({ restore: { previewUndo: { url: address(url), id } } }, "preview", { auth, signal });
+  const { event } = await job({ restore: { previewUndo: { url: address(url), id } } }, "preview", { auth, signal, silent: true });
   return event.preview;
 }
 
@@ -148,6 +148,6 @@ export async function undo({ id, seq, acknowledgeSigned, url, auth }) {
   const point = { url: address(url), id };
   /** @type {Command} */
   const command = { restore: { undo: { point, seq, acknowledgeSigned: acknowledgeSigned ?? null } } };
-  const { event } = await job(command, "restored", { auth });
+  const { event } = await job(command, "restored", { auth, silent: true });
   return event.outcome;
 }

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// The crate whose tests need a browser.
 const E2E: &str = "dikas-e2e";
 
+/// The feature of that crate with the tests of large backups.
+const LARGE: &str = "dikas-e2e/large";
+
 /// Native tests alone, optionally only those whose names contain one of these texts.
 pub(crate) fn fast(filters: Vec<OsString>) -> Result<ExitCode> {
     let mut report = Report::default();
@@ -20,8 +23,9 @@ pub(crate) fn fast(filters: Vec<OsString>) -> Result<ExitCode> {
     Ok(report.finish())
 }
 
-/// Everything there is; stops at the first stage that fails.
-pub(crate) fn everything() -> Result<ExitCode> {
+/// Everything there is; stops at the first stage that fails. What takes long and much disk is left out unless it is to be
+/// `large`.
+pub(crate) fn everything(large: bool) -> Result<ExitCode> {
     let mut report = Report::default();
     let mut linters = true;
     let mut browser = None;
@@ -43,7 +47,10 @@ pub(crate) fn everything() -> Result<ExitCode> {
     if linters {
         report.stage("Formatting", |_| run(cargo("fmt").args(["--all", "--check"])));
         report.stage("Lints", |_| {
-            run(cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]))
+            // What is not run is checked all the same.
+            run(cargo("clippy")
+                .args(["--workspace", "--all-targets", "--features", LARGE])
+                .args(["--", "-D", "warnings"]))
         });
     }
     if let (true, Some((toolchain, ..))) = (linters, &browser) {
@@ -65,8 +72,12 @@ pub(crate) fn everything() -> Result<ExitCode> {
         report.stage("The page's tests in a browser", |tally| {
             wasm::build_engine(toolchain)?;
             let mut command = cargo("test");
+            command.args(["--package", E2E, "--no-fail-fast"]);
+            if large {
+                command.args(["--features", LARGE]);
+            }
             // Uncaptured, for they take long, and say what they skip.
-            command.args(["--package", E2E, "--no-fail-fast", "--", "--nocapture"]);
+            command.args(["--", "--nocapture"]);
             browser.tell(&mut command)?;
             tally.count(&mut command)
         });

@@ -1,5 +1,6 @@
 //! Answers whose body is a blob, whole or in part (RFC 9110 section 14).
 
+use super::checksum;
 use crate::blobs::{Blobs, first_bytes, picture_type};
 use crate::failure::{Failure, Result};
 use axum::body::Body;
@@ -8,12 +9,19 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use dikas_archive::api::CRC32_HEADER;
 use dikas_archive::digest::Sha256;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
-use tokio::io::AsyncReadExt;
+use std::io::{self, Read, Seek, SeekFrom};
+use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
+
+/// How much is read at once.
+const BUFFER: usize = 256 << 10;
+
+/// A longer body bears no checksum: it would have to be read twice, and whoever fetches that much has its digest.
+const CHECKED_BYTES: u64 = 16 << 20;
 
 /// Answers this blob as a download, or the one range of it that was asked for. Blocks.
 pub(super) fn file_answer(
@@ -31,6 +39,27 @@ pub(super) fn file_answer(
         None => "attachment".to_owned(),
     };
     Download { file, size, digest, media_type, disposition }.answer(request)
+}
+
+/// Answers several small blobs, one behind the other, with their names as the entity tag. Blocks.
+pub(super) fn files_answer(blobs: &Blobs, digests: &[Sha256], names: String) -> Result<Response> {
+    let mut bytes = Vec::new();
+    for digest in digests {
+        let (file, size) = blobs.read(digest)?;
+        if bytes.len() as u64 + size > CHECKED_BYTES {
+            let message =
+                format!("several files at once may have {CHECKED_BYTES} bytes together, and these have more");
+            return Err(Failure::bad_request(message).on("sha256"));
+        }
+        file.take(size).read_to_end(&mut bytes)?;
+    }
+    Response::builder()
+        .header(CONTENT_TYPE, "application/octet-stream")
+        .header(CONTENT_DISPOSITION, "attachment")
+        .header(ETAG, format!("\"{names}\""))
+        .header(CRC32_HEADER, checksum(crc32fast::hash(&bytes)))
+        .body(Body::from(bytes))
+        .map_err(Failure::internal)
 }
 
 /// A file on its way out.
@@ -72,9 +101,27 @@ impl Download<'_> {
             }
         };
         file.seek(SeekFrom::Start(first))?;
+        let answer = if length <= CHECKED_BYTES {
+            let crc32 = crc32(&mut (&file).take(length))?;
+            file.seek(SeekFrom::Start(first))?;
+            answer.header(CRC32_HEADER, checksum(crc32))
+        } else {
+            answer
+        };
         let reader = tokio::fs::File::from_std(file).take(length);
-        let body = Body::from_stream(ReaderStream::with_capacity(reader, 256 << 10));
+        let body = Body::from_stream(ReaderStream::with_capacity(reader, BUFFER));
         answer.header(CONTENT_LENGTH, length).body(body).map_err(Failure::internal)
+    }
+}
+
+fn crc32(bytes: &mut impl Read) -> io::Result<u32> {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match bytes.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize()),
+            count => hasher.update(buffer.get(..count).unwrap_or_default()),
+        }
     }
 }
 

@@ -15,12 +15,12 @@ use crate::App;
 use crate::auth::Role;
 use crate::failure::{Failure, Result};
 use axum::extract::{MatchedPath, OriginalUri, Query, Request, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
-use dikas_archive::api::Envelope;
+use dikas_archive::api::{CRC32_HEADER, Envelope};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -102,10 +102,22 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .layer(middleware::map_response(private))
 }
 
-/// Answers data in the frame of every JSON answer.
+/// Answers data in the frame of every JSON answer, with its checksum.
 fn answer<T: Serialize>(status: StatusCode, data: T) -> Response {
     let envelope = Envelope { data: Some(data), is_success: true, message: None, errors: Vec::new() };
-    (status, Json(envelope)).into_response()
+    match serde_json::to_vec(&envelope) {
+        Ok(json) => {
+            let crc32 = checksum(crc32fast::hash(&json));
+            (status, [(CONTENT_TYPE.as_str(), "application/json"), (CRC32_HEADER, &crc32)], json)
+                .into_response()
+        }
+        Err(error) => Failure::internal(error).into_response(),
+    }
+}
+
+/// A CRC-32 as [`CRC32_HEADER`] has it.
+fn checksum(crc32: u32) -> String {
+    format!("{crc32:08x}")
 }
 
 /// States what can become of any call, where the operation says nothing more exact.

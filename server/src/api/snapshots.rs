@@ -1,8 +1,8 @@
 //! One moment of the store, page by page.
 
-use super::answer;
-use super::files::file_answer;
+use super::files::{file_answer, files_answer};
 use super::request::{Params, Segments, json_or_default};
+use super::{answer, checksum};
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
 use crate::memory;
@@ -26,6 +26,9 @@ use std::sync::Arc;
 
 /// What `maxBytes` can be.
 const PAGE_BYTES: RangeInclusive<usize> = (64 << 10)..=(16 << 20);
+
+/// How many files one call answers at most.
+const FILES_AT_ONCE: usize = 64;
 
 /// What `maxBytes` is where the caller does not say.
 const USUAL_PAGE_BYTES: usize = 4 << 20;
@@ -124,7 +127,7 @@ pub(super) async fn snapshot_documents(
     let mut answer = Response::builder()
         .header(CONTENT_TYPE, NDJSON)
         .header(DOCUMENTS_HEADER, page.documents)
-        .header(CRC32_HEADER, format!("{:08x}", crc32fast::hash(&page.lines)));
+        .header(CRC32_HEADER, checksum(crc32fast::hash(&page.lines)));
     if let Some(next) = &page.next {
         answer = answer.header(NEXT_HEADER, utf8_percent_encode(next, NON_ALPHANUMERIC).to_string());
     }
@@ -157,16 +160,19 @@ pub(super) async fn snapshot_attachments(
     Ok(answer(StatusCode::OK, app.snapshots.attachments(&id, &principal.owner, after).await?))
 }
 
-/// Answers the bytes of a file that the snapshot names.
+/// Answers the bytes of a file that the snapshot names, or of several small ones.
 #[utoipa::path(get, path = "/backup/snapshots/{id}/blobs/{sha256}", tag = "backup",
     params(
         ("id" = String, Path, description = "Id of the snapshot."),
-        ("sha256" = String, Path, description = "Digest of the content, 64 lower-case hex digits.")),
+        ("sha256" = String, Path, description = "Digest of the content, 64 lower-case hex digits; or of \
+            several, at most 64, with commas between them: then the answer is their bytes, one behind the other, 16 MiB \
+            at most.")),
     responses(
         (status = OK, description = "All bytes; octet-stream unless they are a picture.",
             body = Vec<u8>, content_type = "application/octet-stream"),
         (status = PARTIAL_CONTENT, description = "The range that was asked for.",
-            body = Vec<u8>, content_type = "application/octet-stream"),
+            body = Vec<u8>, content_type = "application/octet-stream", headers(
+                ("dikas-crc32" = String, description = "CRC-32 of a body of up to 16 MiB, 8 lower-case hex digits."))),
         (status = RANGE_NOT_SATISFIABLE, description = "The range begins behind the end."),
         (status = NOT_FOUND, description = "The snapshot names no such blob."),
         (status = GONE, description = "`snapshot-gone`: it was closed or has expired."),
@@ -179,7 +185,15 @@ pub(super) async fn snapshot_blob(
     Segments((id, sha256)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let digest: Sha256 = sha256.parse().map_err(|error| Failure::from(error).on("sha256"))?;
-    app.snapshots.names_blob(&id, &principal.owner, digest).await?;
-    crate::blocking(move || file_answer(app.store.blobs(), &digest, None, &headers)).await
+    let parse = |digits: &str| digits.parse().map_err(|error| Failure::from(error).on("sha256"));
+    let digests: Vec<Sha256> = sha256.split(',').map(parse).collect::<Result<_>>()?;
+    if digests.len() > FILES_AT_ONCE {
+        return Err(Failure::bad_request(format!("at most {FILES_AT_ONCE} digests")).on("sha256"));
+    }
+    app.snapshots.names_blobs(&id, &principal.owner, digests.clone()).await?;
+    crate::blocking(move || match digests.as_slice() {
+        [digest] => file_answer(app.store.blobs(), digest, None, &headers),
+        digests => files_answer(app.store.blobs(), digests, sha256),
+    })
+    .await
 }

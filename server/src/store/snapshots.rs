@@ -111,7 +111,7 @@ enum Question {
     Describe { reply: Reply<Snapshot> },
     Page { collection: CollectionName, after: String, max_bytes: usize, reply: Reply<DocumentPage> },
     Attachments { after: Option<String>, reply: Reply<AttachmentPage> },
-    Blob { digest: Sha256, reply: Reply<()> },
+    Blobs { digests: Vec<Sha256>, reply: Reply<()> },
     Close { reply: Reply<()> },
 }
 
@@ -218,12 +218,12 @@ impl Snapshots {
         self.ask(id, owner, |reply| Question::Attachments { after, reply }).await
     }
 
-    /// Whether the snapshot names this blob.
+    /// Whether the snapshot names these blobs.
     ///
     /// # Errors
     /// `snapshot-gone`, `not-found`
-    pub async fn names_blob(&self, id: &str, owner: &Owner, digest: Sha256) -> Result<()> {
-        self.ask(id, owner, |reply| Question::Blob { digest, reply }).await
+    pub async fn names_blobs(&self, id: &str, owner: &Owner, digests: Vec<Sha256>) -> Result<()> {
+        self.ask(id, owner, |reply| Question::Blobs { digests, reply }).await
     }
 
     /// Lets the snapshot go.
@@ -380,7 +380,9 @@ impl Held {
                 Question::Attachments { after, reply } => {
                     send(reply, permit, self.attachments(after.as_deref()));
                 }
-                Question::Blob { digest, reply } => send(reply, permit, self.names_blob(&digest)),
+                Question::Blobs { digests, reply } => {
+                    send(reply, permit, digests.iter().try_for_each(|digest| self.names_blob(digest)));
+                }
                 Question::Close { reply } => return End::Closed(reply),
             }
             (asked, idle) = (Instant::now(), self.options.idle);

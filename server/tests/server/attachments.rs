@@ -3,7 +3,7 @@
 use crate::bench::{Answer, Bench, attachment_path, document_path};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use dikas_archive::api::AttachmentRecord;
+use dikas_archive::api::{AttachmentRecord, CRC32_HEADER};
 use dikas_archive::digest::Sha256;
 
 const OK: StatusCode = StatusCode::OK;
@@ -102,11 +102,13 @@ async fn a_blob_comes_whole_or_in_the_range_that_was_asked_for() {
     let whole = ranged(&bench, &blob, None, None).await.expect(OK);
     assert_eq!(whole.body, bytes);
     assert_eq!(whole.header("content-length"), "1000000");
+    assert_eq!(whole.header(CRC32_HEADER), format!("{:08x}", crc32fast::hash(&bytes)));
     let part = ranged(&bench, &blob, Some("bytes=300000-599999"), None).await;
     let part = part.expect(StatusCode::PARTIAL_CONTENT);
     assert_eq!(part.body, bytes[300_000..600_000]);
     assert_eq!(part.header("content-range"), "bytes 300000-599999/1000000");
     assert_eq!(part.header("content-length"), "300000");
+    assert_eq!(part.header(CRC32_HEADER), format!("{:08x}", crc32fast::hash(&bytes[300_000..600_000])));
     let beyond = ranged(&bench, &blob, Some("bytes=1000000-"), None).await;
     let beyond = beyond.expect(StatusCode::RANGE_NOT_SATISFIABLE);
     assert_eq!(beyond.header("content-range"), "bytes */1000000");

@@ -185,6 +185,7 @@ impl Answer {
     pub(crate) fn data<T: DeserializeOwned>(&self) -> T {
         let envelope: Value = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(envelope["isSuccess"], true);
+        assert_eq!(self.header(CRC32_HEADER), format!("{:08x}", crc32fast::hash(&self.body)));
         serde_json::from_value(envelope["data"].clone()).unwrap()
     }
 

@@ -72,7 +72,7 @@ impl Api {
         id: &str,
         name: &str,
         media_type: &str,
-        bytes: Vec<u8>,
+        bytes: impl Into<reqwest::Body>,
     ) -> StatusCode {
         let path = format!("/documents/{collection}/attachments?id={}&name={}", query(id), query(name));
         let request = self.request(Method::PUT, &path).header("content-type", media_type).body(bytes);

@@ -1,6 +1,6 @@
 //! A headless Chromium with a profile and a download folder of its own, driven by chromedriver.
 
-use crate::{LONG, skip, until};
+use crate::{LONG, skip, until, until_within};
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 
 const DRIVERS: &[&str] = &["chromedriver"];
@@ -113,7 +114,12 @@ impl Browser {
 
     /// The first element that matches and is displayed, as soon as there is one.
     pub async fn find(&self, css: &str) -> Element {
-        until(&format!("{css} on the page"), async || self.visible(css).await).await
+        self.find_within(LONG, css).await
+    }
+
+    /// The same with another patience.
+    pub async fn find_within(&self, patience: Duration, css: &str) -> Element {
+        until_within(patience, &format!("{css} on the page"), async || self.visible(css).await).await
     }
 
     /// The first element that matches and is displayed now.
@@ -189,10 +195,11 @@ impl Browser {
         }
     }
 
-    /// Says "keep" in advance: Chromium asks so when a file comes over plain http.
+    /// Says "keep" in advance: Chromium asks so when a file comes over plain http. In a private window it is the page that
+    /// has to be told, for the folder of the browser is not its own.
     pub async fn keep_downloads(&self) {
         let params = json!({ "behavior": "allow", "downloadPath": self.downloads() });
-        self.cdp("Browser.setDownloadBehavior", params).await;
+        self.cdp("Page.setDownloadBehavior", params).await;
     }
 
     fn downloads(&self) -> PathBuf {
@@ -202,8 +209,13 @@ impl Browser {
     /// The finished download whose name ends so, as soon as it is complete; it is moved out of the folder, so that
     /// the next one is told from it.
     pub async fn downloaded(&self, ending: &str) -> PathBuf {
+        self.downloaded_within(LONG, ending).await
+    }
+
+    /// The same with another patience.
+    pub async fn downloaded_within(&self, patience: Duration, ending: &str) -> PathBuf {
         let folder = self.downloads();
-        let file = until(&format!("a download that ends in {ending}"), async || {
+        let file = until_within(patience, &format!("a download that ends in {ending}"), async || {
             let files: Vec<_> =
                 std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
             // Chromium writes to a file of another name and renames it at the end.

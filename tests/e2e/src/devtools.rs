@@ -1,8 +1,11 @@
-//! Memory as Chromium's DevTools protocol and the system see it: chromedriver reaches the page alone, not its workers.
+//! Chromium's DevTools protocol beside chromedriver: for the memory of workers, which chromedriver does not reach, and for
+//! what it would do by itself.
 
+use crate::LONG;
 use crate::browser::Browser;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::fmt;
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -14,8 +17,9 @@ use tungstenite::{Message, WebSocket};
 /// How often workers are asked. Their memory never shrinks, so that only what grew last can be missed.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The size of a worker's WebAssembly memory: an engine that has started gives its exports once more.
-const MEMORY: &str = "import(`${location.origin}/engine/pkg/dikas_archive.js`)
+/// The size of a worker's WebAssembly memory: an engine that has started gives its exports once more. Before a worker
+/// listens its script is still loading, and Chromium's tab crashes at a second import.
+const MEMORY: &str = "onmessage && import(`${location.origin}/engine/pkg/dikas_archive.js`)
     .then((engine) => engine.initSync().memory.buffer.byteLength)";
 
 /// The most memory that was seen, in bytes.
@@ -31,6 +35,14 @@ pub struct Peak {
     pub tab: u64,
 }
 
+impl fmt::Display for Peak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [job, encoder, before, tab] =
+            [self.job, self.encoder, self.tab_before, self.tab].map(|bytes| bytes >> 20);
+        write!(f, "job {job} MiB, encoder {encoder} MiB, tab {before} to {tab} MiB")
+    }
+}
+
 /// Watches the memory of a browser's page and its workers until it is asked.
 pub struct Watcher {
     stop: Arc<AtomicBool>,
@@ -43,11 +55,12 @@ impl Watcher {
     /// Begins to watch the page that is open.
     pub async fn start(browser: &Browser) -> Self {
         let tab = Tab::of(browser);
+        tab.forget_peak();
         let tab_before = tab.resident("VmRSS");
-        let mut socket = connect(&page_socket(browser).await);
+        let mut line = Line::to(browser).await;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || watch(&mut socket, &stopped));
+        let thread = std::thread::spawn(move || watch(&mut line, &stopped));
         Self { stop, thread, tab, tab_before }
     }
 
@@ -75,6 +88,12 @@ impl Tab {
         };
         let tabs = parents.keys().copied().filter(descends).filter(draws);
         Self(tabs.max_by_key(|id| Self(*id).resident("VmRSS")).expect("a process that draws the page"))
+    }
+
+    /// What the process took before is not to be seen in its peak.
+    fn forget_peak(&self) {
+        // As `man 5 proc_pid_clear_refs` has it.
+        std::fs::write(format!("/proc/{}/clear_refs", self.0), "5").expect("a process of this user");
     }
 
     fn resident(&self, field: &str) -> u64 {
@@ -109,12 +128,62 @@ async fn page_socket(browser: &Browser) -> String {
     page["webSocketDebuggerUrl"].as_str().unwrap().to_owned()
 }
 
-fn connect(url: &str) -> WebSocket<TcpStream> {
-    let address = url.trim_start_matches("ws://").split('/').next().unwrap();
-    let stream = TcpStream::connect(address).expect("Chromium listens for DevTools");
-    let (mut socket, _) = tungstenite::client(url, stream).expect("Chromium speaks with DevTools");
-    socket.get_mut().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    socket
+/// A connection to the DevTools of the page.
+pub struct Line {
+    socket: WebSocket<TcpStream>,
+    number: u64,
+}
+
+impl Line {
+    /// Connects to the page that is open.
+    pub async fn to(browser: &Browser) -> Self {
+        let url = page_socket(browser).await;
+        let address = url.trim_start_matches("ws://").split('/').next().unwrap();
+        let stream = TcpStream::connect(address).expect("Chromium listens for DevTools");
+        let (mut socket, _) = tungstenite::client(&url, stream).expect("Chromium speaks with DevTools");
+        socket.get_mut().set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        Self { socket, number: 0 }
+    }
+
+    /// Sends a command to the page.
+    pub fn send(&mut self, method: &str, params: Value) {
+        self.send_to(None, method, params);
+    }
+
+    fn send_to(&mut self, session: Option<&str>, method: &str, params: Value) {
+        self.number += 1;
+        let mut message = json!({ "id": self.number, "method": method, "params": params });
+        if let Some(session) = session {
+            message["sessionId"] = session.into();
+        }
+        self.socket.send(Message::text(message.to_string())).expect("DevTools listens");
+    }
+
+    /// The next message, if one comes soon.
+    fn next(&mut self) -> Option<Value> {
+        match self.socket.read() {
+            Ok(Message::Text(text)) => Some(serde_json::from_str(&text).expect("JSON")),
+            Ok(_) => None,
+            Err(tungstenite::Error::Io(error))
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+            {
+                None
+            }
+            Err(error) => panic!("DevTools: {error}"),
+        }
+    }
+
+    /// Waits for the first of these events: its name and what it says.
+    pub fn event(&mut self, names: &[&str]) -> (String, Value) {
+        let start = Instant::now();
+        while start.elapsed() < LONG {
+            let Some(mut message) = self.next() else { continue };
+            if let Some(name) = message["method"].as_str().filter(|name| names.contains(name)) {
+                return (name.to_owned(), message["params"].take());
+            }
+        }
+        panic!("waited {LONG:?} for {names:?}");
+    }
 }
 
 /// A worker that was found, and whether it owes an answer.
@@ -123,20 +192,11 @@ struct Watched {
     asked: bool,
 }
 
-fn watch(socket: &mut WebSocket<TcpStream>, stop: &AtomicBool) -> Peak {
+fn watch(line: &mut Line, stop: &AtomicBool) -> Peak {
     let mut peak = Peak::default();
     let mut workers = HashMap::<String, Watched>::new();
-    let mut number = 0;
-    let mut send = |socket: &mut WebSocket<TcpStream>, session: Option<&str>, method: &str, params: Value| {
-        number += 1;
-        let mut message = json!({ "id": number, "method": method, "params": params });
-        if let Some(session) = session {
-            message["sessionId"] = session.into();
-        }
-        socket.send(Message::text(message.to_string())).expect("DevTools listens");
-    };
     let attach = json!({ "autoAttach": true, "waitForDebuggerOnStart": false, "flatten": true });
-    send(socket, None, "Target.setAutoAttach", attach.clone());
+    line.send("Target.setAutoAttach", attach.clone());
     let mut asked = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         if asked.elapsed() >= INTERVAL {
@@ -144,26 +204,17 @@ fn watch(socket: &mut WebSocket<TcpStream>, stop: &AtomicBool) -> Peak {
             for (session, worker) in workers.iter_mut().filter(|(_, worker)| !worker.asked) {
                 worker.asked = true;
                 let question = json!({ "expression": MEMORY, "awaitPromise": true, "returnByValue": true });
-                send(socket, Some(session), "Runtime.evaluate", question);
+                line.send_to(Some(session), "Runtime.evaluate", question);
             }
         }
-        let message = match socket.read() {
-            Ok(Message::Text(text)) => serde_json::from_str::<Value>(&text).expect("JSON"),
-            Ok(_) => continue,
-            Err(tungstenite::Error::Io(error))
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
-            {
-                continue;
-            }
-            Err(error) => panic!("DevTools: {error}"),
-        };
+        let Some(message) = line.next() else { continue };
         let session = message["sessionId"].as_str();
         let of_event = message["params"]["sessionId"].as_str();
         match (message["method"].as_str(), session, of_event) {
             (Some("Target.attachedToTarget"), parent, Some(child)) => {
                 // A page starts the worker of a job, and that one starts encoders.
                 workers.insert(child.to_owned(), Watched { encodes: parent.is_some(), asked: false });
-                send(socket, Some(child), "Target.setAutoAttach", attach.clone());
+                line.send_to(Some(child), "Target.setAutoAttach", attach.clone());
             }
             (Some("Target.detachedFromTarget"), _, Some(child)) => {
                 workers.remove(child);

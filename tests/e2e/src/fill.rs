@@ -1,7 +1,9 @@
-//! Much data for a server, and quickly: documents that look like a till's, and bytes that nothing compresses.
+//! Much data for a server, and quickly: documents that look like a till's, large ones, and bytes that nothing
+//! compresses.
 
 use crate::api::Api;
-use reqwest::StatusCode;
+use reqwest::{Body, StatusCode};
+use std::io::Write as _;
 use std::ops::Range;
 
 /// How much goes into one call: below what the server takes at once.
@@ -13,7 +15,12 @@ pub async fn receipts(api: &Api, numbers: Range<u64>) {
 }
 
 /// Documents with these numbers, in the order of their ids where `write` keeps it.
-pub async fn documents(api: &Api, collection: &str, numbers: Range<u64>, write: impl Fn(&mut Vec<u8>, u64)) {
+pub async fn documents(
+    api: &Api,
+    collection: &str,
+    numbers: Range<u64>,
+    mut write: impl FnMut(&mut Vec<u8>, u64),
+) {
     let mut lines = Vec::new();
     let mut under_way = None::<tokio::task::JoinHandle<()>>;
     let last = numbers.end.saturating_sub(1);
@@ -33,14 +40,19 @@ pub async fn documents(api: &Api, collection: &str, numbers: Range<u64>, write: 
     }
 }
 
-/// Files of `bytes` bytes each for the one document, named by these numbers, a few at once.
-pub async fn attachments(api: &Api, collection: &str, id: &str, numbers: Range<u64>, bytes: usize) {
+/// Files for the one document, named by these numbers, a few at once.
+pub async fn attachments<T: Into<Body>>(
+    api: &Api,
+    collection: &str,
+    id: &str,
+    numbers: Range<u64>,
+    content: impl Fn(u64) -> T,
+) {
     const AT_ONCE: u64 = 8;
     let lane = async |lane: u64| {
         for number in numbers.clone().filter(|number| number % AT_ONCE == lane) {
             let name = format!("beleg_{number:06}.pdf");
-            let content = noise(number, bytes);
-            let status = api.put_attachment(collection, id, &name, "application/pdf", content).await;
+            let status = api.put_attachment(collection, id, &name, "application/pdf", content(number)).await;
             assert_eq!(status, StatusCode::CREATED, "{name}");
         }
     };
@@ -56,6 +68,37 @@ pub fn noise(seed: u64, count: usize) -> Vec<u8> {
     }
     bytes.truncate(count);
     bytes
+}
+
+/// A document of exactly so many bytes: receipts, and then about as much that hardly compresses.
+pub fn large(id: &str, bytes: usize) -> Vec<u8> {
+    let mut document = format!("{{\"_id\":\"{id}\",\"receipts\":[").into_bytes();
+    for number in 0.. {
+        receipt(&mut document, number);
+        if document.len() >= bytes / 2 {
+            break;
+        }
+        document.push(b',');
+    }
+    document.extend_from_slice(b"],\"scan\":\"");
+    let rest = bytes - document.len() - 2;
+    document.extend(noise(bytes as u64, rest).iter().map(|byte| b'A' + byte % 26));
+    document.extend_from_slice(b"\"}");
+    document
+}
+
+/// One time entry of some 200 bytes.
+pub fn time_entry(out: &mut Vec<u8>, number: u64) {
+    let (day, hour, minute, employee) = (number % 28 + 1, number % 10 + 6, number % 60, number % 40);
+    let signature = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let _ = write!(
+        out,
+        "{{\"_id\":\"time_{number:010}\",\"documentType\":\"TimeEntry\",\"employee\":\"emp_{employee:03}\",\
+         \"from\":\"2026-11-{day:02}T{hour:02}:{minute:02}:00+01:00\",\"minutes\":{},\"till\":\"Kasse {}\",\
+         \"breaks\":[],\"check\":\"{signature:016x}\"}}",
+        number % 600,
+        number % 4
+    );
 }
 
 /// One receipt: what repeats in a shop's receipts does so here, and the signature is new each time.

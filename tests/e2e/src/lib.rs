@@ -18,6 +18,7 @@ pub mod checks;
 pub mod devtools;
 pub mod fill;
 pub mod native;
+mod paced;
 pub mod page;
 pub mod proxy;
 pub mod restoring;
@@ -45,7 +46,15 @@ pub fn skip(why: &str) {
 }
 
 /// Asks again and again until there is an answer; panics after [`LONG`], naming what it waited for.
-pub async fn until<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
+pub async fn until<T, F>(what: &str, ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    until_within(LONG, what, ask).await
+}
+
+/// The same with another patience.
+pub async fn until_within<T, F>(patience: Duration, what: &str, mut ask: impl FnMut() -> F) -> T
 where
     F: Future<Output = Option<T>>,
 {
@@ -54,7 +63,7 @@ where
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(start.elapsed() < LONG, "waited {LONG:?} for: {what}");
+        assert!(start.elapsed() < patience, "waited {patience:?} for: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -1,7 +1,10 @@
 //! The admin page as a person uses it, by the hooks that `www/app/main.js` promises.
 
+use crate::LONG;
 use crate::browser::Browser;
+use crate::devtools::{Peak, Watcher};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What the page says of a finished backup.
 #[derive(Debug)]
@@ -42,7 +45,12 @@ pub async fn start(browser: &Browser) {
 
 /// Waits until a backup has ended well; a failure of it fails the test.
 pub async fn finished(browser: &Browser) -> Shown {
-    let panel = browser.find("#result, #error").await;
+    finished_within(LONG, browser).await
+}
+
+/// The same with another patience.
+pub async fn finished_within(patience: Duration, browser: &Browser) -> Shown {
+    let panel = browser.find_within(patience, "#result, #error").await;
     if panel.attr("id").await.unwrap().as_deref() == Some("error") {
         let failed = failed(browser).await;
         panic!("the backup failed: {failed:?}\n{}", browser.console().await);
@@ -56,10 +64,24 @@ pub async fn finished(browser: &Browser) -> Shown {
     }
 }
 
+/// Makes a backup from the beginning to the end, and says what memory it took at most.
+pub async fn watched(patience: Duration, browser: &Browser) -> (Shown, Peak) {
+    browser.find("tr[data-category]").await;
+    let watcher = Watcher::start(browser).await;
+    start(browser).await;
+    let shown = finished_within(patience, browser).await;
+    (shown, watcher.stop())
+}
+
 /// Follows the download link of a finished backup.
 pub async fn download(browser: &Browser) -> PathBuf {
+    download_within(LONG, browser).await
+}
+
+/// The same with another patience.
+pub async fn download_within(patience: Duration, browser: &Browser) -> PathBuf {
     browser.click("#download[href]").await;
-    browser.downloaded(".zip").await
+    browser.downloaded_within(patience, ".zip").await
 }
 
 /// Waits until a backup has failed, and checks that the panel says what happened and what to do.

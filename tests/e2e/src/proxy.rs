@@ -1,14 +1,15 @@
 //! A reverse proxy that makes trouble: it stands between a client and the server, passes everything on, and breaks what
 //! its rules say. Requests are counted, so that a test can also say what was *not* asked.
 
-use crate::api::Api;
+use crate::paced::Paced;
 use dikas_archive::api::Snapshot;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
-use hyper::{Request, Response, StatusCode};
+use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -33,6 +34,18 @@ pub enum Fault {
     Hold,
     /// 401 to every request that bears the token of the first request this rule saw.
     RefuseToken,
+    /// The proxy refuses in the server's place, and asks to wait so many seconds.
+    RetryAfter(StatusCode, u64),
+    /// The page of a captive portal, with status 200.
+    Portal,
+    /// One bit in the middle of the body is turned over.
+    Garble,
+    /// The answer to the request before, of those that this rule is for, headers and all.
+    Repeat,
+    /// The body comes so many bytes at a time, with a pause before each.
+    Drip(usize, Duration),
+    /// Half of the body comes, and then nothing more, though the connection stays.
+    Stall,
 }
 
 /// For which requests a [`Fault`] is meant.
@@ -46,7 +59,16 @@ struct Rule {
     times: usize,
     seen: usize,
     token: Option<String>,
+    last: Option<Answer>,
     fault: Fault,
+}
+
+/// An answer as it goes out.
+#[derive(Debug, Clone)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
 }
 
 #[derive(Debug)]
@@ -54,7 +76,7 @@ struct State {
     upstream: String,
     http: reqwest::Client,
     rules: Mutex<Vec<Rule>>,
-    log: Mutex<Vec<String>>,
+    log: Mutex<Vec<(Instant, String)>>,
     held: watch::Sender<usize>,
     releases: watch::Sender<usize>,
 }
@@ -94,21 +116,20 @@ impl Proxy {
     /// From now on, the fault happens to requests with this method whose path and query contain `path`: not to the
     /// first `skip` of them, and to `times` at most. The first rule that applies wins.
     pub fn rule(&self, method: &'static str, path: &str, skip: usize, times: usize, fault: Fault) {
-        let rule = Rule { method, path: path.to_owned(), skip, times, seen: 0, token: None, fault };
+        let path = path.to_owned();
+        let rule = Rule { method, path, skip, times, seen: 0, token: None, last: None, fault };
         self.state.rules.lock().unwrap().push(rule);
     }
 
-    /// Opens a snapshot, which whoever asks for one through this proxy gets from now on, and nobody closes: so that several
-    /// read the very same.
-    pub async fn pin_snapshot(&self, api: &Api) -> Snapshot {
+    /// Whoever opens a snapshot through this proxy gets this one, which is open already, and nobody closes it: so all
+    /// read the very same one.
+    pub fn pin(&self, snapshot: &Snapshot) {
         let framed =
             |data| json!({ "data": data, "isSuccess": true, "message": null, "errors": [] }).to_string();
-        let snapshot = api.open_snapshot().await;
-        let opened = framed(serde_json::to_value(&snapshot).unwrap());
+        let opened = framed(serde_json::to_value(snapshot).unwrap());
         self.rule("POST", "/backup/snapshots", 0, usize::MAX, Fault::Answer(StatusCode::CREATED, opened));
         let closed = Fault::Answer(StatusCode::OK, framed(json!({})));
         self.rule("DELETE", "/backup/snapshots", 0, usize::MAX, closed);
-        snapshot
     }
 
     /// The server is gone for whoever asks through this proxy.
@@ -146,7 +167,13 @@ impl Proxy {
 
     /// How many requests came whose `METHOD path?query` contains this.
     pub fn count(&self, part: &str) -> usize {
-        self.state.log.lock().unwrap().iter().filter(|line| line.contains(part)).count()
+        self.times(part).len()
+    }
+
+    /// When these came.
+    pub fn times(&self, part: &str) -> Vec<Instant> {
+        let log = self.state.log.lock().unwrap();
+        log.iter().filter(|(_, line)| line.contains(part)).map(|(time, _)| *time).collect()
     }
 }
 
@@ -188,11 +215,11 @@ impl Drop for Held<'_> {
     }
 }
 
-async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Failure> {
+async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Paced>, Failure> {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let token = head.headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    state.log.lock().unwrap().push(format!("{} {target}", head.method));
+    state.log.lock().unwrap().push((Instant::now(), format!("{} {target}", head.method)));
     let body = body.collect().await?.to_bytes();
 
     let ask = |held| state.fault_for(head.method.as_str(), &target, token.as_deref(), held);
@@ -210,6 +237,21 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
         Some(Fault::RefuseToken) => {
             return answer(StatusCode::UNAUTHORIZED, failure("unauthorized", "the access token has run out"));
         }
+        Some(Fault::RetryAfter(status, seconds)) => {
+            let mut answer = answer(status, failure("too-many", "too much at once"))?;
+            answer.headers_mut().insert("retry-after", seconds.into());
+            return Ok(answer);
+        }
+        Some(Fault::Portal) => {
+            let mut answer = answer(StatusCode::OK, "<h1>Welcome to our WLAN</h1>\n".to_owned())?;
+            answer.headers_mut().insert("content-type", "text/html".parse()?);
+            return Ok(answer);
+        }
+        Some(Fault::Repeat) => {
+            if let Some(before) = state.last(head.method.as_str(), &target) {
+                return Ok(before.respond(Paced::whole));
+            }
+        }
         _ => {}
     }
 
@@ -217,9 +259,13 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
     for hop in ["connection", "keep-alive", "transfer-encoding", "content-length"] {
         headers.remove(hop);
     }
+    if matches!(fault, Some(Fault::Before(_))) {
+        // What the client has is not what it is to get.
+        headers.remove("if-none-match");
+    }
     let answer = state
         .http
-        .request(head.method, format!("{}{target}", state.upstream))
+        .request(head.method.clone(), format!("{}{target}", state.upstream))
         .headers(headers)
         .body(body)
         .send()
@@ -233,6 +279,16 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
         headers.remove(hop);
     }
     let mut body = answer.bytes().await?;
+    state.remember(
+        head.method.as_str(),
+        &target,
+        &Answer { status, headers: headers.clone(), body: body.clone() },
+    );
+    if matches!(fault, Some(Fault::Garble)) && !body.is_empty() {
+        let mut garbled = body.to_vec();
+        garbled[body.len() / 2] ^= 1;
+        body = garbled.into();
+    }
     if matches!(fault, Some(Fault::CutAtLine | Fault::CutAtLineAndStrip)) && status.is_success() {
         body = first_half(body);
         headers.insert("content-length", body.len().into());
@@ -249,17 +305,33 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
             headers.remove(name);
         }
     }
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    Ok(response)
+    Ok(Answer { status, headers, body }.respond(|body| match fault {
+        Some(Fault::Drip(step, pause)) => Paced::drip(body, step, pause),
+        Some(Fault::Stall) => Paced::stall(body),
+        _ => Paced::whole(body),
+    }))
+}
+
+impl Answer {
+    fn respond(self, pace: impl FnOnce(Bytes) -> Paced) -> Response<Paced> {
+        let mut response = Response::new(pace(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+impl Rule {
+    fn is_for(&self, method: &str, target: &str) -> bool {
+        (self.method.is_empty() || self.method == method) && target.contains(&self.path)
+    }
 }
 
 impl State {
     fn fault_for(&self, method: &str, target: &str, token: Option<&str>, held: bool) -> Option<Fault> {
         let mut rules = self.rules.lock().unwrap();
         for rule in rules.iter_mut() {
-            if !(rule.method.is_empty() || rule.method == method) || !target.contains(&rule.path) {
+            if !rule.is_for(method, target) {
                 continue;
             }
             match rule.fault {
@@ -279,6 +351,20 @@ impl State {
         }
         None
     }
+
+    /// Keeps an answer for the rules that repeat it.
+    fn remember(&self, method: &str, target: &str, answer: &Answer) {
+        for rule in self.rules.lock().unwrap().iter_mut() {
+            if matches!(rule.fault, Fault::Repeat) && rule.is_for(method, target) {
+                rule.last = Some(answer.clone());
+            }
+        }
+    }
+
+    fn last(&self, method: &str, target: &str) -> Option<Answer> {
+        let rules = self.rules.lock().unwrap();
+        rules.iter().filter(|rule| rule.is_for(method, target)).find_map(|rule| rule.last.clone())
+    }
 }
 
 /// A failure in the API's own frame.
@@ -292,11 +378,11 @@ pub fn failure(code: &str, message: &str) -> String {
     .to_string()
 }
 
-fn answer(status: StatusCode, body: String) -> Result<Response<Full<Bytes>>, Failure> {
+fn answer(status: StatusCode, body: String) -> Result<Response<Paced>, Failure> {
     Ok(Response::builder()
         .status(status)
         .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body)))?)
+        .body(Paced::whole(Bytes::from(body)))?)
 }
 
 /// Half of the lines, whole ones.

@@ -34,6 +34,13 @@ impl Local {
         Self::open(tempfile::tempdir().unwrap(), change).await
     }
 
+    /// An empty one whose data stays in memory, where there is a place for it: a disk takes minutes to make sure of each
+    /// of very many files.
+    pub async fn in_memory() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::open(folder.unwrap(), |_| {}).await
+    }
+
     async fn open(data: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config { listen: "127.0.0.1:0".into(), ..Config::new(data.path()) };
         change(&mut config);

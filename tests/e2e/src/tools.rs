@@ -1,8 +1,9 @@
 //! Programs that know nothing of this project and judge what it wrote: `unzip`, `brotli`, `sha256sum`.
 
 use std::collections::BTreeMap;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// An archive, unpacked by `unzip` into a folder of its own.
 pub struct Unzipped {
@@ -37,6 +38,58 @@ pub fn zipinfo(archive: &Path) -> Vec<(String, u64)> {
     };
     // The first line is the archive's, the second its number of entries, the last its sum.
     listed.lines().filter(|line| line.starts_with('-')).filter_map(entry).collect()
+}
+
+/// The digest that `sha256sum` finds of one entry, however large.
+pub fn sha256sum_of_entry(archive: &Path, entry: &str) -> String {
+    let script = "unzip -p \"$1\" \"$2\" | sha256sum";
+    first_word(run(Command::new("sh").args(["-c", script, "sh"]).arg(archive).arg(entry)))
+}
+
+/// The digest that `sha256sum` finds of JSON lines: of these parts, which `brotli` decodes, one behind the other.
+pub fn sha256sum_of_lines(archive: &Path, parts: &[String]) -> String {
+    let script =
+        "archive=$1; shift; for part; do unzip -p \"$archive\" \"$part\" | brotli -d -c; done | sha256sum";
+    first_word(run(Command::new("sh").args(["-c", script, "sh"]).arg(archive).args(parts)))
+}
+
+/// `sha256sum`, while bytes come in.
+pub struct Summing {
+    process: Child,
+    input: BufWriter<ChildStdin>,
+}
+
+impl Summing {
+    /// Nothing has come in yet.
+    pub fn start() -> Self {
+        let mut command = Command::new("sha256sum");
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let input = BufWriter::with_capacity(1 << 20, process.stdin.take().unwrap());
+        Self { process, input }
+    }
+
+    /// The next bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.input.write_all(bytes).unwrap();
+    }
+
+    /// The digest of all of them.
+    pub fn sum(self) -> String {
+        drop(self.input.into_inner().unwrap());
+        first_word(self.process.wait_with_output().unwrap().stdout)
+    }
+}
+
+/// Checks that there is so much space for what tests write.
+pub fn assert_room(bytes: u64) {
+    let folder = std::env::temp_dir();
+    let out = run(Command::new("df").args(["--output=avail", "-B1"]).arg(&folder));
+    let free =
+        String::from_utf8(out).unwrap().lines().nth(1).and_then(|line| line.trim().parse::<u64>().ok());
+    let free = free.expect("df says how much is free");
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    let (needed, there) = (gigabytes(bytes), gigabytes(free));
+    assert!(free >= bytes, "{} needs {needed:.1} GB, {there:.1} GB are free", folder.display());
 }
 
 impl Unzipped {
@@ -102,6 +155,16 @@ impl Unzipped {
         run(Command::new("brotli").args(["-d", "-c"]).arg(self.path(entry)))
     }
 
+    /// Checks many files at once with `sha256sum --check`: pairs of digest and entry.
+    pub fn sha256sum_check(&self, files: impl Iterator<Item = (String, String)>) {
+        let list: String = files.map(|(digest, entry)| format!("{digest}  {entry}\n")).collect();
+        let list_file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&list_file, list).unwrap();
+        let mut command = Command::new("sha256sum");
+        command.args(["--check", "--strict", "--quiet"]).arg(list_file.path());
+        run(command.current_dir(self.folder.path()));
+    }
+
     /// The digest that `sha256sum` finds.
     pub fn sha256sum(&self, entry: &str) -> String {
         sha256sum(&self.path(entry))
@@ -112,7 +175,10 @@ impl Unzipped {
 pub fn sha256sum(file: &Path) -> String {
     // Read from standard input, a name with a backslash cannot change the form of the answer.
     let input = std::fs::File::open(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let out = run(Command::new("sha256sum").stdin(input));
+    first_word(run(Command::new("sha256sum").stdin(input)))
+}
+
+fn first_word(out: Vec<u8>) -> String {
     String::from_utf8(out).unwrap().split_whitespace().next().unwrap().to_owned()
 }
 

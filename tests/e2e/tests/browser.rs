@@ -13,10 +13,10 @@ use dikas_e2e::{awkward, native, page, sample, until};
 async fn a_backup_is_clicked_watched_downloaded_whole_and_the_same_as_natively() {
     let server = Local::demo().await;
     let api = server.api().await;
-    // Whoever opens a snapshot through this proxy gets the one that is open already, and nobody closes it: so browser,
-    // native job and this test read the very same one.
+    // Browser, native job and this test read the very same snapshot.
     let proxy = Proxy::start(&server.url).await;
-    let snapshot = proxy.pin_snapshot(&api).await;
+    let snapshot = api.open_snapshot().await;
+    proxy.pin(&snapshot);
 
     let Some(browser) = Browser::start().await else { return };
     page::sign_in(&browser, &proxy.url, &server.login).await;

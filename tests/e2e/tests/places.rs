@@ -70,29 +70,3 @@ async fn where_the_browser_has_no_room_the_server_can_be_asked() {
     page::finished(&browser).await;
     check_archive(&page::download(&browser).await, &api.everything().await);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn file_system_and_memory_give_the_same_bytes() {
-    let Some(browser) = Browser::start_with(&["--host-resolver-rules=MAP dikas.test 127.0.0.1"]).await else {
-        return;
-    };
-    let server = Local::demo().await;
-    let proxy = Proxy::start(&server.url).await;
-    proxy.pin_snapshot(&server.api().await).await;
-    let mut files = Vec::new();
-    for (url, place) in
-        [(proxy.url.clone(), "disk"), (proxy.url.replace("127.0.0.1", "dikas.test"), "memory")]
-    {
-        page::sign_in(&browser, &url, &server.login).await;
-        browser.keep_downloads().await;
-        browser.find(&format!("#room[data-place={place}]")).await;
-        page::start(&browser).await;
-        page::finished(&browser).await;
-        files.push(page::download(&browser).await);
-        // An archive in memory holds its page back; this one is no longer needed.
-        browser.click("#archives [data-action=remove]").await;
-        browser.click("#answer-yes").await;
-    }
-    let [disk, memory] = files.as_slice() else { unreachable!() };
-    assert!(std::fs::read(disk).unwrap() == std::fs::read(memory).unwrap());
-}

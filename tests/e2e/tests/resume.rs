@@ -48,7 +48,8 @@ async fn a_page_that_was_reloaded_goes_on_to_the_same_bytes() {
     let server = Local::demo().await;
     let api = server.api().await;
     let proxy = Proxy::start(&server.url).await;
-    let snapshot = proxy.pin_snapshot(&api).await;
+    let snapshot = api.open_snapshot().await;
+    proxy.pin(&snapshot);
     page::sign_in(&browser, &proxy.url, &server.login).await;
     begin(&browser, &proxy).await;
     browser.client.refresh().await.unwrap();

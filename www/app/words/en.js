@@ -257,14 +257,17 @@ export const en = {
     moment: 'Time',
     unchanged: {
       backup: 'Nothing on the server was changed, and no unfinished file was kept. Earlier downloads are untouched.',
+      stopped: 'Nothing on the server was changed, and earlier downloads are untouched. If the backup can go on where it stopped, this is offered below.',
       interrupted: 'Nothing on the server was changed. What has been fetched so far is kept in this browser, so that the backup can go on where it stopped. Earlier downloads are untouched.',
       file: 'The file was not changed.',
       archive: 'Nothing on the server was changed.',
-      restore: 'Nothing on the server was changed, and what was sent there is thrown away. The file was not changed.',
+      restore: 'Nothing on the server was changed; whatever had been sent there is not used. The file was not changed.',
       restoreKept: 'Nothing on the server was changed. What was sent there is kept for half an hour, so that you can try again right below.',
       restoreFile: 'Nothing on the server was changed. The file was not changed.',
       unsure: 'Either all of it was changed, or nothing. What there was before is kept on the server as a restore point if it was changed, and you find it in the list.',
     },
+    room: (/** @type {string} */ need, /** @type {string} */ free) =>
+      `The backup and its download need ${need}; ${free} are free.`,
     replaced: 'The earlier backup was removed from this browser when this one started.',
   },
 
@@ -297,7 +300,7 @@ export const en = {
     incomplete: ['What arrived is not all that the server announced.', 'So that no backup only looks complete, it was thrown away. Try again; if it stays, pass the technical details on to your DiKAS dealer.'],
     'archive-gone': ['This backup is no longer in this browser.', 'It was replaced or removed, perhaps in another tab. Use the file if you have downloaded it, or create a new backup.'],
     'moment-gone': ['The server no longer holds on to the moment of this backup, so that it could not go on.', 'Create a new backup.'],
-    busy: ['The server is making another backup at the moment, or has too much to do.', 'It makes one backup at a time: try again in a few minutes.'],
+    busy: ['The server has too much to do at the moment, or is making another backup.', 'Wait a few minutes, then try again.'],
     'server-full': ['The disk of the server is full.', 'Make room on the server’s disk, then try again.'],
     'job-gone': ['The server no longer has this backup: it was probably started anew in between.', 'Try again.'],
     'restore-running': ['Another backup is being restored on this server at the moment.', 'Wait until that has ended, or stop the other restore.'],

@@ -105,8 +105,8 @@ export const restoreDe = {
       balances: (n, how) => `Das Guthaben von ${count(n, 'Kunden', 'Kunden')} würde sich ändern: ${how}.`,
       raised: (sum) => `insgesamt ${sum} mehr`,
       lowered: (sum) => `insgesamt ${sum} weniger`,
-      loginsEnd: 'Benutzer und ihre Passwörter ändern sich: Danach müssen sich alle neu anmelden, mit den Passwörtern des Backups.',
-      usersKept: 'Kein Administrator des Backups könnte sich anmelden: Die jetzigen Benutzer bleiben.',
+      loginsEnd: 'Benutzer und ihre Passwörter ändern sich: Danach müssen sich alle neu anmelden, mit den damaligen Passwörtern.',
+      usersKept: 'Kein damaliger Administrator könnte sich anmelden: Die jetzigen Benutzer bleiben.',
     },
     counts: {
       new: (n) => `${number.format(n)} neu`,
@@ -131,8 +131,9 @@ export const restoreDe = {
   confirm: {
     title: 'Jetzt wiederherstellen?',
     undoTitle: 'Jetzt rückgängig machen?',
-    overwrites: (names, changed, dropped) =>
-      `Das überschreibt, was es jetzt gibt, in: ${names}. ${count(changed, 'Dokument ändert sich', 'Dokumente ändern sich')}, ${count(dropped, 'fällt weg', 'fallen weg')}.`,
+    overwrites: (names, how) => `Das überschreibt, was es jetzt gibt, in: ${names}.${how && ` ${how}.`}`,
+    changes: (n) => count(n, 'Dokument ändert sich', 'Dokumente ändern sich'),
+    goes: (n) => count(n, 'Dokument fällt weg', 'Dokumente fallen weg'),
     addsOnly: 'Es kommt nur etwas hinzu; überschrieben wird nichts.',
     canUndo: 'Der jetzige Stand bleibt auf dem Server aufgehoben, sodass Sie es rückgängig machen können.',
     acknowledge: (n) => `Geben Sie die Zahl der signierten Dokumente ein, die verloren gehen oder geändert werden: ${n}`,
@@ -150,7 +151,7 @@ export const restoreDe = {
     undoTitle: 'Es ist rückgängig gemacht',
     lead: (moment) => `Alles wurde in einem Zug geändert, am ${moment}.`,
     loginsEnded: 'Die Benutzer wurden ersetzt, und alle Anmeldungen sind beendet. Melden Sie sich neu an, mit Benutzer und Passwort des Stands, der jetzt gilt.',
-    usersKept: 'Kein Administrator des Backups hätte sich anmelden können: Die bisherigen Benutzer blieben.',
+    usersKept: 'Kein damaliger Administrator hätte sich anmelden können: Die bisherigen Benutzer blieben.',
     signedLoss: (n) => `Signierte Dokumente, die wie bestätigt verloren gingen oder geändert wurden: ${n}.`,
     nothing: 'Es musste sich nichts ändern: Alles war schon da.',
     canUndo: 'Der Stand von vorher ist auf dem Server aufgehoben.',

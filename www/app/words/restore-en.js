@@ -104,8 +104,8 @@ export const restoreEn = {
       balances: (/** @type {number} */ n, /** @type {string} */ how) => `The credit of ${count(n, 'customer', 'customers')} would change: ${how}.`,
       raised: (/** @type {string} */ sum) => `${sum} more in all`,
       lowered: (/** @type {string} */ sum) => `${sum} less in all`,
-      loginsEnd: 'Users and their passwords change: everybody has to log in again afterwards, with the passwords of the backup.',
-      usersKept: 'No administrator of the backup could log in: the users of now are kept.',
+      loginsEnd: 'Users and their passwords change: everybody has to log in again afterwards, with the passwords from then.',
+      usersKept: 'No administrator from then could log in: the users of now are kept.',
     },
     counts: {
       new: (/** @type {number} */ n) => `${number.format(n)} new`,
@@ -130,8 +130,9 @@ export const restoreEn = {
   confirm: {
     title: 'Restore now?',
     undoTitle: 'Undo now?',
-    overwrites: (/** @type {string} */ names, /** @type {number} */ changed, /** @type {number} */ dropped) =>
-      `This overwrites what there is now in: ${names}. ${count(changed, 'document changes', 'documents change')}, ${count(dropped, 'goes', 'go')}.`,
+    overwrites: (/** @type {string} */ names, /** @type {string} */ how) => `This overwrites what there is now in: ${names}.${how && ` ${how}.`}`,
+    changes: (/** @type {number} */ n) => count(n, 'document changes', 'documents change'),
+    goes: (/** @type {number} */ n) => count(n, 'document goes', 'documents go'),
     addsOnly: 'This only adds; nothing that there is now is overwritten.',
     canUndo: 'The state of now is kept on the server, so that you can undo it.',
     acknowledge: (/** @type {string} */ n) => `Type the number of signed documents that will be lost or changed: ${n}`,
@@ -149,7 +150,7 @@ export const restoreEn = {
     undoTitle: 'The undo is done',
     lead: (/** @type {string} */ moment) => `All of it was changed in one go on ${moment}.`,
     loginsEnded: 'Users were replaced, and every login has ended. Log in again, with a user and password of the state that is live now.',
-    usersKept: 'No administrator of the backup could have logged in: the users of before were kept.',
+    usersKept: 'No administrator from then could have logged in: the users of before were kept.',
     signedLoss: (/** @type {string} */ n) => `Signed documents lost or changed, as you acknowledged: ${n}.`,
     nothing: 'Nothing had to change: all of it was there already.',
     canUndo: 'The state from before is kept on the server.',
