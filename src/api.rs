@@ -4,6 +4,8 @@
 //! Every JSON answer is an [`Envelope`]. Field names are camelCase; sizes are bytes; moments are RFC 3339 in UTC with
 //! whole seconds (`2026-11-23T18:59:41Z`).
 
+pub mod restore;
+
 use crate::catalog::{Category, CollectionName};
 use crate::digest::Sha256;
 use crate::error::Error;
@@ -16,8 +18,8 @@ pub const DOCUMENTS_HEADER: &str = "dikas-documents";
 /// On a page of documents: the `after` of the next page, percent-encoded UTF-8; absent on the last page.
 pub const NEXT_HEADER: &str = "dikas-next";
 
-/// On a page of documents, a range of a file, or JSON: CRC-32 (that of ZIP) of the body, 8 lower-case hex digits, so that
-/// a garbled answer is noticed. A page always has it.
+/// On a page of documents, a range of a file, JSON, and on each batch of a restore: CRC-32 (that of ZIP) of the body, 8
+/// lower-case hex digits, so that a garbled one is noticed. A page and a batch always have it.
 pub const CRC32_HEADER: &str = "dikas-crc32";
 
 /// The media type of documents as JSON lines.
@@ -28,7 +30,7 @@ pub const NDJSON: &str = "application/x-ndjson";
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Envelope<T> {
-    /// What was asked for; null on failure.
+    /// What was asked for; null on failure, unless the code promises more.
     pub data: Option<T>,
     /// Whether the call did what it was asked to.
     pub is_success: bool,

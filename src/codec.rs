@@ -53,6 +53,11 @@ impl<R: Read> Decoder<R> {
         }
     }
 
+    /// What it decodes.
+    pub fn get_ref(&self) -> &R {
+        &self.input
+    }
+
     fn refill(&mut self) -> io::Result<usize> {
         (self.from, self.to) = (0, 0);
         self.to = loop {

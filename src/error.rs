@@ -167,6 +167,16 @@ kinds! {
     ServerFull = "server-full",
     /// The backup that the server made is gone: it was removed, has expired, or the server was started anew.
     JobGone = "job-gone",
+    /// Somebody restores a backup already, and one restore is done at a time.
+    RestoreRunning = "restore-running",
+    /// The restore session is gone: it was ended, has expired, or the server was started anew.
+    RestoreGone = "restore-gone",
+    /// The backup is of another installation, and its business name was not typed.
+    ForeignBackup = "foreign-backup",
+    /// What the restore would drop or overwrite has changed since the preview.
+    LiveChanged = "live-changed",
+    /// The restore would drop or change signed documents, and their exact number was not acknowledged.
+    SignedLoss = "signed-loss",
     /// The server answered with an error of its own.
     ServerError = "server-error",
     /// The server's answer was cut, garbled, or not what the API promises.

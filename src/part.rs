@@ -131,7 +131,7 @@ impl PartCutter {
             }
             self.last = id;
             self.documents += 1;
-            self.append(line);
+            append(&mut self.lines, line, PART_BYTES);
         }
         Ok(parts)
     }
@@ -153,16 +153,17 @@ impl PartCutter {
         self.number += 1;
         part
     }
+}
 
-    /// Grows by doubling, but never past what a part can need: a browser's memory does not shrink again.
-    fn append(&mut self, line: &[u8]) {
-        let needed = self.lines.len() + line.len();
-        if needed > self.lines.capacity() {
-            let target = needed.max((self.lines.capacity() * 2).clamp(64 << 10, PART_BYTES));
-            self.lines.reserve_exact(target - self.lines.len());
-        }
-        self.lines.extend_from_slice(line);
+/// Appends a line. The buffer grows by doubling, but never past what it can need, which is `most` or a single line: a
+/// browser's memory does not shrink again.
+pub(crate) fn append(lines: &mut Vec<u8>, line: &[u8], most: usize) {
+    let needed = lines.len() + line.len();
+    if needed > lines.capacity() {
+        let target = needed.max((lines.capacity() * 2).clamp(64 << 10, most));
+        lines.reserve_exact(target - lines.len());
     }
+    lines.extend_from_slice(line);
 }
 
 #[cfg(not(target_arch = "wasm32"))]

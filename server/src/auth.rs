@@ -13,7 +13,7 @@ use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::{IpAddr, Ipv6Addr};
@@ -265,12 +265,32 @@ pub fn user_document(id: &str, name: &str, role: Role, password: &str) -> Result
     Ok(document.to_string())
 }
 
+/// Whether one of these users is an admin who can log in with a password. Of several with the same name only the first
+/// can, as everywhere.
+pub(crate) fn an_admin_can_log_in<'a>(users: impl Iterator<Item = &'a [u8]>) -> bool {
+    let mut names = HashSet::new();
+    users
+        .filter_map(|body| serde_json::from_slice::<User>(body).ok())
+        .filter(|user| user.role != Role::BackupToken)
+        .any(|user| {
+            names.insert(user.username) && user.role == Role::Admin && can_verify(&user.password_hash)
+        })
+}
+
+/// Whether [`verify`] lets any password pass for this PHC string.
+fn can_verify(hash: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|parsed| is_reasonable(&parsed))
+}
+
 /// Whether this PHC string was made from this password. A hash that would take unreasonable memory or time fits none.
 fn verify(password: &str, hash: &str) -> bool {
     let Ok(parsed) = PasswordHash::new(hash) else { return false };
-    let Ok(params) = Params::try_from(&parsed) else { return false };
-    let reasonable = params.m_cost() <= 256 << 10 && params.t_cost() <= 16 && params.p_cost() <= 16;
-    reasonable && Argon2::default().verify_password(password.as_bytes(), hash).is_ok()
+    is_reasonable(&parsed) && Argon2::default().verify_password(password.as_bytes(), hash).is_ok()
+}
+
+fn is_reasonable(hash: &PasswordHash) -> bool {
+    let params = Params::try_from(hash);
+    params.is_ok_and(|it| it.m_cost() <= 256 << 10 && it.t_cost() <= 16 && it.p_cost() <= 16)
 }
 
 fn fingerprint(user: &User) -> String {

@@ -1,19 +1,23 @@
 //! Content-addressed files: `blobs/ab/cdef…` holds the bytes whose SHA-256 is `abcdef…`.
 //!
 //! A blob is written to a temporary file, flushed to the disk and renamed before any row names it, so that a row never
-//! names bytes that are not there. Nothing here deletes a blob.
+//! names bytes that are not there. Only the sweep deletes a blob: one that is old, and that nothing names.
 
 use crate::failure::{Failure, Result};
 use dikas_archive::digest::{Hasher, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
 
 /// The blobs of one data folder.
 #[derive(Debug)]
 pub struct Blobs {
     folder: PathBuf,
+    /// Held while a blob gets or loses its name.
+    names: Mutex<()>,
 }
 
 impl Blobs {
@@ -26,7 +30,7 @@ impl Blobs {
             fs::remove_dir_all(&uploads)?;
         }
         fs::create_dir(&uploads)?;
-        Ok(Self { folder })
+        Ok(Self { folder, names: Mutex::default() })
     }
 
     /// Begins a blob of at most `limit` bytes.
@@ -50,8 +54,11 @@ impl Blobs {
         let path = self.path(&digest);
         file.as_file().sync_all()?;
         let folder = path.parent().unwrap_or(&self.folder);
-        fs::create_dir_all(folder)?;
-        file.persist(&path).map_err(|error| Failure::from(error.error))?;
+        {
+            let _names = self.names();
+            fs::create_dir_all(folder)?;
+            file.persist(&path).map_err(|error| Failure::from(error.error))?;
+        }
         sync_folder(folder)?;
         sync_folder(&self.folder)?;
         Ok((digest, size))
@@ -63,6 +70,54 @@ impl Blobs {
             .map_err(|error| Failure::internal(format_args!("blob {digest} cannot be opened: {error}")))?;
         let size = file.metadata()?.len();
         Ok((file, size))
+    }
+
+    /// How long a blob is, if it is there.
+    pub fn size(&self, digest: &Sha256) -> Result<Option<u64>> {
+        match fs::metadata(self.path(digest)) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes the blobs that were written longer ago than `grace` and are `removable`.
+    pub fn sweep(&self, grace: Duration, removable: impl Fn(&Sha256) -> Result<bool>) -> Result<()> {
+        for folder in fs::read_dir(&self.folder)? {
+            let folder = folder?;
+            let head = folder.file_name();
+            let Some(head) = head.to_str().filter(|head| head.len() == 2) else { continue };
+            for file in fs::read_dir(folder.path())? {
+                let name = file?.file_name();
+                let digest = name.to_str().and_then(|tail| format!("{head}{tail}").parse::<Sha256>().ok());
+                if let Some(digest) = digest
+                    && self.is_older(&digest, grace)
+                    && removable(&digest)?
+                {
+                    self.remove(&digest, grace)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a blob unless it was written anew meanwhile.
+    fn remove(&self, digest: &Sha256, grace: Duration) -> Result<()> {
+        let _names = self.names();
+        if self.is_older(digest, grace) {
+            fs::remove_file(self.path(digest))?;
+        }
+        Ok(())
+    }
+
+    fn is_older(&self, digest: &Sha256, grace: Duration) -> bool {
+        let written = fs::metadata(self.path(digest)).and_then(|metadata| metadata.modified());
+        let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
+        age.is_some_and(|age| age >= grace)
+    }
+
+    fn names(&self) -> MutexGuard<'_, ()> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn path(&self, digest: &Sha256) -> PathBuf {
@@ -82,6 +137,11 @@ pub struct Upload {
 }
 
 impl Upload {
+    /// The digest of the bytes so far.
+    pub fn digest(&self) -> Sha256 {
+        self.hasher.clone().finish()
+    }
+
     /// Takes the next bytes in.
     ///
     /// # Errors
@@ -128,6 +188,18 @@ pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::Blobs;
+
+    #[test]
+    fn a_sweep_takes_what_is_old_and_not_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(folder.path()).unwrap();
+        let [kept, gone] = [b"kept", b"gone"].map(|bytes| blobs.put(bytes).unwrap().0);
+        let sweep = |grace| blobs.sweep(grace, |digest| Ok(*digest != kept)).unwrap();
+        sweep(std::time::Duration::from_secs(60));
+        assert_eq!(blobs.size(&gone).unwrap(), Some(4), "a row may be about to name it");
+        sweep(std::time::Duration::ZERO);
+        assert_eq!([kept, gone].map(|digest| blobs.size(&digest).unwrap()), [Some(4), None]);
+    }
 
     #[test]
     fn the_same_bytes_again_heal_a_blob_that_rotted() {

@@ -8,6 +8,12 @@ pub(crate) fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// The moment after so much time, RFC 3339 in UTC with whole seconds.
+pub(crate) fn after(time: std::time::Duration) -> String {
+    let then = Timestamp::now().saturating_add(time).unwrap_or(Timestamp::MAX);
+    then.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// The minute that it is, RFC 3339 in UTC.
 pub(crate) fn minute() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:00Z").to_string()

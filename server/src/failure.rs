@@ -6,6 +6,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dikas_archive::api::{ApiError, Envelope};
 use dikas_archive::error::{Error, ErrorKind};
+use serde::Serialize;
+use serde_json::Value;
 use std::fmt;
 
 /// The result of what the server does.
@@ -19,12 +21,13 @@ pub struct Failure {
     message: String,
     field: Option<String>,
     retry_after: Option<u64>,
+    data: Option<Box<Value>>,
 }
 
 impl Failure {
     /// A failure with this status and code.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), field: None, retry_after: None }
+        Self { status, code, message: message.into(), field: None, retry_after: None, data: None }
     }
 
     /// 400: the request itself is wrong.
@@ -47,15 +50,25 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, "not-found", message)
     }
 
+    /// 409: what is there stands against it.
+    pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
     /// 409: fiscal law forbids the change.
     pub fn signed(what: &str) -> Self {
         let message = "signed documents are kept as they are: they can be added, not changed or deleted";
-        Self::new(StatusCode::CONFLICT, "signed-document", message).on(what)
+        Self::conflict("signed-document", message).on(what)
     }
 
     /// 410: the snapshot has expired, was closed, or belongs to somebody else.
     pub fn snapshot_gone(why: &str) -> Self {
         Self::new(StatusCode::GONE, "snapshot-gone", format!("the snapshot is gone: {why}"))
+    }
+
+    /// 410: the restore session has ended, or is not there.
+    pub fn restore_gone(why: &str) -> Self {
+        Self::new(StatusCode::GONE, "restore-gone", format!("the restore is gone: {why}"))
     }
 
     /// 413: more bytes than allowed.
@@ -72,6 +85,12 @@ impl Failure {
     /// 503: not now; again after `seconds`.
     pub fn unavailable(message: impl Into<String>, seconds: u64) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).again_after(seconds)
+    }
+
+    /// 503: writers are held off for a moment, while a restore is committed.
+    pub fn paused(seconds: u64) -> Self {
+        let message = "nobody can write for a moment: a backup is being restored";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "paused", message).again_after(seconds)
     }
 
     /// 500: our fault. The reason goes to the log and not to the caller.
@@ -91,6 +110,13 @@ impl Failure {
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    /// Answers this besides, where the code promises it.
+    #[must_use]
+    pub fn with(mut self, data: &impl Serialize) -> Self {
+        self.data = serde_json::to_value(data).ok().map(Box::new);
         self
     }
 
@@ -160,8 +186,8 @@ pub(crate) fn no_space() -> Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let envelope = Envelope::<()> {
-            data: None,
+        let envelope = Envelope {
+            data: self.data,
             is_success: false,
             message: Some(self.message.clone()),
             errors: vec![ApiError { code: self.code.to_owned(), message: self.message, field: self.field }],

@@ -4,10 +4,12 @@
 //! until its owner removes it, or until there is a place for the owner's next one. What a server that was killed left
 //! unfinished goes at the next start.
 
+use crate::auth::Principal;
 use crate::failure::{Failure, Result};
 use crate::store::{Owner, Snapshots, Store};
 use crate::{clock, random};
 use axum::http::StatusCode;
+use dikas_archive::api::restore::{ArchiveInfo, AuditAction, AuditEnd, AuditEntry};
 use dikas_archive::api::{AttachmentPage, BackupJob, JobArchive, JobState, Snapshot, SnapshotRequest};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
@@ -127,10 +129,11 @@ impl Jobs {
     /// 409 `job-running`, 507 where the disk has no room, and those of [`Snapshots::open`].
     pub(crate) fn start(
         self: &Arc<Self>,
-        owner: Owner,
+        by: Principal,
         request: SnapshotRequest,
         key: Option<String>,
     ) -> Result<BackupJob> {
+        let Principal { owner, name: who, .. } = by;
         self.forget_old();
         let (ending, ended) = watch::channel(false);
         let view = {
@@ -158,7 +161,7 @@ impl Jobs {
             view
         };
         // From here on, whatever happens: dropped, it gives the place back.
-        let task = Task { jobs: Arc::clone(self), id: view.id.clone(), owner, request, ending };
+        let task = Task { jobs: Arc::clone(self), id: view.id.clone(), owner, who, request, ending };
         let first = StoreSource::open(self, &task.owner, &task.request)?;
         if let Err(refusal) = self.make_room(&task.owner, first.snapshot()) {
             let _ = futures::executor::block_on(first.close());
@@ -302,6 +305,8 @@ struct Task {
     jobs: Arc<Jobs>,
     id: String,
     owner: Owner,
+    /// The owner's name.
+    who: String,
     request: SnapshotRequest,
     ending: watch::Sender<bool>,
 }
@@ -316,6 +321,9 @@ impl Task {
             tracing::warn!("a backup failed: {error}");
             let _ = fs::remove_file(part);
         }
+        if let Err(failure) = self.jobs.store.audit(&self.entry(&made)) {
+            tracing::warn!("a backup is not in the audit: {failure}");
+        }
         let mut known = self.jobs.known();
         if let Some(job) = known.jobs.get_mut(&self.id) {
             job.until = Some(until);
@@ -326,6 +334,21 @@ impl Task {
                 Err(error) => (job.view.state, job.view.error) = (JobState::Failed, Some(told(error))),
             }
         }
+    }
+
+    /// What the audit says of it.
+    fn entry(&self, made: &dikas_archive::error::Result<JobArchive>) -> AuditEntry {
+        let (end, archive, error) = match made {
+            Ok(made) => {
+                let (name, size, sha256) = (made.name.clone(), made.size, Some(made.sha256));
+                let created = Some(made.created.clone());
+                (AuditEnd::Done, Some(ArchiveInfo { name, size, sha256, created, source: None }), None)
+            }
+            Err(error) if error.kind == ErrorKind::Cancelled => (AuditEnd::Aborted, None, None),
+            Err(error) => (AuditEnd::Failed, None, Some(error.to_string())),
+        };
+        let entry = AuditEntry::new(clock::now(), self.who.clone(), AuditAction::Backup, end);
+        AuditEntry { archive, error, ..entry }
     }
 
     /// Writes the archive under another name, and renames it once it is whole and on the disk.

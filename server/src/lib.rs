@@ -44,16 +44,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{SnapshotOptions, Snapshots, Store};
+use store::{RestoreOptions, Restores, SnapshotOptions, Snapshots, Store};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// How long requests under way may take once the server shall stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How often archives are looked for that have lived their day.
+/// How often the clean-up looks for what has lived its day.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
 /// How a server is set up.
@@ -71,6 +71,8 @@ pub struct Config {
     pub snapshots: SnapshotOptions,
     /// How backups are made that the server makes by itself.
     pub jobs: JobOptions,
+    /// How restores are done.
+    pub restores: RestoreOptions,
     /// How large bodies may be.
     pub limits: BodyLimits,
     /// What connections may take.
@@ -87,6 +89,7 @@ impl Config {
             access_life: Duration::from_secs(3600),
             snapshots: SnapshotOptions::default(),
             jobs: JobOptions::default(),
+            restores: RestoreOptions::default(),
             limits: BodyLimits::default(),
             connections: ConnectionLimits::default(),
         }
@@ -116,6 +119,9 @@ pub struct App {
     store: Arc<Store>,
     snapshots: Arc<Snapshots>,
     jobs: Arc<Jobs>,
+    restores: Restores,
+    /// Tells the clean-up that there is something to do.
+    cleaning: Notify,
     auth: Arc<Auth>,
     limits: BodyLimits,
     setup: Setup,
@@ -134,10 +140,13 @@ impl App {
         let setup = setup::set_up(&store, &auth, config.demo)?;
         let snapshots = Arc::new(Snapshots::new(Arc::clone(&store), config.snapshots.clone()));
         let jobs = Jobs::open(&config.data, Arc::clone(&store), Arc::clone(&snapshots), config.jobs.clone())?;
+        let restores = Restores::open(Arc::clone(&store), config.restores.clone())?;
         Ok(Self {
             store,
             snapshots,
             jobs: Arc::new(jobs),
+            restores,
+            cleaning: Notify::new(),
             auth,
             limits: config.limits.clone(),
             setup,
@@ -153,6 +162,20 @@ impl App {
     /// The store beneath.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Removes what has lived its day and what nothing names any more. Blocks for as long as it takes.
+    ///
+    /// # Errors
+    /// Where the disk or the database fails; the rest is done by the next run.
+    pub fn clean(&self) -> Result<()> {
+        self.jobs.forget_old();
+        self.restores.clean(&self.snapshots)
+    }
+
+    /// Has the running server clean up without waiting for its hour.
+    fn clean_soon(&self) {
+        self.cleaning.notify_one();
     }
 }
 
@@ -177,6 +200,7 @@ pub struct Server {
     app: Arc<App>,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
 }
 
 impl Server {
@@ -197,14 +221,11 @@ impl Server {
         let app = Arc::new(blocking(move || App::open(&config)).await?);
         let router = self::app(Arc::clone(&app));
         let (stop, stopped) = oneshot::channel::<()>();
-        let jobs = Arc::clone(&app.jobs);
+        let sweeping = tokio::spawn(sweep(Arc::clone(&app)));
         let serving = tokio::spawn(async move {
-            tokio::select! {
-                () = connections::serve(listener, router, limits, async { drop(stopped.await) }) => {}
-                () = sweep(jobs) => {}
-            }
+            connections::serve(listener, router, limits, async { drop(stopped.await) }).await;
         });
-        Ok(Self { address, app, stop, serving })
+        Ok(Self { address, app, stop, serving, sweeping })
     }
 
     /// Where it listens.
@@ -220,6 +241,8 @@ impl Server {
     /// Lets requests under way end, ten seconds at most, and stops. Snapshots that are open last as long.
     pub async fn stop(self) {
         self.app.snapshots.open_no_more();
+        self.app.restores.clean_no_more();
+        self.app.clean_soon();
         let _ = self.stop.send(());
         if tokio::time::timeout(GRACE, self.app.jobs.stop()).await.is_err() {
             tracing::warn!("a backup has not ended in time");
@@ -228,6 +251,7 @@ impl Server {
         if tokio::time::timeout(GRACE, &mut serving).await.is_err() {
             serving.abort();
         }
+        let _ = self.sweeping.await;
         self.app.snapshots.close_all().await;
         let store = Arc::clone(&self.app.store);
         if let Err(failure) = blocking(move || store.checkpoint()).await {
@@ -236,18 +260,14 @@ impl Server {
     }
 }
 
-/// Removes archives that have lived their day, for ever.
-async fn sweep(jobs: Arc<Jobs>) {
-    loop {
-        tokio::time::sleep(SWEEP).await;
-        let jobs = Arc::clone(&jobs);
-        let forgotten = blocking(move || {
-            jobs.forget_old();
-            Ok(())
-        });
-        if let Err(failure) = forgotten.await {
-            tracing::warn!("archives that have lived their day stay for now: {failure}");
+/// Cleans up, at once and then from time to time, until the server stops.
+async fn sweep(app: Arc<App>) {
+    while app.restores.may_clean() {
+        let cleaned = Arc::clone(&app);
+        if let Err(failure) = blocking(move || cleaned.clean()).await {
+            tracing::warn!("the clean-up did not get to its end: {failure}");
         }
+        let _ = tokio::time::timeout(SWEEP, app.cleaning.notified()).await;
     }
 }
 

@@ -16,6 +16,8 @@ mod js;
 #[cfg(target_arch = "wasm32")]
 pub mod opfs;
 #[cfg(target_arch = "wasm32")]
+mod restore;
+#[cfg(target_arch = "wasm32")]
 pub mod rope;
 #[cfg(target_arch = "wasm32")]
 mod sink;

@@ -5,6 +5,9 @@
 //! `www/engine/protocol.d.ts` is generated from here. A worker does one job: its first command is the job, later ones
 //! answer or cancel it.
 
+use crate::api::restore::{
+    ForeignBackup, RestoreMode, RestoreOutcome, RestorePoint, RestorePreview, RestoreState, RunningRestore,
+};
 use crate::api::{CollectionSummary, SourceInfo};
 use crate::catalog::Category;
 use crate::digest::Sha256;
@@ -30,19 +33,9 @@ pub enum Command {
     },
     /// Go on with a backup that was interrupted; answered by [`Event::BackedUp`], or by [`Event::Failed`] of kind
     /// `snapshot-gone` where the server no longer holds its moment.
-    ResumeBackup {
-        /// Address of the server, without `/api/v1`.
-        url: String,
-        /// Which one.
-        id: String,
-    },
+    ResumeBackup(Item),
     /// Ask whether the server still holds the moment of a backup that was interrupted; answered by [`Event::Held`].
-    AskHeld {
-        /// Address of the server, without `/api/v1`.
-        url: String,
-        /// Which one.
-        id: String,
-    },
+    AskHeld(Item),
     /// What a backup would hold; answered by [`Event::Contents`].
     Contents {
         /// Address of the server, without `/api/v1`.
@@ -59,24 +52,11 @@ pub enum Command {
         clean_up: bool,
     },
     /// List the archives that the server keeps for this login; answered by [`Event::Archives`].
-    ListServerArchives {
-        /// Address of the server, without `/api/v1`.
-        url: String,
-    },
+    ListServerArchives(Server),
     /// Get an address for the download of an archive that the server keeps; answered by [`Event::Address`].
-    GetServerAddress {
-        /// Address of the server, without `/api/v1`.
-        url: String,
-        /// Which one.
-        id: String,
-    },
+    GetServerAddress(Item),
     /// Remove an archive that the server keeps; answered by [`Event::Removed`].
-    RemoveServerArchive {
-        /// Address of the server, without `/api/v1`.
-        url: String,
-        /// Which one.
-        id: String,
-    },
+    RemoveServerArchive(Item),
     /// Hand over a finished archive; answered by [`Event::ArchiveFile`].
     OpenArchive {
         /// Which one.
@@ -89,6 +69,8 @@ pub enum Command {
     },
     /// Where archives go and how much space is there; answered by [`Event::Storage`].
     Storage,
+    /// Restore something, or undo it.
+    Restore(RestoreCommand),
     /// The answer to [`Event::NeedToken`].
     Token {
         /// The bearer token.
@@ -101,6 +83,80 @@ pub enum Command {
     },
     /// End the job, undo what it left, and answer with [`Event::Failed`] of kind `cancelled`.
     Cancel,
+}
+
+/// What the page asks for about restores.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum RestoreCommand {
+    /// Send what is chosen of the archive beside this command to the server, where it changes nothing yet; answered by
+    /// [`Event::Prepared`]. The worker stays, and takes [`RestoreCommand::Commit`] or [`RestoreCommand::Abort`].
+    Prepare {
+        /// Address of the server, without `/api/v1`.
+        url: String,
+        /// What the file is called.
+        name: String,
+        /// What becomes of the documents that are there.
+        mode: RestoreMode,
+        /// The chosen categories; null means everything, unless there are collections.
+        categories: Option<Vec<Category>>,
+        /// The chosen collections, in addition to those of the categories; null means none.
+        collections: Option<Vec<String>>,
+        /// The business name of a backup of another installation, as a person has typed it.
+        business_name: Option<String>,
+    },
+    /// Make live what was prepared; answered by [`Event::Restored`]. After a [`Event::Failed`] it can be tried again.
+    Commit {
+        /// The position of the preview that a person has agreed to.
+        seq: u64,
+        /// How many signed documents that preview loses, if a person has agreed to that too.
+        acknowledge_signed: Option<u64>,
+        /// Whether nobody shall write meanwhile.
+        pause_till: bool,
+    },
+    /// Throw away what was prepared; answered by [`Event::Removed`].
+    Abort,
+    /// Ask without a login how a restore session ended; answered by [`Event::RestoreEnd`].
+    AskEnd {
+        /// The session.
+        session: Item,
+        /// That of [`Event::RestoreBegun`].
+        secret: String,
+    },
+    /// Throw away what somebody has prepared; answered by [`Event::Removed`].
+    Stop(Item),
+    /// List what can be undone; answered by [`Event::RestorePoints`].
+    ListPoints(Server),
+    /// What going back to a restore point would change; answered by [`Event::Preview`].
+    PreviewUndo(Item),
+    /// Go back to a restore point; answered by [`Event::Restored`].
+    Undo {
+        /// The restore point.
+        point: Item,
+        /// The position of the preview that a person has agreed to.
+        seq: u64,
+        /// How many signed documents that preview loses, if a person has agreed to that too.
+        acknowledge_signed: Option<u64>,
+    },
+}
+
+/// A server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+pub struct Server {
+    /// Its address, without `/api/v1`.
+    pub url: String,
+}
+
+/// Something that a server, or this browser beside it, knows by an id.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+pub struct Item {
+    /// Address of the server, without `/api/v1`.
+    pub url: String,
+    /// Which one.
+    pub id: String,
 }
 
 /// What the worker answers.
@@ -162,12 +218,46 @@ pub enum Event {
     },
     /// The archive is beside this event.
     ArchiveFile,
-    /// The archive is gone.
+    /// What was to go is gone.
     Removed,
     /// Where archives go.
     Storage {
         /// Place and space.
         storage: Storage,
+    },
+    /// A restore session has been opened on the server; the job goes on.
+    RestoreBegun {
+        /// Its id.
+        id: String,
+        /// With which it can be asked without a login how it ended.
+        secret: String,
+    },
+    /// All that is to be restored is on the server, and nothing is changed yet.
+    Prepared {
+        /// What a commit would change.
+        preview: RestorePreview,
+    },
+    /// How a restore session is doing.
+    RestoreEnd {
+        /// Whether it is open, and how it ended.
+        state: RestoreState,
+        /// What it has changed; null unless it was committed.
+        outcome: Option<RestoreOutcome>,
+    },
+    /// What an undo would change.
+    Preview {
+        /// That.
+        preview: RestorePreview,
+    },
+    /// It is live.
+    Restored {
+        /// What has changed.
+        outcome: RestoreOutcome,
+    },
+    /// What can be undone.
+    RestorePoints {
+        /// The newest first.
+        points: Vec<RestorePoint>,
     },
     /// The job has failed.
     Failed {
@@ -175,7 +265,22 @@ pub enum Event {
         error: Error,
         /// What [`Command::ResumeBackup`] can go on with; null where nothing of the job is left.
         interrupted: Option<String>,
+        /// What the server says beside that; null where it says no more.
+        data: Option<Refusal>,
     },
+}
+
+/// What the server says beside a refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(untagged)]
+pub enum Refusal {
+    /// What would change now; of `live-changed` and `signed-loss`.
+    Preview(RestorePreview),
+    /// Whose backup it is; of `foreign-backup`.
+    Foreign(ForeignBackup),
+    /// Which restore is in the way; of `restore-running`.
+    Running(RunningRestore),
 }
 
 /// What the person should know, though the job goes on.
@@ -366,10 +471,10 @@ mod tests {
     #[test]
     fn messages_look_as_declared() {
         let error = Error::new(ErrorKind::NoSpace, "full").expected(2, 1);
-        let json = serde_json::to_string(&Event::Failed { error, interrupted: None }).unwrap();
+        let json = serde_json::to_string(&Event::Failed { error, interrupted: None, data: None }).unwrap();
         let expected = concat!(
             r#"{"type":"failed","error":{"kind":"no-space","message":"full","expected":"2","actual":"1"},"#,
-            r#""interrupted":null}"#
+            r#""interrupted":null,"data":null}"#
         );
         assert_eq!(json, expected);
         let command = r#"{"createBackup":{"url":"","categories":["articles"],"onServer":true}}"#;
@@ -378,6 +483,11 @@ mod tests {
             Command::CreateBackup { categories: Some(chosen), on_server: true, .. } if chosen == [Category::Articles]
         ));
         assert!(matches!(serde_json::from_str(r#""cancel""#).unwrap(), Command::Cancel));
+        let undo = r#"{"restore":{"undo":{"point":{"url":"","id":"7"},"seq":4,"acknowledgeSigned":null}}}"#;
+        assert!(matches!(
+            serde_json::from_str(undo).unwrap(),
+            Command::Restore(RestoreCommand::Undo { seq: 4, point, .. }) if point.id == "7"
+        ));
         assert!(serde_json::from_str::<Command>(r#"{"noSuchThing":{}}"#).is_err());
     }
 }

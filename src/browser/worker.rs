@@ -5,7 +5,8 @@ use super::encoder::Workers;
 use super::fetch::Fetch;
 use super::js;
 use super::pages::Paged;
-use super::protocol::{Archive, Command, Contents, Event, Found, Notice, Place, Summary};
+use super::protocol::{Archive, Command, Contents, Event, Found, Item, Notice, Place, Refusal, Server, Summary};
+use super::restore::Kept;
 use super::rope::BlobSource;
 use super::sink::Draft;
 use super::turn::{PageWatch, Signal};
@@ -44,7 +45,8 @@ pub fn prepare() {
 /// Makes this worker take commands. `spawn` starts an encoding worker: `() => Promise<Worker>`.
 #[wasm_bindgen]
 pub fn start(spawn: Function) -> Result<(), JsValue> {
-    let job = Rc::new(Job { signal: Signal::default(), tokens: Rc::default(), spawn });
+    let job =
+        Rc::new(Job { signal: Signal::default(), tokens: Rc::default(), spawn, restore: Kept::default() });
     let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
         let data = message.data();
         match js::from_js(&js::property(&data, "command")) {
@@ -73,23 +75,27 @@ pub fn start(spawn: Function) -> Result<(), JsValue> {
     Ok(())
 }
 
-struct Job {
-    signal: Signal,
+/// What this worker is there for.
+pub(super) struct Job {
+    pub(super) signal: Signal,
     tokens: Rc<Tokens>,
     spawn: Function,
+    /// What was prepared by one command, for the next.
+    pub(super) restore: Kept,
 }
 
 type Answer = (Event, Option<File>);
 
-/// Why a job failed, and what is left of it to go on with.
-struct Failure {
-    error: Error,
-    interrupted: Option<String>,
+/// Why a job failed, what is left of it to go on with, and what the server says beside that.
+pub(super) struct Failure {
+    pub(super) error: Error,
+    pub(super) interrupted: Option<String>,
+    pub(super) data: Option<Refusal>,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, interrupted: None }
+        Self { error, interrupted: None, data: None }
     }
 }
 
@@ -100,7 +106,8 @@ impl Job {
                 Ok(self.back_up_on_server(&url, categories).await?)
             }
             Command::CreateBackup { url, categories, .. } => self.back_up(&url, categories).await,
-            Command::ResumeBackup { url, id } => self.resume(&url, &id).await,
+            Command::ResumeBackup(Item { url, id }) => self.resume(&url, &id).await,
+            Command::Restore(command) => Ok((self.restore(command, file).await?, None)),
             command => Ok(self.answer(command, file).await?),
         }
     }
@@ -108,7 +115,7 @@ impl Job {
     /// What leaves nothing behind.
     async fn answer(&self, command: Command, file: Option<Blob>) -> Result<Answer> {
         let event = match command {
-            Command::AskHeld { url, id } => self.is_held(&url, &id).await?,
+            Command::AskHeld(Item { url, id }) => self.is_held(&url, &id).await?,
             Command::Contents { url, categories } => self.contents(&url, categories).await?,
             Command::OpenBackup => open_backup(file)?,
             Command::ListArchives { clean_up } => list(clean_up).await?,
@@ -119,23 +126,24 @@ impl Job {
                 archives().await?.remove(&Lock::wait().await, &id).await?;
                 Event::Removed
             }
-            Command::ListServerArchives { url } => {
+            Command::ListServerArchives(Server { url }) => {
                 let jobs = Remote::new(self.transport(&url)?).list().await?;
                 let archives = jobs.into_iter().filter_map(|job| Some(on_server(job.id, job.archive?)));
                 Event::Archives { archives: archives.collect(), interrupted: Vec::new() }
             }
-            Command::GetServerAddress { url, id } => {
+            Command::GetServerAddress(Item { url, id }) => {
                 let transport = self.transport(&url)?;
                 let target = Remote::new(&transport).download(&id).await?;
                 Event::Address { url: transport.address(&target) }
             }
-            Command::RemoveServerArchive { url, id } => {
+            Command::RemoveServerArchive(Item { url, id }) => {
                 Remote::new(self.transport(&url)?).remove(&id).await?;
                 Event::Removed
             }
             Command::Storage => Event::Storage { storage: storage().await },
             Command::CreateBackup { .. }
-            | Command::ResumeBackup { .. }
+            | Command::ResumeBackup(_)
+            | Command::Restore(_)
             | Command::Token { .. }
             | Command::NoToken { .. }
             | Command::Cancel => return Err(Error::new(ErrorKind::Internal, "not a job")),
@@ -200,7 +208,7 @@ impl Job {
         let watch = PageWatch::new(self.signal.clone());
         let outcome = match backup(open, encoder, &mut draft, &Options::default(), &watch).await {
             Ok(outcome) => outcome,
-            Err(error) => return Err(Failure { error, interrupted: draft.set_aside().await }),
+            Err(error) => return Err(Failure { interrupted: draft.set_aside().await, ..error.into() }),
         };
         watch.flush();
         let (archive, file) = draft.keep(&outcome).await?;
@@ -246,7 +254,7 @@ impl Job {
         HttpSource::open(self.transport(url)?, &SnapshotRequest { categories }).await
     }
 
-    fn transport(&self, url: &str) -> Result<Fetch> {
+    pub(super) fn transport(&self, url: &str) -> Result<Fetch> {
         Fetch::new(url, self.signal.clone(), Rc::clone(&self.tokens))
     }
 }
@@ -278,12 +286,20 @@ fn on_server(id: String, archive: JobArchive) -> Archive {
     Archive { id, name, place, created, finished, size, sha256, documents, attachments, business }
 }
 
-/// Looks through an archive. Where it has no manifest, that is reading all documents.
-fn open_backup(file: Option<Blob>) -> Result<Event> {
+/// The archive beside a command.
+pub(super) fn open_file(file: Option<Blob>) -> Result<BackupReader<Paged<BlobSource>>> {
     let file = file.ok_or_else(|| Error::new(ErrorKind::BadArgument, "not a file"))?;
     let limits = Limits { lines_bytes: MAX_LINES_BYTES, ..Limits::default() };
-    let mut reader = BackupReader::open_with(Paged::new(BlobSource::new(file)?), limits)?;
+    BackupReader::open_with(Paged::new(BlobSource::new(file)?), limits)
+}
+
+/// Looks through an archive. Where it has no manifest, that is reading all documents.
+fn open_backup(file: Option<Blob>) -> Result<Event> {
+    let mut reader = open_file(file)?;
     let reader::Summary { collections, attachments, mut problems } = reader.summary(&mut |_| Ok(()))?;
+    // What the directory shows already to be missing or of another size need not be read for that.
+    let known = |error: &Error| matches!(error.kind, ErrorKind::MissingEntry | ErrorKind::DamagedEntry);
+    problems.extend(reader.verify_directory().problems.into_iter().filter(known));
     let manifest = match reader.manifest() {
         Ok(manifest) => manifest.cloned(),
         Err(error) => {
@@ -321,8 +337,8 @@ async fn archives() -> Result<Archives> {
 }
 
 /// Tells the page that the job has failed.
-fn failed(Failure { error, interrupted }: Failure) {
-    post(&Event::Failed { error, interrupted }, None);
+fn failed(Failure { error, interrupted, data }: Failure) {
+    post(&Event::Failed { error, interrupted, data }, None);
 }
 
 /// Posts an event to the page, with a file beside it.

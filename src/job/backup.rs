@@ -549,7 +549,7 @@ pub(super) struct Meter<'a, W> {
 }
 
 impl<'a, W: Watch> Meter<'a, W> {
-    fn new(watch: &'a W, restarts: u32) -> Self {
+    pub(super) fn new(watch: &'a W, restarts: u32) -> Self {
         Self { watch, progress: RefCell::new(Progress { restarts, ..Progress::default() }) }
     }
 
@@ -606,7 +606,7 @@ impl<'a, W: Watch> Meter<'a, W> {
     }
 
     /// Reports the changed figures, and gives others a turn.
-    async fn advance(&self, change: impl FnOnce(&mut Progress)) -> Result<()> {
+    pub(super) async fn advance(&self, change: impl FnOnce(&mut Progress)) -> Result<()> {
         let progress = {
             let mut progress = self.progress.borrow_mut();
             change(&mut progress);

@@ -59,11 +59,73 @@ impl<T: Transport> Client<T> {
     /// A token that the server refuses is replaced once; when the new one is refused too: `unauthorized`.
     pub async fn call<R>(
         &self,
-        request: Request,
+        mut request: Request,
         accept: impl Fn(Response) -> Result<R>,
         patience: Patience,
     ) -> Result<R> {
-        Ok(self.attempt(request, accept, patience).await?)
+        Ok(self.ask(&mut request, accept, patience).await?)
+    }
+
+    /// The same, and a refusal keeps what the server says beside it. The request gets a token and can be sent again.
+    pub async fn ask<R>(
+        &self,
+        request: &mut Request,
+        accept: impl Fn(Response) -> Result<R>,
+        patience: Patience,
+    ) -> Result<R, Refused> {
+        let mut taken = None;
+        let mut take = |response| accept(response).map(|value| taken = Some(value));
+        self.ask_until(request, true, &mut take, patience).await?;
+        taken.ok_or_else(nothing_taken)
+    }
+
+    /// The same, but a token that the server refuses is not replaced.
+    pub(super) async fn ask_once<R>(
+        &self,
+        request: &mut Request,
+        accept: impl Fn(Response) -> Result<R>,
+        patience: Patience,
+    ) -> Result<R, Refused> {
+        let mut taken = None;
+        let mut take = |response| accept(response).map(|value| taken = Some(value));
+        self.ask_until(request, false, &mut take, patience).await?;
+        taken.ok_or_else(nothing_taken)
+    }
+
+    /// The same for any kind of answer, so that the code is there once.
+    async fn ask_until(
+        &self,
+        request: &mut Request,
+        renew: bool,
+        take: &mut dyn FnMut(Response) -> Result<()>,
+        patience: Patience,
+    ) -> Result<(), Refused> {
+        let mut token = self.token(None).await?;
+        let mut renew = renew;
+        loop {
+            request.set_header("authorization", format!("Bearer {token}"));
+            match send_until(&self.transport, request, take, patience.clone()).await {
+                Err(refused) if renew && refused.error.kind == ErrorKind::Unauthorized => {
+                    renew = false;
+                    let newer = self.token(Some(&token)).await?;
+                    if newer == token {
+                        return Err(refused);
+                    }
+                    token = newer;
+                }
+                asked => return asked,
+            }
+        }
+    }
+
+    /// Sends a request that needs no login.
+    pub(super) async fn call_without_login<R>(
+        &self,
+        request: &Request,
+        accept: impl Fn(Response) -> Result<R>,
+        patience: Patience,
+    ) -> Result<R> {
+        send(&self.transport, request, accept, patience).await
     }
 
     /// The same for what can be had in pieces: sends what `request` makes of a number of bytes, at most `max_bytes` and
@@ -82,34 +144,13 @@ impl<T: Transport> Client<T> {
             if patience.slow_ends {
                 request.total_milliseconds = PIECE_MILLISECONDS;
             }
-            match self.attempt(request, |answer| accept(answer, bytes), patience).await {
-                Err(Failure::Slow(came)) => {
+            match self.ask(&mut request, |answer| accept(answer, bytes), patience).await {
+                Err(Refused { slow: Some(came), .. }) => {
                     let less = (came / PIECES_IN_TIME).min(bytes / 2).max(SMALLEST_PIECE_BYTES);
                     at_once.set(at_once.get().min(less));
                 }
                 result => return Ok(result?),
             }
-        }
-    }
-
-    async fn attempt<R>(
-        &self,
-        mut request: Request,
-        accept: impl Fn(Response) -> Result<R>,
-        patience: Patience,
-    ) -> Result<R, Failure> {
-        let token = self.token(None).await?;
-        request.set_header("authorization", format!("Bearer {token}"));
-        match attempt(&self.transport, &request, &accept, patience.clone()).await {
-            Err(Failure::Error(error)) if error.kind == ErrorKind::Unauthorized => {
-                let newer = self.token(Some(&token)).await?;
-                if newer == token {
-                    return Err(error.into());
-                }
-                request.set_header("authorization", format!("Bearer {newer}"));
-                attempt(&self.transport, &request, &accept, patience).await
-            }
-            result => result,
         }
     }
 
@@ -131,6 +172,42 @@ impl<T: Transport> Client<T> {
             Some(token) if Some(token.as_str()) != rejected => Ok(token.clone()),
             _ => Ok(current.insert(self.transport.token(rejected).await?).clone()),
         }
+    }
+}
+
+/// Why a call failed, with the answer that said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What went wrong.
+    pub error: Error,
+    /// The body of the server's refusal; empty where there was none.
+    body: Vec<u8>,
+    /// Only so many bytes of the answer came in time, and the call's patience ended at that.
+    slow: Option<u64>,
+}
+
+impl Refused {
+    /// The `data` that stands in the server's refusal, where there is some of this shape.
+    pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice::<Envelope<T>>(&self.body).ok()?.data
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, body: Vec::new(), slow: None }
+    }
+}
+
+impl From<TransportError> for Refused {
+    fn from(error: TransportError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
     }
 }
 
@@ -189,50 +266,23 @@ impl Patience {
 ///
 /// # Errors
 /// `unreachable`, `bad-answer` and `server-error` when patience is at its end; at once `unauthorized` (401), `forbidden`
-/// (403), `snapshot-gone` (410), `job-gone` and `busy` by their codes, `server-full` (507), `server-error` for any other
-/// refusal in the API's envelope, `bad-answer` for one without, `cancelled`, and what `accept` finds else; `busy` for a 429,
-/// or a 503 with Retry-After, when patience is at its end or shorter than that.
+/// (403), `snapshot-gone` (410), `job-gone`, `busy` and those of restores by their codes, `server-full` (507),
+/// `server-error` for any other refusal in the API's envelope, `bad-answer` for one without, `cancelled`, and what
+/// `accept` finds else; `busy` for a 429, or a 503 with Retry-After, when patience is at its end or shorter than that.
 pub async fn send<T: Transport, R>(
     transport: &T,
     request: &Request,
     accept: impl Fn(Response) -> Result<R>,
     patience: Patience,
 ) -> Result<R> {
-    Ok(attempt(transport, request, accept, patience).await?)
-}
-
-/// Why a call failed.
-enum Failure {
-    /// Only so many bytes of the answer came in time, and the call's patience ends at that.
-    Slow(u64),
-    Error(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure::Error(error)
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Slow(bytes) => TransportError::Slow(bytes).into(),
-            Failure::Error(error) => error,
-        }
-    }
-}
-
-async fn attempt<T: Transport, R>(
-    transport: &T,
-    request: &Request,
-    accept: impl Fn(Response) -> Result<R>,
-    patience: Patience,
-) -> Result<R, Failure> {
     let mut taken = None;
     let mut take = |response| accept(response).map(|value| taken = Some(value));
     send_until(transport, request, &mut take, patience).await?;
-    taken.ok_or_else(|| Error::new(ErrorKind::Internal, "no answer was taken").into())
+    Ok(taken.ok_or_else(nothing_taken)?)
+}
+
+fn nothing_taken() -> Refused {
+    Error::new(ErrorKind::Internal, "no answer was taken").into()
 }
 
 /// The same for any kind of answer, so that the code is there once.
@@ -241,30 +291,34 @@ async fn send_until<T: Transport>(
     request: &Request,
     take: &mut dyn FnMut(Response) -> Result<()>,
     mut patience: Patience,
-) -> Result<(), Failure> {
+) -> Result<(), Refused> {
     loop {
-        let (error, at_least) = match transport.send(request).await {
+        let (mut refused, at_least) = match transport.send(request).await {
             Ok(response) if (200..300).contains(&response.status) => match take(response) {
-                Err(error) if error.kind == ErrorKind::BadAnswer => (error, 0),
-                result => return Ok(result?),
+                Err(error) if error.kind == ErrorKind::BadAnswer => (Refused::from(error), 0),
+                result => return result.map_err(Refused::from),
             },
             Ok(response) => {
-                let refusal = refusal(&response);
+                let error = refusal(&response);
                 let untouched = matches!(response.status, 425 | 429 | 503);
                 let passing = untouched
                     || response.status == 408
-                    || (response.status >= 500 && refusal.kind != ErrorKind::ServerFull);
-                if refusal.kind == ErrorKind::SnapshotGone || !passing || !(untouched || patience.repeatable)
-                {
-                    return Err(refusal.into());
+                    || (response.status >= 500 && error.kind != ErrorKind::ServerFull);
+                let ends = error.kind == ErrorKind::SnapshotGone || !passing;
+                let at_least = retry_after(&response);
+                let refused = Refused { error, body: response.body, slow: None };
+                if ends || !(untouched || patience.repeatable) {
+                    return Err(refused);
                 }
-                (refusal, retry_after(&response))
+                (refused, at_least)
             }
-            Err(TransportError::Slow(bytes)) if patience.slow_ends => return Err(Failure::Slow(bytes)),
+            Err(TransportError::Slow(bytes)) if patience.slow_ends => {
+                return Err(Refused { slow: Some(bytes), ..TransportError::Slow(bytes).into() });
+            }
             Err(error) => {
                 let arrived = !matches!(error, TransportError::Unreachable(_));
                 if error == TransportError::Cancelled || (arrived && !patience.repeatable) {
-                    return Err(Error::from(error).into());
+                    return Err(error.into());
                 }
                 if matches!(error, TransportError::Timeout | TransportError::Slow(_)) {
                     patience.milliseconds = patience.milliseconds.saturating_sub(request.idle_milliseconds);
@@ -272,15 +326,18 @@ async fn send_until<T: Transport>(
                 (error.into(), 0)
             }
         };
-        if error.kind == ErrorKind::BadAnswer {
+        if refused.error.kind == ErrorKind::BadAnswer {
             patience.bad_answers = patience.bad_answers.saturating_sub(1);
             if patience.bad_answers == 0 || !patience.repeatable {
-                return Err(error.into());
+                return Err(refused);
             }
         }
         match patience.wait(at_least, transport.random()) {
-            Some(wait) => transport.sleep(wait).await.map_err(Error::from)?,
-            None => return Err(asked_to_wait(error, at_least).into()),
+            Some(wait) => transport.sleep(wait).await?,
+            None => {
+                refused.error = asked_to_wait(refused.error, at_least);
+                return Err(refused);
+            }
         }
     }
 }
@@ -332,6 +389,12 @@ fn refusal(response: &Response) -> Error {
         (403, _) => ErrorKind::Forbidden,
         (_, "job-gone") => ErrorKind::JobGone,
         (_, "job-running") => ErrorKind::Busy,
+        (_, "restore-running") => ErrorKind::RestoreRunning,
+        (_, "restore-gone") => ErrorKind::RestoreGone,
+        (_, "foreign-backup") => ErrorKind::ForeignBackup,
+        (_, "incomplete") => ErrorKind::Incomplete,
+        (_, "live-changed") => ErrorKind::LiveChanged,
+        (_, "signed-loss") => ErrorKind::SignedLoss,
         (507, _) => ErrorKind::ServerFull,
         (410, _) | (_, "snapshot-gone") => ErrorKind::SnapshotGone,
         (500.., _) => ErrorKind::ServerError,

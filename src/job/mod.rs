@@ -23,6 +23,7 @@ pub mod http;
 pub mod pool;
 mod queue;
 pub mod remote;
+pub mod restore;
 pub mod resume;
 pub mod session;
 #[cfg(not(target_arch = "wasm32"))]
@@ -155,10 +156,18 @@ pub enum Phase {
     Finish,
     /// Reading the whole archive back and comparing.
     Verify,
+    /// Reading all that is to be restored, and comparing, before a server hears of it.
+    Check,
+    /// Sending what is to be restored to the server, where it changes nothing yet.
+    Stage,
+    /// Having the server compare it with what is live.
+    Preview,
+    /// Having the server make it live.
+    Commit,
 }
 
-/// How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the
-/// archive, which is read once entry by entry and once as a whole.
+/// How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`] and [`Phase::Check`], those of
+/// the archive, which is read once entry by entry and once as a whole.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

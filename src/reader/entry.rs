@@ -272,8 +272,8 @@ impl<'a, R: Read + Seek> Lines<'a, R> {
         }
     }
 
-    /// The next line without its line feed; none at the end, once everything has agreed. Empty lines, which our own
-    /// parts never have, are passed over.
+    /// The next line without its line feed; none at the end, once everything has agreed. Empty lines, be there a CR in
+    /// them, are passed over: our own parts never have any.
     ///
     /// # Errors
     /// `damaged-part`, `damaged-entry`, `limit-exceeded`, `io`; the lines before stand.
@@ -282,7 +282,7 @@ impl<'a, R: Read + Seek> Lines<'a, R> {
             let Some((from, to)) = self.next_span().map_err(|error| error.on(self.name.as_str()))? else {
                 return Ok(None);
             };
-            if from < to {
+            if !matches!(self.buffer.get(from..to), None | Some(b"" | b"\r")) {
                 break (from, to);
             }
         };
@@ -298,6 +298,11 @@ impl<'a, R: Read + Seek> Lines<'a, R> {
     /// How many bytes have been decoded.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How many bytes of the entry, as a ZIP tool unpacks it, have been read.
+    pub fn bytes_read(&self) -> u64 {
+        self.decoder.get_ref().read
     }
 
     /// Where the next line lies in the buffer.

@@ -10,11 +10,13 @@
 
 mod block;
 mod directory;
+mod documents;
 mod entry;
 mod summary;
 mod verify;
 
 pub use block::{BLOCK_BYTES, BlockReader};
+pub use documents::Documents;
 pub use entry::{Entry, EntryReader, Lines};
 pub use summary::{AttachmentInfo, CollectionInfo, Summary, collection_of};
 pub use verify::Verdict;
@@ -140,6 +142,11 @@ impl<R: Read + Seek> BackupReader<R> {
         &self.entries
     }
 
+    /// The entry of this name.
+    pub fn entry_named(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(self.index.get(&self.entries, name)?)
+    }
+
     /// What this entry, counted as in [`BackupReader::entries`], is.
     pub fn kind(&self, at: usize) -> EntryKind {
         match self.roles.get(at) {
@@ -161,10 +168,7 @@ impl<R: Read + Seek> BackupReader<R> {
     /// # Errors
     /// `missing-entry`; `bad-argument` where it is no part; the entry's own problem; `io`.
     pub fn lines(&mut self, part: &str) -> Result<Lines<'_, R>> {
-        let at = self.find(part)?;
-        if self.kind(at) != EntryKind::Part {
-            return Err(Error::new(ErrorKind::BadArgument, "this entry holds no documents").on(part));
-        }
+        let at = self.find_part(part)?;
         self.lines_at(at)
     }
 
@@ -195,16 +199,32 @@ impl<R: Read + Seek> BackupReader<R> {
     /// `io`, and those of `progress`.
     pub fn sha256(&mut self, progress: OnProgress<'_>) -> Result<Sha256> {
         let mut hasher = Hasher::default();
-        let mut buffer = vec![0; BLOCK_BYTES];
-        self.input.seek(SeekFrom::Start(0))?;
+        let mut at = 0;
         loop {
-            let count = self.input.read(&mut buffer)?;
-            if count == 0 {
+            let bytes = self.file_bytes(at, BLOCK_BYTES)?;
+            if bytes.is_empty() {
                 return Ok(hasher.finish());
             }
-            hasher.update(buffer.get(..count).unwrap_or_default());
-            progress(count as u64)?;
+            hasher.update(&bytes);
+            at += bytes.len() as u64;
+            progress(bytes.len() as u64)?;
         }
+    }
+
+    /// Bytes of the file itself, from `from` on, at most `max_bytes`; none only at its end.
+    ///
+    /// # Errors
+    /// `io`
+    pub fn file_bytes(&mut self, from: u64, max_bytes: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.input.seek(SeekFrom::Start(from))?;
+        Read::take(&mut self.input, max_bytes as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// What this reader allows.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Gives back what it reads from.
@@ -215,6 +235,14 @@ impl<R: Read + Seek> BackupReader<R> {
     fn find(&self, name: &str) -> Result<usize> {
         let missing = || Error::new(ErrorKind::MissingEntry, "the archive has no such entry").on(name);
         self.index.get(&self.entries, name).ok_or_else(missing)
+    }
+
+    fn find_part(&self, part: &str) -> Result<usize> {
+        let at = self.find(part)?;
+        if self.kind(at) == EntryKind::Part {
+            return Ok(at);
+        }
+        Err(Error::new(ErrorKind::BadArgument, "this entry holds no documents").on(part))
     }
 
     /// The manifest, where it is there and sound.
@@ -305,6 +333,6 @@ fn role_by_name(name: &str) -> Role {
 }
 
 /// Whether this says nothing about the archive: reading failed, or somebody cancelled.
-fn is_fatal(error: &Error) -> bool {
+pub(crate) fn is_fatal(error: &Error) -> bool {
     matches!(error.kind, ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::Cancelled | ErrorKind::Internal)
 }

@@ -111,7 +111,8 @@ impl<R: Read + Seek> BackupReader<R> {
         counted.and_then(|()| progress(stored))
     }
 
-    fn attachments(&self) -> Vec<AttachmentInfo> {
+    /// The attachments, in the order of the archive. Without a manifest their folders name the owners.
+    pub fn attachments(&self) -> Vec<AttachmentInfo> {
         let described = self.entries.iter().zip(&self.roles).filter_map(|(entry, role)| match role {
             Role::Attachment(Some(number)) => {
                 let attachment = self.sound_manifest()?.attachments.get(*number)?;

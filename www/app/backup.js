@@ -1,7 +1,7 @@
 // @ts-check
 /** The Backup view: ready to start, running, finished or failed, and below it the archives that this browser keeps. */
 
-import { contents, storage } from '../engine/index.js';
+import { storage } from '../engine/index.js';
 import { archiveList } from './archives.js';
 import { byCategory, categoryName, categoryTable, counted, total } from './contents.js';
 import { fill, h, icon } from './dom.js';
@@ -12,10 +12,10 @@ import { interruptedCard } from './interrupted.js';
 import { bytes, dateTime, relative, words } from './language.js';
 import { resultPanel } from './result.js';
 import { runningPanel } from './running.js';
-import { authorised } from './session.js';
+import { forgetServed, served } from './served.js';
 
 /**
- * @typedef {Awaited<ReturnType<typeof contents>>} Contents
+ * @typedef {import('./served.js').Contents} Contents
  * @typedef {import('./contents.js').Sum} Sum
  * @typedef {import('./failure.js').Problem} Problem
  */
@@ -32,14 +32,11 @@ let kept = [];
 /** Categories that are not to be backed up. @type {Set<string>} */
 const leftOut = new Set();
 
-/** What the server said it holds, asked again after every job. @type {Promise<Contents> | null} */
-let asked = null;
-
 /**
  * @param {{ onended: () => void }} options called when the login turns out to have ended
  */
 export function backupView({ onended }) {
-  if (job.state === 'running') return [runningPanel()];
+  if (job.state === 'running') return [runningPanel(job, words().running)];
   const replaces = h('p', { class: 'hint', id: 'replaces', hidden: true }, words().backup.replaces);
   const replaced = h('p', { class: 'note warn', id: 'replaced', hidden: true }, words().failure.replaced);
   const unfinished = h('div', { class: 'stack' });
@@ -73,11 +70,6 @@ export function backupView({ onended }) {
   return [failure, unfinished, ...readyCards(replaces, onended, barred), archives.section, fileCard()];
 }
 
-/** Forgets what the server said, because somebody else may be signed in now. */
-export function forgetContents() {
-  asked = null;
-}
-
 /** @param {string} id */
 function removed(id) {
   before = before.filter((other) => other !== id);
@@ -87,7 +79,7 @@ function removed(id) {
 /** @param {string} id */
 function goOn(id) {
   before = kept;
-  asked = null;
+  forgetServed();
   void job.resume(id);
 }
 
@@ -96,7 +88,7 @@ function start(onServer = false) {
   const without = [...leftOut];
   const all = /** @type {import('./job.js').Category[]} */ (Object.keys(words().categories));
   before = kept;
-  asked = null;
+  forgetServed();
   void job.start(without.length > 0 ? all.filter((category) => !leftOut.has(category)) : undefined, without, onServer);
 }
 
@@ -148,12 +140,10 @@ function readyCards(replaces, onended, barred) {
 
   async function load() {
     try {
-      asked ??= authorised((auth) => contents({ auth }));
-      const { source, collections } = await asked;
+      const { source, collections } = await served();
       fill(whose, w.of(source.business));
       fillTable(byCategory(collections), collections);
     } catch (error) {
-      asked = null;
       const problem = /** @type {Problem} */ (error);
       if (problem.kind === 'unauthorized') return onended();
       // What administrators have left here is not for others.

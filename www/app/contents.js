@@ -48,6 +48,12 @@ export function total(rows) {
  */
 export const counted = (sums) => [...sums.values()].some((row) => row !== null);
 
+/** @param {string} name */
+export function collectionName(name) {
+  const table = /** @type {Record<string, string>} */ (words().collections);
+  return table[name] ?? name;
+}
+
 /** @param {string} category */
 export const categoryName = (category) => categoryWords(category)[0] ?? category;
 

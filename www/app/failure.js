@@ -6,9 +6,12 @@ import { bytes, words } from './language.js';
 
 /**
  * @typedef {{ kind?: string, message?: string, subject?: string | null, expected?: string | null, actual?: string | null,
- *   interrupted?: string | null }} Problem
+ *   interrupted?: string | null, data?: unknown }} Problem
  * @typedef {keyof import('./language.js').Words['failure']['unchanged']} About
  */
+
+/** @type {readonly About[]} */
+const RESTORES = ['restore', 'restoreFile', 'restoreKept', 'unsure'];
 
 /**
  * @param {Problem} problem
@@ -18,7 +21,7 @@ import { bytes, words } from './language.js';
 export function failurePanel(problem, { id = 'error', title, about, again, goOn, onServer, dismiss }) {
   const w = words().failure;
   const kind = problem.kind ?? 'internal';
-  const [what, todo] = explained(kind);
+  const [what, todo] = explained(kind, about);
   const cancelled = kind === 'cancelled';
   const action = (/** @type {string} */ name, /** @type {string} */ text, /** @type {(() => void) | undefined} */ onclick) => {
     const first = name === (goOn ? 'resume' : 'again');
@@ -55,9 +58,13 @@ export function failurePanel(problem, { id = 'error', title, about, again, goOn,
  * What a kind means and what to do about it.
  *
  * @param {string} [kind]
+ * @param {About} [about] what failed, where some kinds read otherwise of it
  */
-export function explained(kind = 'internal') {
-  const table = /** @type {Record<string, readonly string[]>} */ (words().errors);
+export function explained(kind = 'internal', about = 'backup') {
+  const { errors, restoreErrors } = words();
+  const table = /** @type {Record<string, readonly string[]>} */ (
+    RESTORES.includes(about) ? { ...errors, ...restoreErrors } : errors
+  );
   return table[kind] ?? table['internal'] ?? [];
 }
 

@@ -2,8 +2,9 @@
 /** Looks into a backup file on this device: what its table of contents says. Needs no login and no network. */
 
 import { openBackup } from '../engine/index.js';
-import { byId, fill, h, icon } from './dom.js';
 import { collectionTable, sum } from './contents.js';
+import { byId, fill, h, icon } from './dom.js';
+import { dropZone } from './drop.js';
 import { explained, failurePanel } from './failure.js';
 import { bytes, dateTime, number, words } from './language.js';
 
@@ -27,51 +28,12 @@ let opening = null;
 export function fileCard() {
   const w = words().file;
   const outcome = h('div', { id: 'file-outcome' }, current());
-  const input = h('input', {
-    type: 'file',
-    id: 'file',
-    accept: '.zip,application/zip',
-    class: 'unseen',
-    onchange: chosen,
-  });
-  const zone = h(
-    'div',
-    { class: 'drop', ondragover: over, ondragleave: away, ondrop: dropped },
-    input,
-    h('label', { class: 'button', for: 'file' }, icon('file'), w.choose),
-    h('span', { class: 'hint wide-only' }, w.drop),
-  );
-
-  function chosen() {
-    const file = input.files?.[0];
-    if (file) void open(file);
-    input.value = '';
-  }
-
-  /** @param {DragEvent} event */
-  function over(event) {
-    event.preventDefault();
-    zone.dataset.over = '';
-  }
-
-  function away() {
-    delete zone.dataset.over;
-  }
-
-  /** @param {DragEvent} event */
-  function dropped(event) {
-    event.preventDefault();
-    away();
-    const file = event.dataTransfer?.files[0];
-    if (file) void open(file);
-  }
-
   return h(
     'section',
     { class: 'card', 'aria-labelledby': 'look' },
     h('h2', { id: 'look' }, w.title),
     h('p', { class: 'hint' }, w.lead),
-    zone,
+    dropZone({ id: 'file', onfile: open }),
     outcome,
   );
 }
@@ -154,8 +116,12 @@ function overview({ name, size, manifest, collections, problems }) {
   );
 }
 
-/** @param {Problem[]} problems */
-function damage(problems) {
+/**
+ * What of a backup cannot be read.
+ *
+ * @param {readonly Problem[]} problems
+ */
+export function damage(problems) {
   const w = words().file;
   const told = problems.slice(0, TOLD).map(({ kind, subject }) => {
     // The sentence for this kind speaks of a server.
@@ -172,6 +138,6 @@ function damage(problems) {
 }
 
 /** @param {Problem} problem */
-function concernsManifest({ kind, subject }) {
+export function concernsManifest({ kind, subject }) {
   return kind === 'bad-manifest' || kind === 'newer-format' || subject === 'manifest.json';
 }

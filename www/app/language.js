@@ -33,6 +33,10 @@ export function setLanguage(wanted) {
 /** @param {number} value */
 export const number = (value) => new Intl.NumberFormat(current).format(value);
 
+/** @param {number} cents */
+export const money = (cents) =>
+  new Intl.NumberFormat(current, { style: 'currency', currency: 'EUR' }).format(cents / 100);
+
 /**
  * A size in decimal units, as download lists and file managers of most systems show it.
  *

@@ -18,17 +18,34 @@
  *   question before removing, and when signing out would leave some behind: `#answer-yes`, `#answer-no`;
  *   `#archive-error[data-kind]`.
  * - A file: `#file` (input), `#file-cancel`, `#opened`, `#file-problems`, `#file-error[data-kind]`.
+ * - Views: `#view-backup`, `#view-restore`, also as `#backup` and `#restore` in the address.
+ * - Restore, the choice: `#restore-file` (input), `#restore-facts`, `#foreign`, `#file-problems`, `#mode-full`,
+ *   `#mode-identical`, `#mode-update`, `#category-<name>`, `#business-name`, `#show-changes`, `#restore-close`,
+ *   `#recovered`; failures as for a backup, `#error-subject`, and `#insist` where another restore is in the way.
+ * - While it is prepared: as while a backup runs.
+ * - The preview: `#preview[data-seq]`, `#refused[data-kind]`, `#nothing`, `#signed-loss`, `#warnings > [data-kind]`,
+ *   `#changes > [data-category]`, `#untouched`, `#by-collection tr[data-collection]`, `#proceed`, `#preview-back`.
+ * - The confirmation: `#confirm`, `#word`, `#acknowledge`, `#pause`, `#confirm-yes`, `#confirm-no`.
+ * - Done: `#restored[data-seq]`, `#logins-ended`, `#users-kept`, `#lost`, `#undo`, `#restored-close`.
+ * - Restore points: `#points > [data-point][data-action=restore|undo]`, each with a button; `#points-state`.
  */
 
 import { offerRemoval } from './archives.js';
-import { backupView, forgetContents } from './backup.js';
-import { announce, ask, byId, fill, h, icon } from './dom.js';
+import { backupView } from './backup.js';
+import { announce, ask, byId, fill } from './dom.js';
 import { fileCard } from './file.js';
 import { job } from './job.js';
 import { bytes, language, percent, setLanguage, words } from './language.js';
 import { loginView } from './login.js';
 import { keep, kept } from './memory.js';
+import { restoredPanel } from './restored.js';
+import { restoring } from './restoring.js';
+import { restoreView } from './restore.js';
+import { forgetServed } from './served.js';
 import { signOut, user } from './session.js';
+import { drawTop, VIEWS } from './top.js';
+
+/** @typedef {import('./top.js').View} View */
 
 const THEME = 'dikas.theme';
 
@@ -37,103 +54,67 @@ let ended = false;
 /** Whether signing out is under way, with its questions. */
 let leaving = false;
 
+/** Stays where an address names another place on the page. @type {View} */
+let view = addressed() ?? 'backup';
+
+/** The outcome for which everybody was signed out. @type {object | null} */
+let signedOutFor = null;
+
+/** Whether there is something to see for somebody whose login may have ended meanwhile. */
+const atWork = () => job.state === 'running' || restoring.busy;
+
 function draw() {
   const focused = document.activeElement?.id;
   document.documentElement.lang = language();
-  drawTop();
+  drawBar();
   const main = byId('main');
-  if (main) fill(main, ...(user() || job.state === 'running' ? signedIn() : signedOut()));
+  if (main) fill(main, ...(user() || atWork() ? signedIn() : signedOut()));
   drawTitle();
   if (focused) byId(focused)?.focus({ preventScroll: true });
 }
 
 function signedIn() {
-  return backupView({ onended: () => leave(true) });
+  const onended = () => leave(true);
+  return view === 'restore' ? restoreView({ onended }) : backupView({ onended });
 }
 
 function signedOut() {
   const onsignedin = () => {
     ended = false;
-    forgetContents();
+    forgetServed();
     draw();
-    byId('backup-title')?.focus();
+    focusTitle();
   };
-  return [loginView(onsignedin, ended), fileCard()];
+  const { outcome } = restoring;
+  return [outcome && restoredPanel(outcome, { undo: false }), loginView(onsignedin, ended), fileCard()];
 }
 
-function drawTop() {
-  const w = words().shell;
-  const who = user();
-  const dark = document.documentElement.dataset.theme === 'dark';
-  const top = byId('top');
-  if (!top) return;
-  fill(
-    top,
-    h('a', { class: 'skip', href: '#main' }, w.skip),
-    h(
-      'div',
-      { class: 'bar-top' },
-      h('span', { class: 'brand' }, h('img', { src: 'favicon.svg', alt: '', width: 28, height: 28 }), w.product),
-      h(
-        'nav',
-        { class: 'breadcrumb', 'aria-label': w.breadcrumb },
-        h(
-          'ol',
-          {},
-          w.path.map((name) => h('li', {}, name)),
-          h('li', { 'aria-current': 'page' }, words().backup.view),
-        ),
-      ),
-      h(
-        'div',
-        { class: 'tools' },
-        who &&
-          h(
-            'span',
-            { class: 'who', title: w.signedInAs(who) },
-            h('span', { class: 'unseen' }, w.signedInAs(who)),
-            h('span', { 'aria-hidden': 'true' }, who),
-          ),
-        h(
-          'button',
-          {
-            type: 'button',
-            class: 'quiet',
-            id: 'language',
-            lang: language() === 'de' ? 'en' : 'de',
-            title: w.language,
-            onclick: switchLanguage,
-          },
-          words().otherLanguage,
-        ),
-        h(
-          'button',
-          {
-            type: 'button',
-            class: 'quiet square',
-            id: 'theme',
-            'aria-label': dark ? w.light : w.dark,
-            title: dark ? w.light : w.dark,
-            onclick: switchTheme,
-          },
-          icon(dark ? 'sun' : 'moon'),
-        ),
-        who &&
-          h(
-            'button',
-            { type: 'button', class: 'quiet', id: 'logout', title: w.logout, onclick: logout },
-            icon('logout'),
-            h('span', { class: 'wide-only' }, w.logout),
-          ),
-      ),
-    ),
-  );
+function drawBar() {
+  drawTop({ view, tabs: user() !== null || atWork(), switchLanguage, switchTheme, logout });
+}
+
+/** The view that the address names. @returns {View | undefined} */
+function addressed() {
+  return VIEWS.find((name) => location.hash === `#${name}`);
+}
+
+/** @param {View} wanted */
+function show(wanted) {
+  if (view === wanted) return;
+  view = wanted;
+  draw();
+  focusTitle();
+  scrollTo({ top: 0 });
+}
+
+function focusTitle() {
+  byId('main')?.querySelector('h1')?.focus({ preventScroll: true });
 }
 
 function drawTitle() {
-  const { view } = words().backup;
-  const running = job.state === 'running' ? `${percent(job.pace.fraction)} · ` : '';
-  document.title = `${running}${view} – ${words().shell.product}`;
+  const work = job.state === 'running' ? job : restoring.state === 'staging' ? restoring : null;
+  const running = work ? `${percent(work.pace.fraction)} · ` : '';
+  document.title = `${running}${words()[view].view} – ${words().shell.product}`;
 }
 
 function switchLanguage() {
@@ -145,7 +126,7 @@ function switchTheme() {
   const theme = document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark';
   keep(THEME, theme);
   document.documentElement.dataset.theme = theme;
-  drawTop();
+  drawBar();
   byId('theme')?.focus();
 }
 
@@ -162,7 +143,13 @@ async function signOutAsked() {
     if (!(await ask({ title, text: w.leave, yes: w.leaveYes, no: w.leaveNo, danger: true }))) return;
     await stopped();
   }
+  if (restoring.state === 'committing') return;
+  if (restoring.state === 'staging') {
+    const question = { title: words().shell.logout, text: words().staging.leave, yes: w.leaveYes, no: w.leaveNo };
+    if (!(await ask({ ...question, danger: true }))) return;
+  }
   if (!(await offerRemoval()) || job.state === 'running') return draw();
+  await restoring.leave();
   job.clear();
   leave(false);
 }
@@ -178,7 +165,7 @@ async function stopped() {
 /** @param {boolean} unasked whether the session ended by itself */
 function leave(unasked) {
   signOut();
-  forgetContents();
+  forgetServed();
   ended = unasked;
   draw();
   byId('username')?.focus();
@@ -194,10 +181,29 @@ function jobChanged() {
   scrollTo({ top: 0 });
 }
 
+function restoringChanged() {
+  const { state, outcome, error } = restoring;
+  // Whoever was replaced is nobody any more.
+  if (outcome?.loginsEnded && outcome !== signedOutFor) {
+    signedOutFor = outcome;
+    signOut();
+  }
+  if (outcome && view !== 'restore') location.hash = 'restore';
+  draw();
+  if (view !== 'restore') return;
+  const titles = {
+    idle: 'restore-title', opening: 'restore-cancel-opening', chosen: 'restore-name', staging: 'running-title',
+    comparing: 'waiting-title', ready: 'preview-title', committing: 'waiting-title', done: 'restored-title',
+  };
+  byId(error ? 'error-title' : titles[state])?.focus();
+  if (state === 'done') announce(words().restored.said);
+  if (state !== 'opening' && (error || state !== 'chosen')) scrollTo({ top: 0 });
+}
+
 /** @param {BeforeUnloadEvent} event */
 function holdBack(event) {
   // An archive in memory goes with the page, and perhaps takes a running download with it.
-  if (job.state === 'running' || job.result?.archive.place === 'memory') event.preventDefault();
+  if (atWork() || job.result?.archive.place === 'memory') event.preventDefault();
 }
 
 const systemDark = matchMedia('(prefers-color-scheme: dark)');
@@ -207,10 +213,14 @@ function applyTheme() {
     chosen === 'dark' || chosen === 'light' ? chosen : systemDark.matches ? 'dark' : 'light';
 }
 
-systemDark.addEventListener('change', () => (applyTheme(), drawTop()));
+systemDark.addEventListener('change', () => (applyTheme(), drawBar()));
 job.addEventListener('change', jobChanged);
 job.addEventListener('tick', drawTitle);
+restoring.addEventListener('change', restoringChanged);
+restoring.addEventListener('tick', drawTitle);
+addEventListener('hashchange', () => show(addressed() ?? view));
 addEventListener('beforeunload', holdBack);
 applyTheme();
 draw();
+void restoring.recover();
 if (!user()) byId('username')?.focus();

@@ -1,15 +1,19 @@
 // @ts-check
 /**
- * How far a backup is, how fast, and how long it will take: one steady figure out of phases that count different
+ * How far a backup or restore is, how fast, and how long it will take: one steady figure out of phases that count different
  * things. Only the result reads 100 %.
  */
 
 /** @typedef {import('../engine/protocol.js').Progress} Progress */
 
-/** Shares of the whole, as measured: fetching and compressing is most of it, reading the archive back the rest. */
+/** Shares of a backup, as measured: fetching and compressing is most of it, reading the archive back the rest. */
 const FETCH = 0.88;
 const FINISH = 0.9;
 const MOST = 0.99;
+
+/** Those of a restore: reading and checking all of it, sending it, and having the server compare. */
+const CHECK = 0.35;
+const STAGE = 0.95;
 
 /** Speeds are taken over the last so many seconds. A new guess replaces the old one as slowly as that, fast at first. */
 const WINDOW = 12;
@@ -89,7 +93,7 @@ export class Pace {
  * @param {string} phase
  */
 function kind(phase) {
-  return phase === 'open' || phase === 'resume' || phase === 'verify' ? phase : 'fetch';
+  return ['documents', 'attachments', 'finish'].includes(phase) ? 'fetch' : phase;
 }
 
 /** @param {Progress} progress */
@@ -106,5 +110,12 @@ function overall({ phase, bytes, bytesTotal }) {
       return FETCH;
     case 'verify':
       return FINISH + (MOST - FINISH) * share;
+    case 'check':
+      return CHECK * share;
+    case 'stage':
+      return CHECK + (STAGE - CHECK) * share;
+    case 'preview':
+    case 'commit':
+      return STAGE;
   }
 }

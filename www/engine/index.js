@@ -9,45 +9,16 @@
  * a {@link BackupError}.
  */
 
-import { spawn } from "./spawn.js";
+import { address, BackupError, cancelled, conversation, internal, job, text } from "./job.js";
+
+export { BackupError };
+export { listRestorePoints, prepareRestore, previewUndo, restoreEnd, stopRestore, undo } from "./restore.js";
 
 /**
- * @import { Archive, Category, Command, Contents, Event, Interrupted, Manifest, Notice, Progress } from "./protocol.js"
- * @import { ErrorKind, Storage, Summary } from "./protocol.js"
+ * @import { Archive, Category, Command, Contents, Interrupted, Manifest, Notice, Progress, Storage, Summary } from "./protocol.js"
  */
 
-/** @typedef {string | ((asked: { rejected: string | null }) => Promise<string>)} Auth A bearer token, or who gives one:
- *   `rejected` is the token that the server has just refused, null at the start. */
-
-/** How long a cancelled worker gets to leave things tidy, in milliseconds. */
-const TIDY = 1_000;
-
-/** How often the page looks whether the worker of a job has said anything, in milliseconds, and how many looks in a row
- * may find nothing: two minutes. Looks are counted, not the time: a computer that was asleep has not listened. */
-const LOOK = 10_000;
-const LOOKS = 12;
-
-/** What went wrong: `kind` is for programs and never changes its meaning, the rest is for people. */
-export class BackupError extends Error {
-  /**
-   * @param {{ kind: ErrorKind, message: string, subject?: string, expected?: string, actual?: string }} error
-   * @param {string | null} [interrupted]
-   */
-  constructor({ kind, message, subject, expected, actual }, interrupted = null) {
-    super(message);
-    this.name = "BackupError";
-    /** A stable code, such as "unreachable" or "no-space". */
-    this.kind = kind;
-    /** The archive entry, collection or document that it happened to. */
-    this.subject = subject;
-    /** What should have been there. */
-    this.expected = expected;
-    /** What was there instead. */
-    this.actual = actual;
-    /** The id of what {@link resumeBackup} can go on with; null where nothing is left. */
-    this.interrupted = interrupted;
-  }
-}
+/** @typedef {import("./job.js").Auth} Auth */
 
 /**
  * @typedef {object} Watching
@@ -216,8 +187,8 @@ export async function storage({ signal } = {}) {
  */
 export async function openBackup(fileOrUrl, { signal } = {}) {
   const file = typeof fileOrUrl === "string" ? await download(fileOrUrl, signal) : fileOrUrl;
-  const { event, end } = await job("openBackup", "opened", { file, signal, stay: true });
-  return { manifest: event.manifest, summary: event.summary, close: end };
+  const { answer, end } = await conversation("openBackup", "opened", { file, signal });
+  return { manifest: answer.event.manifest, summary: answer.event.summary, close: end };
 }
 
 /** Whether old archives and leftovers have been removed since the page was opened. */
@@ -226,132 +197,6 @@ let cleanedUp = false;
 /** Archives of a browser without a file system: they live as long as the page.
  * @type {Map<string, { archive: Archive, file: File }>} */
 const inMemory = new Map();
-
-/** The engine, compiled once. @type {Promise<WebAssembly.Module> | undefined} */
-let compiled;
-
-function compile() {
-  const url = new URL("./pkg/dikas_archive_bg.wasm", import.meta.url);
-  compiled ??= WebAssembly.compileStreaming(fetch(url)).catch((error) => {
-    compiled = undefined;
-    throw error;
-  });
-  return compiled;
-}
-
-/**
- * A worker for one job. A cancel need not wait for it: one that comes too late is ended.
- * @param {AbortSignal} [signal]
- * @returns {Promise<Worker>}
- */
-function started(signal) {
-  return new Promise((resolve, reject) => {
-    const cancel = () => reject(cancelled());
-    signal?.addEventListener("abort", cancel);
-    compile()
-      .then((module) => (signal?.aborted ? undefined : spawn(module, "job")))
-      .then((worker) => {
-        if (signal?.aborted) worker?.terminate();
-        else if (worker) resolve(worker);
-      })
-      .catch(async (error) => reject(await unavailable(error)))
-      .finally(() => signal?.removeEventListener("abort", cancel));
-  });
-}
-
-/**
- * Runs one job in a worker of its own, up to the event that ends it.
- * @template {Event["type"]} Type
- * @param {Command} command
- * @param {Type} last
- * @param {object} options
- * @param {Auth} [options.auth]
- * @param {Blob} [options.file] Goes beside the command.
- * @param {(progress: Progress) => void} [options.onProgress]
- * @param {(notice: Notice) => void} [options.onNotice]
- * @param {AbortSignal} [options.signal]
- * @param {boolean} [options.stay] Whether the worker lives on until `end` is called.
- * @returns {Promise<{ event: Extract<Event, { type: Type }>, file?: File, end: () => void }>}
- */
-async function job(command, last, { auth, file, onProgress, onNotice, signal, stay }) {
-  if (signal?.aborted) throw cancelled();
-  const worker = await started(signal);
-  const end = () => worker.terminate();
-  /** @param {Command} command @param {Blob} [file] */
-  const send = (command, file) => worker.postMessage({ command, file });
-  /** @type {number | undefined} */
-  let patience;
-  /** @type {number | undefined} */
-  let looking;
-  let cancel = () => {};
-  try {
-    const answer = await new Promise((resolve, reject) => {
-      cancel = () => {
-        send("cancel");
-        patience = setTimeout(() => reject(cancelled()), TIDY);
-      };
-      if (signal?.aborted) return reject(cancelled());
-      signal?.addEventListener("abort", cancel);
-      worker.onerror = (error) => reject(internal(error.message || "a worker failed"));
-      worker.onmessageerror = () => reject(internal("a message could not be read"));
-      let silent = 0;
-      const look = () => {
-        silent += 1;
-        if (silent > LOOKS) reject(internal(`its worker was silent for ${LOOK * LOOKS / 1000} seconds`));
-      };
-      // One that stays is asked to read an archive, which it does in one go.
-      if (!stay) looking = setInterval(look, LOOK);
-      worker.onmessage = ({ data }) => {
-        silent = 0;
-        /** @type {Event} */
-        const event = data.event;
-        if (event.type === last) resolve({ event, file: data.file, end });
-        else if (event.type === "failed") reject(new BackupError(event.error, event.interrupted));
-        else if (event.type === "progress") guard(reject, () => onProgress?.(event.progress));
-        else if (event.type === "notice") guard(reject, () => onNotice?.(event.notice));
-        else if (event.type === "needToken") answerToken(auth, event.rejected).then(send);
-      };
-      send(command, file);
-    });
-    if (!stay) end();
-    return answer;
-  } catch (error) {
-    end();
-    throw error;
-  } finally {
-    clearTimeout(patience);
-    clearInterval(looking);
-    signal?.removeEventListener("abort", cancel);
-  }
-}
-
-/**
- * @param {Auth | undefined} auth
- * @param {string | null} rejected
- * @returns {Promise<Command>}
- */
-async function answerToken(auth, rejected) {
-  try {
-    const token = typeof auth === "function" ? await auth({ rejected }) : auth;
-    if (token && token !== rejected) return { token: { token } };
-    return { noToken: { message: "the login was refused or has ended" } };
-  } catch (error) {
-    return { noToken: { message: text(error) } };
-  }
-}
-
-/**
- * A callback of the page that throws ends the job with its own error.
- * @param {(error: unknown) => void} reject
- * @param {() => void} call
- */
-function guard(reject, call) {
-  try {
-    call();
-  } catch (error) {
-    reject(error);
-  }
-}
 
 /**
  * @param {string} url
@@ -370,35 +215,4 @@ async function download(url, signal) {
     if (signal?.aborted) throw cancelled();
     throw new BackupError({ kind: "unreachable", message: `the archive cannot be fetched: ${text(error)}`, subject: url });
   }
-}
-
-/** @param {string} [url] */
-function address(url) {
-  return new URL(url ?? "/", location.href).href.replace(/\/$/, "");
-}
-
-/** @param {unknown} error */
-function text(error) {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function cancelled() {
-  return new BackupError({ kind: "cancelled", message: "cancelled" });
-}
-
-/** @param {string} message */
-function internal(message) {
-  return new BackupError({ kind: "internal", message });
-}
-
-/**
- * Why a worker did not start. A script that could not be loaded does not say why: whether this one can be had tells.
- * @param {unknown} error
- */
-async function unavailable(error) {
-  const old = typeof WebAssembly !== "object" || error instanceof WebAssembly.CompileError;
-  const answered = old || (await fetch(import.meta.url, { method: "HEAD", cache: "no-store" }).then(() => true, () => false));
-  if (!answered) return new BackupError({ kind: "unreachable", message: "the server of this page does not answer" });
-  const why = old ? "this browser is too old for it" : text(error);
-  return new BackupError({ kind: "engine-unavailable", message: `the engine could not be started: ${why}` });
 }

@@ -46,6 +46,31 @@ attachments: number,
 business: string, };
 
 /**
+ * Which backup it is.
+ */
+export type ArchiveInfo = { 
+/**
+ * File name.
+ */
+name: string, 
+/**
+ * Size in bytes.
+ */
+size: number, 
+/**
+ * Digest of the whole file, where it was computed.
+ */
+sha256?: Sha256 | null, 
+/**
+ * The moment of the data; null where the archive has no manifest.
+ */
+created: string | null, 
+/**
+ * Whose data it is; null where the archive has no manifest.
+ */
+source: SourceInfo | null, };
+
+/**
  * One attachment.
  */
 export type AttachmentEntry = { 
@@ -108,9 +133,69 @@ type: string | null,
 size: number, };
 
 /**
+ * What was done.
+ */
+export type AuditAction = "snapshot" | "backup" | "restore" | "undo";
+
+/**
  * What a person selects in a restore: collections that belong together.
  */
 export type Category = "articles" | "customers" | "staff" | "tables" | "settings" | "revenue" | "disco" | "workshop" | "vouchers" | "invoices" | "other";
+
+/**
+ * What becomes of documents or attachments.
+ */
+export type Changes = { 
+/**
+ * Only the backup has them: they are added.
+ */
+new: number, 
+/**
+ * Both have them, with other bytes: those of the backup count.
+ */
+changed: number, 
+/**
+ * Both have them, with the same bytes.
+ */
+same: number, 
+/**
+ * They exist only now, and go.
+ */
+dropped: number, 
+/**
+ * They exist only now, or with other bytes, and stay: they are signed, are counters that stand higher, or the
+ * mode is to add and update.
+ */
+kept: number, };
+
+/**
+ * What becomes of one collection.
+ */
+export type CollectionChanges = { 
+/**
+ * Its name.
+ */
+name: CollectionName, 
+/**
+ * Its category.
+ */
+category: Category, 
+/**
+ * Its documents.
+ */
+documents: Changes, 
+/**
+ * Their attachments.
+ */
+attachments: Changes, 
+/**
+ * Bytes of the documents that the backup or restore point holds, as JSON lines.
+ */
+bytes: number, 
+/**
+ * How many signed documents would be dropped or changed, they or their files.
+ */
+signedLoss: number, };
 
 /**
  * One covered collection.
@@ -186,23 +271,7 @@ categories: Array<Category> | null,
 /**
  * Whether the server shall put the archive together, and keep it.
  */
-onServer: boolean, } } | { "resumeBackup": { 
-/**
- * Address of the server, without `/api/v1`.
- */
-url: string, 
-/**
- * Which one.
- */
-id: string, } } | { "askHeld": { 
-/**
- * Address of the server, without `/api/v1`.
- */
-url: string, 
-/**
- * Which one.
- */
-id: string, } } | { "contents": { 
+onServer: boolean, } } | { "resumeBackup": Item } | { "askHeld": Item } | { "contents": { 
 /**
  * Address of the server, without `/api/v1`.
  */
@@ -215,27 +284,7 @@ categories: Array<Category> | null, } } | "openBackup" | { "listArchives": {
  * Remove first what is left over of earlier backups and cannot be gone on with, and archives that are older than a
  * day.
  */
-cleanUp: boolean, } } | { "listServerArchives": { 
-/**
- * Address of the server, without `/api/v1`.
- */
-url: string, } } | { "getServerAddress": { 
-/**
- * Address of the server, without `/api/v1`.
- */
-url: string, 
-/**
- * Which one.
- */
-id: string, } } | { "removeServerArchive": { 
-/**
- * Address of the server, without `/api/v1`.
- */
-url: string, 
-/**
- * Which one.
- */
-id: string, } } | { "openArchive": { 
+cleanUp: boolean, } } | { "listServerArchives": Server } | { "getServerAddress": Item } | { "removeServerArchive": Item } | { "openArchive": { 
 /**
  * Which one.
  */
@@ -243,7 +292,7 @@ id: string, } } | { "removeArchive": {
 /**
  * Which one.
  */
-id: string, } } | "storage" | { "token": { 
+id: string, } } | "storage" | { "restore": RestoreCommand } | { "token": { 
 /**
  * The bearer token.
  */
@@ -298,7 +347,7 @@ actual?: string, };
 /**
  * The stable codes. A code never changes its meaning; new ones may come.
  */
-export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "server-error" | "bad-answer" | "incomplete" | "internal";
+export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "live-changed" | "signed-loss" | "server-error" | "bad-answer" | "incomplete" | "internal";
 
 /**
  * What the worker answers.
@@ -351,7 +400,39 @@ url: string, } | { "type": "archiveFile" } | { "type": "removed" } | { "type": "
 /**
  * Place and space.
  */
-storage: Storage, } | { "type": "failed", 
+storage: Storage, } | { "type": "restoreBegun", 
+/**
+ * Its id.
+ */
+id: string, 
+/**
+ * With which it can be asked without a login how it ended.
+ */
+secret: string, } | { "type": "prepared", 
+/**
+ * What a commit would change.
+ */
+preview: RestorePreview, } | { "type": "restoreEnd", 
+/**
+ * Whether it is open, and how it ended.
+ */
+state: RestoreState, 
+/**
+ * What it has changed; null unless it was committed.
+ */
+outcome: RestoreOutcome | null, } | { "type": "preview", 
+/**
+ * That.
+ */
+preview: RestorePreview, } | { "type": "restored", 
+/**
+ * What has changed.
+ */
+outcome: RestoreOutcome, } | { "type": "restorePoints", 
+/**
+ * The newest first.
+ */
+points: Array<RestorePoint>, } | { "type": "failed", 
 /**
  * Why.
  */
@@ -359,7 +440,24 @@ error: Error,
 /**
  * What [`Command::ResumeBackup`] can go on with; null where nothing of the job is left.
  */
-interrupted: string | null, };
+interrupted: string | null, 
+/**
+ * What the server says beside that; null where it says no more.
+ */
+data: Refusal | null, };
+
+/**
+ * The `data` of the failure `foreign-backup`.
+ */
+export type ForeignBackup = { 
+/**
+ * The business name of the backup, which has to be typed.
+ */
+backup: string, 
+/**
+ * The business name of this installation.
+ */
+here: string, };
 
 /**
  * What was found of one collection.
@@ -426,6 +524,19 @@ bytes: number,
  * Bytes of JSON lines and attachments in all.
  */
 bytesTotal: number, };
+
+/**
+ * Something that a server, or this browser beside it, knows by an id.
+ */
+export type Item = { 
+/**
+ * Address of the server, without `/api/v1`.
+ */
+url: string, 
+/**
+ * Which one.
+ */
+id: string, };
 
 /**
  * What an archive holds.
@@ -505,7 +616,7 @@ sha256: Sha256, };
 /**
  * What a job is doing.
  */
-export type Phase = "open" | "resume" | "documents" | "attachments" | "finish" | "verify";
+export type Phase = "open" | "resume" | "documents" | "attachments" | "finish" | "verify" | "check" | "stage" | "preview" | "commit";
 
 /**
  * Where an archive is.
@@ -513,8 +624,8 @@ export type Phase = "open" | "resume" | "documents" | "attachments" | "finish" |
 export type Place = "disk" | "memory" | "server";
 
 /**
- * How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`], those of the
- * archive, which is read once entry by entry and once as a whole.
+ * How far a job is. Bytes are those of JSON lines and attachments; in [`Phase::Verify`] and [`Phase::Check`], those of
+ * the archive, which is read once entry by entry and once as a whole.
  */
 export type Progress = { 
 /**
@@ -554,6 +665,229 @@ bytesTotal: number,
  * 0 again then.
  */
 restarts: number, };
+
+/**
+ * What the server says beside a refusal.
+ */
+export type Refusal = RestorePreview | ForeignBackup | RunningRestore;
+
+/**
+ * What the page asks for about restores.
+ */
+export type RestoreCommand = { "prepare": { 
+/**
+ * Address of the server, without `/api/v1`.
+ */
+url: string, 
+/**
+ * What the file is called.
+ */
+name: string, 
+/**
+ * What becomes of the documents that are there.
+ */
+mode: RestoreMode, 
+/**
+ * The chosen categories; null means everything, unless there are collections.
+ */
+categories: Array<Category> | null, 
+/**
+ * The chosen collections, in addition to those of the categories; null means none.
+ */
+collections: Array<string> | null, 
+/**
+ * The business name of a backup of another installation, as a person has typed it.
+ */
+businessName: string | null, } } | { "commit": { 
+/**
+ * The position of the preview that a person has agreed to.
+ */
+seq: number, 
+/**
+ * How many signed documents that preview loses, if a person has agreed to that too.
+ */
+acknowledgeSigned: number | null, 
+/**
+ * Whether nobody shall write meanwhile.
+ */
+pauseTill: boolean, } } | "abort" | { "askEnd": { 
+/**
+ * The session.
+ */
+session: Item, 
+/**
+ * That of [`Event::RestoreBegun`].
+ */
+secret: string, } } | { "stop": Item } | { "listPoints": Server } | { "previewUndo": Item } | { "undo": { 
+/**
+ * The restore point.
+ */
+point: Item, 
+/**
+ * The position of the preview that a person has agreed to.
+ */
+seq: number, 
+/**
+ * How many signed documents that preview loses, if a person has agreed to that too.
+ */
+acknowledgeSigned: number | null, } };
+
+/**
+ * What a restore makes of the documents that are there.
+ */
+export type RestoreMode = "full" | "identical" | "update";
+
+/**
+ * What a commit or an undo has done.
+ */
+export type RestoreOutcome = { 
+/**
+ * When.
+ */
+committed: string, 
+/**
+ * The position of the store that it made.
+ */
+seq: number, 
+/**
+ * The restore point with the state from before; null where nothing changed.
+ */
+restorePoint: string | null, 
+/**
+ * What became of each collection.
+ */
+collections: Array<CollectionChanges>, 
+/**
+ * How many signed documents were dropped or changed, as acknowledged.
+ */
+signedLoss: number, 
+/**
+ * Whether every login of before has ended.
+ */
+loginsEnded: boolean, 
+/**
+ * Whether the users of before were kept, because no admin could have logged in.
+ */
+usersKept: boolean, };
+
+/**
+ * The state from before a restore or an undo, which can be made live again.
+ */
+export type RestorePoint = { 
+/**
+ * 128 random bits, as 32 lower-case hex digits.
+ */
+id: string, 
+/**
+ * The moment of the restore or undo that it is from before.
+ */
+created: string, 
+/**
+ * The name of the user who did that.
+ */
+user: string, 
+/**
+ * What that was.
+ */
+action: AuditAction, 
+/**
+ * What was restored; null for an undo.
+ */
+archive: ArchiveInfo | null, 
+/**
+ * The collections that were changed.
+ */
+collections: Array<CollectionName>, };
+
+/**
+ * What a restore or an undo would change: staged against live, at one position of the store.
+ */
+export type RestorePreview = { 
+/**
+ * The position that it is of; a commit sends it back.
+ */
+seq: number, 
+/**
+ * What becomes of each collection that it is about, in the order of their names as bytes.
+ */
+collections: Array<CollectionChanges>, 
+/**
+ * Collections that have documents and stay as they are, because the backup does not cover them or nobody chose
+ * them.
+ */
+untouched: Array<UntouchedCollection>, 
+/**
+ * How many signed documents would be dropped or changed, they or their files. A commit has to state this number.
+ */
+signedLoss: number, 
+/**
+ * What a person should think about first.
+ */
+warnings: Array<RestoreWarning>, };
+
+/**
+ * How a restore session is doing.
+ */
+export type RestoreState = "open" | "committed" | "aborted" | "expired" | "interrupted";
+
+/**
+ * What a person should know before a commit.
+ */
+export type RestoreWarning = { "kind": "open-orders", 
+/**
+ * How many.
+ */
+orders: number, } | { "kind": "vouchers", 
+/**
+ * How many.
+ */
+vouchers: number, 
+/**
+ * How much more, in cents.
+ */
+cents: number, } | { "kind": "balances", 
+/**
+ * How many.
+ */
+customers: number, 
+/**
+ * What some would gain, in cents.
+ */
+raised: number, 
+/**
+ * What others would lose, in cents.
+ */
+lowered: number, } | { "kind": "logins-end" } | { "kind": "users-kept" };
+
+/**
+ * A restore that is under way; the `data` of the failure `restore-running`.
+ */
+export type RunningRestore = { 
+/**
+ * Its id, with which an admin can abort it.
+ */
+id: string, 
+/**
+ * The name of the user who opened it.
+ */
+user: string, 
+/**
+ * When it was opened.
+ */
+begun: string, 
+/**
+ * When somebody last called it.
+ */
+called: string, };
+
+/**
+ * A server.
+ */
+export type Server = { 
+/**
+ * Its address, without `/api/v1`.
+ */
+url: string, };
 
 /**
  * A SHA-256 digest (FIPS 180-4).
@@ -622,3 +956,20 @@ attachments: Array<AttachmentInfo>,
  * What cannot be read; the rest can.
  */
 problems: Array<Error>, };
+
+/**
+ * A collection that a restore does not touch.
+ */
+export type UntouchedCollection = { 
+/**
+ * Its name.
+ */
+name: CollectionName, 
+/**
+ * Its category.
+ */
+category: Category, 
+/**
+ * How many documents it has.
+ */
+documents: number, };

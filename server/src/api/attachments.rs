@@ -6,6 +6,7 @@ use super::files::file_answer;
 use super::request::{Params, Segments};
 use crate::App;
 use crate::auth::Principal;
+use crate::blobs::Upload;
 use crate::failure::{Failure, Result};
 use axum::Extension;
 use axum::body::Body;
@@ -94,16 +95,7 @@ pub(super) async fn put_attachment(
     {
         return Err(Failure::not_found("there is no such document").on(id));
     }
-    let mut upload = app.store.blobs().upload(app.limits.attachment_bytes)?;
-    let mut stream = body.into_data_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| Failure::bad_request(format!("the body broke off: {error}")))?;
-        upload = crate::writing(move || {
-            upload.write(&chunk)?;
-            Ok(upload)
-        })
-        .await?;
-    }
+    let upload = receive(&app, body).await?;
     let (record, created) = crate::writing(move || {
         let (sha256, size) = app.store.blobs().keep(upload)?;
         let record = AttachmentRecord { collection, id, name, media_type, size, sha256 };
@@ -134,6 +126,21 @@ pub(super) async fn delete_attachment(
     let name = file_name(which.name)?;
     crate::writing(move || app.store.delete_attachment(&collection, &which.id, &name)).await?;
     Ok(answer(StatusCode::OK, ()))
+}
+
+/// Takes a body in as a blob that has no name yet.
+pub(super) async fn receive(app: &App, body: Body) -> Result<Upload> {
+    let mut upload = app.store.blobs().upload(app.limits.attachment_bytes)?;
+    let mut stream = body.into_data_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| Failure::bad_request(format!("the body broke off: {error}")))?;
+        upload = crate::writing(move || {
+            upload.write(&chunk)?;
+            Ok(upload)
+        })
+        .await?;
+    }
+    Ok(upload)
 }
 
 /// A name that a file can have. It is data and never a path, so a slash in it is fine.

@@ -61,8 +61,8 @@ pub(super) async fn create_backup(
     if key.as_ref().is_some_and(|key| !is_random_id(key)) {
         return Err(Failure::bad_request("not 32 lower-case hex digits").on("key"));
     }
-    let (jobs, owner) = (Arc::clone(&app.jobs), principal.owner.clone());
-    let job = crate::blocking(move || jobs.start(owner, request, key)).await?;
+    let (jobs, by) = (Arc::clone(&app.jobs), principal.clone());
+    let job = crate::blocking(move || jobs.start(by, request, key)).await?;
     if kind == Kind::Job {
         return Ok(answer(StatusCode::ACCEPTED, job));
     }

@@ -7,6 +7,8 @@ mod documents;
 mod files;
 mod jobs;
 mod request;
+mod restore_points;
+mod restores;
 mod snapshots;
 
 use crate::App;
@@ -76,6 +78,19 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .routes(routes!(jobs::job_manifest))
         .routes(routes!(jobs::job_file))
         .routes(routes!(jobs::job_ticket))
+        .routes(routes!(restores::begin_restore, restores::list_restores))
+        .routes(routes!(restores::get_restore, restores::abort_restore))
+        .routes(routes!(restores::stage_documents))
+        .routes(routes!(restores::stage_attachments))
+        .routes(routes!(restores::missing_blobs))
+        .routes(routes!(restores::put_blob))
+        .routes(routes!(restores::preview_restore))
+        .routes(routes!(restores::pause_writers))
+        .routes(routes!(restores::commit_restore))
+        .routes(routes!(restore_points::list_points))
+        .routes(routes!(restore_points::preview_point))
+        .routes(routes!(restore_points::activate_point))
+        .routes(routes!(restore_points::audit))
         .routes(routes!(openapi));
     let (router, mut openapi) =
         OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", routes).split_for_parts();

@@ -75,6 +75,11 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T> {
     parse(&read(body, SMALL).await?)
 }
 
+/// A JSON body of at most `limit` bytes.
+pub(super) async fn json_up_to<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T> {
+    parse(&read(body, limit).await?)
+}
+
 /// A JSON body of at most 64 KiB, or none at all.
 pub(super) async fn json_or_default<T: DeserializeOwned + Default>(body: Body) -> Result<T> {
     let bytes = read(body, SMALL).await?;

@@ -3,16 +3,17 @@
 use super::files::{file_answer, files_answer};
 use super::request::{Params, Segments, json_or_default};
 use super::{answer, checksum};
-use crate::App;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
 use crate::memory;
+use crate::{App, clock};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use dikas_archive::api::restore::{AuditAction, AuditEnd, AuditEntry};
 use dikas_archive::api::{
     AttachmentPage, CRC32_HEADER, DOCUMENTS_HEADER, Envelope, NDJSON, NEXT_HEADER, Snapshot, SnapshotRequest,
 };
@@ -79,6 +80,11 @@ pub(super) async fn close_snapshot(
     Segments(id): Segments<String>,
 ) -> Result<Response> {
     app.snapshots.close(&id, &principal.owner).await?;
+    // A full disk keeps nobody from closing one.
+    let entry = AuditEntry::new(clock::now(), principal.name, AuditAction::Snapshot, AuditEnd::Done);
+    if let Err(failure) = crate::writing(move || app.store.audit(&entry)).await {
+        tracing::warn!("a snapshot that was read is not in the audit: {failure}");
+    }
     Ok(answer(StatusCode::OK, ()))
 }
 

@@ -45,9 +45,10 @@ impl Store {
     /// bytes for a signed document leave it as it was.
     ///
     /// # Errors
-    /// `not-found` without the document, `signed-document` where a file would be replaced.
+    /// `paused`, `not-found` without the document, `signed-document` where a file would be replaced.
     pub fn put_attachment(&self, new: &AttachmentRecord) -> Result<(AttachmentRecord, bool)> {
         self.write(|write| {
+            self.may_write()?;
             let live = write.live_generation(new.collection.as_str())?;
             if !documents::exists(&write.transaction, live, &new.id)? {
                 return Err(Failure::not_found("there is no such document").on(&new.id));
@@ -82,24 +83,20 @@ impl Store {
     /// Deletes a record.
     ///
     /// # Errors
-    /// `not-found`, `signed-document`
+    /// `not-found`, `signed-document`, `paused`
     pub fn delete_attachment(&self, collection: &CollectionName, id: &str, name: &str) -> Result<()> {
         self.write(|write| {
+            self.may_write()?;
             let live = live_generation(&write.transaction, collection.as_str())?;
-            let found = match live {
-                Some(live) => find(&write.transaction, collection, live, id, name)?,
-                None => None,
-            };
-            if found.is_none() {
-                return Err(Failure::not_found("there is no such attachment").on(name));
-            }
+            let missing = || Failure::not_found("there is no such attachment").on(name);
+            let live = live.ok_or_else(missing)?;
+            find(&write.transaction, collection, live, id, name)?.ok_or_else(missing)?;
             if catalog::is_signed(collection.as_str()) {
                 return Err(Failure::signed(id));
             }
-            write.next_position();
             let sql = "DELETE FROM attachments WHERE generation = ?1 AND document_id = ?2 AND name = ?3";
             write.transaction.prepare_cached(sql)?.execute((live, id, name))?;
-            Ok(())
+            write.note_deletion(live)
         })
     }
 }

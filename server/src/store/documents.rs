@@ -54,7 +54,7 @@ impl Store {
     /// Stores these documents: all of them or, on an error, none. `place` names the one that was refused.
     ///
     /// # Errors
-    /// `signed-document`, `counter-backwards`; `forbidden` for a new collection where the rules allow none.
+    /// `signed-document`, `counter-backwards`, `paused`; `forbidden` for a new collection where the rules allow none.
     pub fn put_documents(
         &self,
         collection: &CollectionName,
@@ -63,6 +63,7 @@ impl Store {
         place: impl Fn(usize) -> Option<String>,
     ) -> Result<Tally> {
         self.write(|write| {
+            self.may_write()?;
             let name = collection.as_str();
             if rules.known_collections
                 && catalog::collection(name).is_none()
@@ -87,9 +88,10 @@ impl Store {
     /// Deletes a document and its attachments.
     ///
     /// # Errors
-    /// `not-found`, `signed-document`, `counter-backwards`
+    /// `not-found`, `signed-document`, `counter-backwards`, `paused`
     pub fn delete_document(&self, collection: &CollectionName, id: &str, rules: Rules) -> Result<()> {
         self.write(|write| {
+            self.may_write()?;
             let live = live_generation(&write.transaction, collection.as_str())?;
             let missing = || Failure::not_found("there is no such document").on(id);
             let live = live.ok_or_else(missing)?;
@@ -102,10 +104,9 @@ impl Store {
             if rules.counters_grow && collection.as_str() == "counters" {
                 return Err(counter_backwards(id));
             }
-            write.next_position();
             let sql = "DELETE FROM documents WHERE generation = ?1 AND id = ?2";
             write.transaction.prepare_cached(sql)?.execute((live, id))?;
-            Ok(())
+            write.note_deletion(live)
         })
     }
 }
@@ -167,7 +168,7 @@ fn body(connection: &Connection, generation: i64, id: &str) -> Result<Option<Vec
 }
 
 /// The number that a counter stands at, exactly; none where it is no whole one, or less than zero.
-fn counter(body: &[u8]) -> Option<u128> {
+pub(super) fn counter(body: &[u8]) -> Option<u128> {
     #[derive(Deserialize)]
     struct Counter {
         value: u128,

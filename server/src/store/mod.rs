@@ -6,11 +6,15 @@
 
 mod accounts;
 mod attachments;
+mod audit;
+mod clean;
 mod documents;
+mod restore;
 mod snapshots;
 
 pub use accounts::BackupToken;
 pub use documents::{Rules, Tally};
+pub use restore::{RestoreOptions, Restores};
 pub use snapshots::{Owner, SnapshotOptions, Snapshots};
 
 use crate::blobs::Blobs;
@@ -18,10 +22,11 @@ use crate::failure::{Failure, Result, no_space};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// The version of the schema that this program writes (`PRAGMA user_version`).
-const SCHEMA_VERSION: i64 = 1;
+/// The schema, version by version: each script leads from the one before it. `PRAGMA user_version` says how many a store
+/// has behind it.
+const SCHEMA: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// How many idle reading connections are kept.
 const READERS: usize = 4;
@@ -36,6 +41,7 @@ pub struct Store {
     blobs: Blobs,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
+    paused: Mutex<Option<Instant>>,
     installation: String,
 }
 
@@ -51,8 +57,8 @@ impl Store {
         prepare(&mut writer)?;
         let installation =
             writer.query_row("SELECT value FROM meta WHERE key = 'installation'", (), |row| row.get(0))?;
-        let (writer, readers) = (Mutex::new(writer), Mutex::default());
-        Ok(Self { path, blobs, writer, readers, installation })
+        let (writer, readers, paused) = (Mutex::new(writer), Mutex::default(), Mutex::default());
+        Ok(Self { path, blobs, writer, readers, paused, installation })
     }
 
     /// The blobs beside the database.
@@ -92,6 +98,35 @@ impl Store {
                 "DELETE FROM documents; DELETE FROM attachments; DELETE FROM collections; DELETE FROM generations;",
             )?)
         })
+    }
+
+    /// Holds off whoever writes documents and attachments for this long, or for what is left of a pause that there is. Writes
+    /// under way have ended when it returns.
+    fn pause(&self, most: Duration) -> Duration {
+        let now = Instant::now();
+        let left = {
+            let mut paused = lock(&self.paused);
+            let until = paused.filter(|until| *until > now).unwrap_or(now + most);
+            *paused = Some(until);
+            until.saturating_duration_since(now)
+        };
+        drop(lock(&self.writer));
+        left
+    }
+
+    /// Ends a pause.
+    fn go_on(&self) {
+        *lock(&self.paused) = None;
+    }
+
+    /// # Errors
+    /// 503 `paused`
+    fn may_write(&self) -> Result<()> {
+        let left = lock(&self.paused).and_then(|until| until.checked_duration_since(Instant::now()));
+        match left {
+            Some(left) => Err(Failure::paused(left.as_secs() + 1)),
+            None => Ok(()),
+        }
     }
 
     /// Copies the write-ahead log into the database and truncates it, unless readers keep it busy.
@@ -160,6 +195,14 @@ impl Write<'_> {
         self.position
     }
 
+    /// Notes that something was deleted from this generation: what is gone carries no position.
+    fn note_deletion(&mut self, generation: i64) -> Result<()> {
+        let seq = self.next_position();
+        let sql = "UPDATE generations SET shrunk = ?1 WHERE id = ?2";
+        self.transaction.prepare_cached(sql)?.execute((seq, generation))?;
+        Ok(())
+    }
+
     /// The generation that writes to this collection go to.
     fn live_generation(&self, collection: &str) -> Result<i64> {
         if let Some(live) = live_generation(&self.transaction, collection)? {
@@ -203,21 +246,26 @@ fn prepare(connection: &mut Connection) -> Result<()> {
         .execute_batch("PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
     connection.execute_batch("PRAGMA journal_size_limit = 67108864;")?;
     let version: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
-    match version {
-        SCHEMA_VERSION => Ok(()),
-        0 => {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute_batch(include_str!("schema.sql"))?;
-            set_meta(&transaction, "installation", &crate::random::hex::<16>()?)?;
-            set_meta(&transaction, "login-epoch", &1)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            Ok(transaction.commit()?)
-        }
-        newer => Err(Failure::bad_request(format!(
-            "the data folder was written by a newer DiKAS: its store has version {newer}, this program knows \
-             {SCHEMA_VERSION}. Start the newer program"
-        ))),
+    let known = SCHEMA.len();
+    let Some(missing) = usize::try_from(version).ok().and_then(|version| SCHEMA.get(version..)) else {
+        return Err(Failure::bad_request(format!(
+            "the data folder was written by a newer DiKAS: its store has version {version}, this program knows \
+             {known}. Start the newer program"
+        )));
+    };
+    if missing.is_empty() {
+        return Ok(());
     }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for script in missing {
+        transaction.execute_batch(script)?;
+    }
+    if version == 0 {
+        set_meta(&transaction, "installation", &crate::random::hex::<16>()?)?;
+        set_meta(&transaction, "login-epoch", &1)?;
+    }
+    transaction.pragma_update(None, "user_version", i64::try_from(known).map_err(Failure::internal)?)?;
+    Ok(transaction.commit()?)
 }
 
 /// A thread that panicked has rolled its transaction back: what the lock guards is sound.
@@ -251,9 +299,9 @@ mod tests {
         let installation = Store::open(folder.path()).unwrap().installation;
         assert_eq!(Store::open(folder.path()).unwrap().installation, installation);
         let connection = Connection::open(folder.path().join("dikas.sqlite")).unwrap();
-        connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
+        connection.pragma_update(None, "user_version", SCHEMA.len() as i64 + 1).unwrap();
         let refusal = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(refusal.contains("version 2") && refusal.contains("knows 1"), "{refusal}");
+        assert!(refusal.contains("version 3") && refusal.contains("knows 2"), "{refusal}");
     }
 
     #[test]

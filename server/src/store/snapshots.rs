@@ -241,6 +241,11 @@ impl Snapshots {
         answer.await.map_err(|_| gone())?
     }
 
+    /// Whether a snapshot is open, or about to be.
+    pub fn any_open(&self) -> bool {
+        !super::lock(&self.open).handles.is_empty()
+    }
+
     /// Opens no more from now on.
     pub fn open_no_more(&self) {
         super::lock(&self.open).stopping = true;
@@ -486,7 +491,7 @@ fn gone() -> Failure {
 }
 
 /// The `businessName` of the first settings document that has one.
-fn business(connection: &Connection) -> Result<String> {
+pub(super) fn business(connection: &Connection) -> Result<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Settings {

@@ -19,6 +19,7 @@ pub(crate) struct Bench {
     pub(crate) admin: String,
     pub(crate) password: String,
     pub(crate) folder: TempDir,
+    pub(crate) app: Arc<App>,
 }
 
 pub(crate) struct Answer {
@@ -38,10 +39,36 @@ impl Bench {
         change(&mut config);
         let app = App::open(&config).unwrap();
         let Setup::Created { password, .. } = app.setup().clone() else { panic!("{:?}", app.setup()) };
-        let router = dikas_server::app(Arc::new(app));
-        let mut bench = Self { router, admin: String::new(), password: password.clone(), folder };
-        bench.admin = bench.login("admin", &password).await.access_token;
+        let app = Arc::new(app);
+        let router = dikas_server::app(Arc::clone(&app));
+        let mut bench = Self { router, admin: String::new(), password, folder, app };
+        bench.admin = bench.login("admin", &bench.password).await.access_token;
         bench
+    }
+
+    /// The same data with a new server, once the old one has gone; logged in anew.
+    pub(crate) async fn restarted(self) -> Self {
+        let Self { router, password, folder, app, .. } = self;
+        drop((router, app));
+        let app = Arc::new(App::open(&Config::new(folder.path().join("data"))).unwrap());
+        let router = dikas_server::app(Arc::clone(&app));
+        let mut bench = Self { router, admin: String::new(), password, folder, app };
+        bench.admin = bench.login("admin", &bench.password).await.access_token;
+        bench
+    }
+
+    /// The digests of all blobs on the disk, in order.
+    pub(crate) fn blobs(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for folder in std::fs::read_dir(self.folder.path().join("data/blobs")).unwrap() {
+            let folder = folder.unwrap();
+            let head = folder.file_name().into_string().unwrap();
+            for file in std::fs::read_dir(folder.path()).unwrap() {
+                found.push(head.clone() + file.unwrap().file_name().to_str().unwrap());
+            }
+        }
+        found.sort();
+        found
     }
 
     /// Makes a user, who logs in.
@@ -138,10 +165,18 @@ impl Answer {
     /// Checks that this is a failure with this code, in the frame of all failures.
     #[track_caller]
     pub(crate) fn fails(self, status: StatusCode, code: &str) -> Self {
+        let answer = self.fails_with_data(status, code);
+        let envelope: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(envelope["data"], Value::Null);
+        answer
+    }
+
+    /// The same for a code that promises data.
+    #[track_caller]
+    pub(crate) fn fails_with_data(self, status: StatusCode, code: &str) -> Self {
         let answer = self.expect(status);
         let envelope: Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(envelope["isSuccess"], false);
-        assert_eq!(envelope["data"], Value::Null);
         assert_eq!(envelope["errors"][0]["code"], code, "{envelope}");
         assert!(envelope["message"].is_string());
         answer

@@ -7,6 +7,7 @@ mod documents;
 mod jobs;
 mod lifecycle;
 mod logins;
+mod restores;
 mod roles;
 mod snapshots;
 mod web;

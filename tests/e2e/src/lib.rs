@@ -21,6 +21,7 @@ pub mod native;
 mod paced;
 pub mod page;
 pub mod proxy;
+pub mod restoring;
 pub mod sample;
 pub mod server;
 pub mod tools;

@@ -17,8 +17,10 @@ use tokio::task::JoinHandle;
 /// What happens to a request that a rule is for.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The connection ends without an answer.
+    /// The connection ends without an answer, and the server hears nothing of the request.
     Drop,
+    /// The server does what it is asked to, but its answer gets lost.
+    DropAnswer,
     /// The proxy answers in the server's place.
     Answer(StatusCode, String),
     /// The answer's body ends after half of its lines, with a Content-Length that agrees: nothing but the header
@@ -268,6 +270,10 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
         .body(body)
         .send()
         .await?;
+    if matches!(fault, Some(Fault::DropAnswer)) {
+        answer.bytes().await?;
+        return Err("the answer was dropped on purpose".into());
+    }
     let (status, mut headers) = (answer.status(), answer.headers().clone());
     for hop in ["connection", "keep-alive", "transfer-encoding"] {
         headers.remove(hop);

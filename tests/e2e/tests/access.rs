@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use dikas_e2e::browser::Browser;
-use dikas_e2e::page;
 use dikas_e2e::server::Local;
+use dikas_e2e::{native, page, restoring};
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::key::Key;
 use serde_json::json;
@@ -45,6 +45,57 @@ async fn every_view_is_named_labelled_and_fits_a_phone_in_both_languages() {
     browser.find("#archives > li").await;
     browser.run("document.querySelectorAll('details').forEach((it) => (it.open = true))", vec![]).await;
     check_view(&browser, "result").await;
+
+    // The restore of what was just made: choice, preview, question, result, and what can be undone.
+    let file = page::download(&browser).await;
+    let article = br#"{"_id":"art_new","documentType":"Article","name":"only now"}"#;
+    server.api().await.put_document("articles", "art_new", article.to_vec()).await;
+    restoring::open(&browser, &file).await;
+    check_view(&browser, "restore").await;
+    restoring::preview(&browser).await;
+    browser.run("document.querySelectorAll('details').forEach((it) => (it.open = true))", vec![]).await;
+    check_view(&browser, "preview").await;
+    browser.click("#proceed").await;
+    browser.find("#confirm").await;
+    browser.shot("phone-confirm-en").await;
+    let wrong = browser.run(FAULTS, vec![json!("en")]).await;
+    assert_eq!(wrong, json!([]), "confirm");
+    browser.fill("#word", "restore").await;
+    browser.click("#confirm-yes:enabled").await;
+    restoring::done(&browser).await;
+    browser.run("document.querySelectorAll('details').forEach((it) => (it.open = true))", vec![]).await;
+    check_view(&browser, "restored").await;
+    browser.click("#restored-close").await;
+    browser.find("#points > li").await;
+    check_view(&browser, "points").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_by_keyboard_alone() {
+    let Some(browser) = Browser::start().await else { return };
+    let server = Local::demo().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("backup.zip");
+    native::backup(&server.url, &server.login, &file).await.unwrap();
+    let article = br#"{"_id":"art_new","documentType":"Article","name":"only now"}"#;
+    server.api().await.put_document("articles", "art_new", article.to_vec()).await;
+    page::sign_in(&browser, &server.url, &server.login).await;
+    browser.find("tr[data-category]").await;
+    tab_to(&browser, "view-restore").await;
+    keys(&browser, &Key::Enter.to_string()).await;
+    browser.find("#restore-title").await;
+    // Choosing the file itself is a dialog of the system.
+    restoring::open(&browser, &file).await;
+    tab_to(&browser, "show-changes").await;
+    keys(&browser, &Key::Enter.to_string()).await;
+    restoring::previewed(&browser).await;
+    tab_to(&browser, "proceed").await;
+    keys(&browser, &Key::Enter.to_string()).await;
+    browser.find("#confirm").await;
+    keys(&browser, "RESTORE").await;
+    keys(&browser, &Key::Enter.to_string()).await;
+    restoring::done(&browser).await;
+    tab_to(&browser, "undo").await;
 }
 
 /// Presses Tab until this element has the focus, and checks that each stop on the way can be seen.

@@ -1,6 +1,8 @@
 // @ts-check
 /** Deutsch. Same shape as the English table. */
 
+import { restoreDe } from './restore-de.js';
+
 const number = new Intl.NumberFormat('de');
 
 /** @param {number} n @param {string} one @param {string} other */
@@ -9,6 +11,7 @@ const count = (n, one, other) => `${number.format(n)} ${n === 1 ? one : other}`;
 /** @type {typeof import('./en.js').en} */
 export const de = {
   otherLanguage: 'English',
+  ...restoreDe,
   justNow: 'gerade eben',
   documents: (n) => count(n, 'Dokument', 'Dokumente'),
   files: (n) => count(n, 'Datei', 'Dateien'),
@@ -23,20 +26,21 @@ export const de = {
     language: 'Show in English',
     signedInAs: (user) => `Angemeldet als ${user}`,
     logout: 'Abmelden',
+    views: 'Ansichten',
   },
 
   login: {
     title: 'Anmelden',
-    lead: 'Melden Sie sich als Administrator Ihres DiKAS-Systems an, um es zu sichern.',
+    lead: 'Melden Sie sich als Administrator Ihres DiKAS-Systems an, um es zu sichern oder wiederherzustellen.',
     again: 'Bitte melden Sie sich erneut an',
-    againLead: 'Ihre Sitzung ist abgelaufen. Das Backup wartet und geht an derselben Stelle weiter, sobald Sie wieder da sind.',
+    againLead: 'Ihre Sitzung ist abgelaufen. Was Sie begonnen haben, wartet und geht an derselben Stelle weiter, sobald Sie wieder da sind.',
     username: 'Benutzername',
     password: 'Passwort',
     show: 'Passwort anzeigen',
     hide: 'Passwort verbergen',
     submit: 'Anmelden',
     busy: 'Anmeldung läuft …',
-    giveUp: 'Backup aufgeben',
+    giveUp: 'Aufgeben',
     wrong: 'Benutzername oder Passwort stimmt nicht. Achten Sie auf Groß- und Kleinschreibung und versuchen Sie es noch einmal.',
     wait: (time) => `Zu viele Versuche. Bitte warten Sie ${time} und versuchen Sie es dann noch einmal.`,
     unreachable: 'Der DiKAS-Server antwortet nicht. Prüfen Sie, ob er eingeschaltet ist und ob dieses Gerät im selben Netzwerk ist.',
@@ -128,6 +132,10 @@ export const de = {
       attachments: 'Bilder und Dateien werden geholt',
       finish: 'Das Verzeichnis wird geschrieben',
       verify: 'Die ganze Datei wird zurückgelesen und verglichen',
+      check: 'Das Backup wird gelesen und geprüft',
+      stage: 'Die Daten gehen an den Server; dort ändert sich noch nichts',
+      preview: 'Es wird mit dem verglichen, was jetzt da ist',
+      commit: 'Alles wird auf einmal gültig',
     },
     notices: {
       'started-over': 'Der Server konnte den ersten Augenblick nicht länger festhalten. Das Backup hat mit einem neuen von vorn begonnen.',
@@ -196,6 +204,7 @@ export const de = {
     title: 'Eine Backup-Datei ansehen',
     lead: 'Sehen Sie, wann ein Backup gemacht wurde und was es laut Verzeichnis enthält. Die Datei bleibt auf diesem Gerät, und Sie müssen nicht angemeldet sein.',
     choose: 'Datei wählen',
+    chooseOther: 'Andere Datei wählen',
     drop: 'oder hierher ziehen',
     opening: 'Wird geöffnet …',
     cancel: 'Abbrechen',
@@ -251,6 +260,10 @@ export const de = {
       interrupted: 'Auf dem Server wurde nichts verändert. Was schon geholt ist, bleibt in diesem Browser, damit das Backup dort weitergehen kann, wo es stehen blieb. Frühere Downloads sind unberührt.',
       file: 'Die Datei wurde nicht verändert.',
       archive: 'Auf dem Server wurde nichts verändert.',
+      restore: 'Auf dem Server wurde nichts verändert; was schon dort angekommen war, wird nicht verwendet. Die Datei wurde nicht verändert.',
+      restoreKept: 'Auf dem Server wurde nichts verändert. Was dort angekommen ist, bleibt eine halbe Stunde aufgehoben, sodass Sie es gleich unten noch einmal versuchen können.',
+      restoreFile: 'Auf dem Server wurde nichts verändert. Die Datei wurde nicht verändert.',
+      unsure: 'Es ist entweder alles geändert oder nichts. Ist es geändert, so ist der Stand von vorher auf dem Server als Wiederherstellungspunkt aufgehoben, und Sie finden ihn in der Liste.',
     },
     room: (need, free) => `Das Backup und sein Download brauchen ${need}; frei sind ${free}.`,
     replaced: 'Das frühere Backup wurde aus diesem Browser entfernt, als dieses begann.',
@@ -287,6 +300,11 @@ export const de = {
     busy: ['Der Server hat gerade zu viel zu tun oder erstellt ein anderes Backup.', 'Warten Sie ein paar Minuten, und versuchen Sie es dann noch einmal.'],
     'server-full': ['Die Festplatte des Servers ist voll.', 'Schaffen Sie auf der Festplatte des Servers Platz und versuchen Sie es dann noch einmal.'],
     'job-gone': ['Der Server hat dieses Backup nicht mehr: Wahrscheinlich wurde er zwischendurch neu gestartet.', 'Versuchen Sie es noch einmal.'],
+    'restore-running': ['Auf diesem Server wird gerade schon ein Backup wiederhergestellt.', 'Warten Sie, bis es fertig ist, oder brechen Sie die andere Wiederherstellung ab.'],
+    'restore-gone': ['Der Server hat die Wiederherstellung nicht mehr: Sie wurde beendet, hat zu lange gedauert, oder der Server wurde neu gestartet.', 'An den Daten auf dem Server hat sie nichts geändert. Beginnen Sie noch einmal mit derselben Datei.'],
+    'foreign-backup': ['Dieses Backup stammt von einem anderen Betrieb.', 'Wenn Sie es trotzdem hier einspielen wollen, geben Sie den Namen des Betriebs ein, von dem es stammt.'],
+    'live-changed': ['Seit der Vorschau hat sich auf dem Server etwas geändert, das verloren ginge.', 'Es wurde nichts wiederhergestellt. Sehen Sie sich die neue Vorschau an und bestätigen Sie noch einmal.'],
+    'signed-loss': ['Signierte Belege würden verloren gehen oder geändert.', 'Es wurde nichts wiederhergestellt. Bestätigen Sie ausdrücklich die genaue Zahl, oder stellen Sie nur einzelne Bereiche wieder her.'],
     internal: ['Das Programm hat einen Fehler gemacht.', 'Laden Sie die Seite neu und versuchen Sie es noch einmal. Geschieht es wieder, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
   },
 

@@ -1,6 +1,8 @@
 // @ts-check
 /** English. The German table has the same shape; the type checker compares them. */
 
+import { restoreEn } from './restore-en.js';
+
 const number = new Intl.NumberFormat('en');
 
 /** @param {number} n @param {string} one @param {string} other */
@@ -8,6 +10,7 @@ const count = (n, one, other) => `${number.format(n)} ${n === 1 ? one : other}`;
 
 export const en = {
   otherLanguage: 'Deutsch',
+  ...restoreEn,
   justNow: 'just now',
   documents: (/** @type {number} */ n) => count(n, 'document', 'documents'),
   files: (/** @type {number} */ n) => count(n, 'file', 'files'),
@@ -22,20 +25,21 @@ export const en = {
     language: 'Auf Deutsch anzeigen',
     signedInAs: (/** @type {string} */ user) => `Signed in as ${user}`,
     logout: 'Sign out',
+    views: 'Views',
   },
 
   login: {
     title: 'Sign in',
-    lead: 'Sign in as an administrator of your DiKAS to back it up.',
+    lead: 'Sign in as an administrator of your DiKAS to back it up or restore it.',
     again: 'Please sign in again',
-    againLead: 'Your session has ended. The backup is waiting and goes on where it stopped as soon as you are back.',
+    againLead: 'Your session has ended. What you have begun is waiting and goes on where it stopped as soon as you are back.',
     username: 'User name',
     password: 'Password',
     show: 'Show password',
     hide: 'Hide password',
     submit: 'Sign in',
     busy: 'Signing in …',
-    giveUp: 'Give up the backup',
+    giveUp: 'Give up',
     wrong: 'The user name or the password is not right. Mind upper and lower case, and try again.',
     wait: (/** @type {string} */ time) => `Too many attempts. Please wait ${time}, then try again.`,
     unreachable: 'The DiKAS server does not answer. Check that it is switched on and that this device is in the same network.',
@@ -129,6 +133,10 @@ export const en = {
       attachments: 'Fetching pictures and files',
       finish: 'Writing the table of contents',
       verify: 'Reading the whole file back and comparing it',
+      check: 'Reading the backup and checking it',
+      stage: 'Sending the data to the server; nothing changes there yet',
+      preview: 'Comparing it with what is there now',
+      commit: 'Making it live, all at once',
     },
     notices: {
       'started-over': 'The server could not hold on to the first moment any longer. The backup has started over with a fresh one.',
@@ -197,6 +205,7 @@ export const en = {
     title: 'Look into a backup file',
     lead: 'See when a backup was made and what it says it holds. The file stays on this device, and no login is needed.',
     choose: 'Choose a file',
+    chooseOther: 'Choose another file',
     drop: 'or drop it here',
     opening: 'Opening …',
     cancel: 'Cancel',
@@ -252,6 +261,10 @@ export const en = {
       interrupted: 'Nothing on the server was changed. What has been fetched so far is kept in this browser, so that the backup can go on where it stopped. Earlier downloads are untouched.',
       file: 'The file was not changed.',
       archive: 'Nothing on the server was changed.',
+      restore: 'Nothing on the server was changed; whatever had been sent there is not used. The file was not changed.',
+      restoreKept: 'Nothing on the server was changed. What was sent there is kept for half an hour, so that you can try again right below.',
+      restoreFile: 'Nothing on the server was changed. The file was not changed.',
+      unsure: 'Either all of it was changed, or nothing. What there was before is kept on the server as a restore point if it was changed, and you find it in the list.',
     },
     room: (/** @type {string} */ need, /** @type {string} */ free) =>
       `The backup and its download need ${need}; ${free} are free.`,
@@ -290,6 +303,11 @@ export const en = {
     busy: ['The server has too much to do at the moment, or is making another backup.', 'Wait a few minutes, then try again.'],
     'server-full': ['The disk of the server is full.', 'Make room on the server’s disk, then try again.'],
     'job-gone': ['The server no longer has this backup: it was probably started anew in between.', 'Try again.'],
+    'restore-running': ['Another backup is being restored on this server at the moment.', 'Wait until that has ended, or stop the other restore.'],
+    'restore-gone': ['The server no longer has this restore: it was ended, took too long, or the server was started anew.', 'It has changed nothing on the server. Begin again with the same file.'],
+    'foreign-backup': ['This backup is of another business.', 'If you want to restore it here nevertheless, type the name of the business that it is of.'],
+    'live-changed': ['Since the preview, something has changed on the server that would be lost.', 'Nothing was restored. Look at the new preview and confirm once more.'],
+    'signed-loss': ['Signed documents would be lost or changed.', 'Nothing was restored. Confirm their exact number expressly, or restore single areas only.'],
     internal: ['The program made a mistake.', 'Reload the page and try again. If it happens again, pass the technical details on to your DiKAS dealer.'],
   }),
 

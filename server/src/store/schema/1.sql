@@ -1,4 +1,4 @@
--- Version 1. Writes go to the live generation of their collection; a restore stages others beside it.
+-- Version 1. Writes go to the live generation of their collection.
 
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,

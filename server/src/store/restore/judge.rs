@@ -1,0 +1,126 @@
+//! What becomes of one document or file when a backup or a restore point comes in: the one place that decides it.
+
+use crate::failure::Result;
+use crate::store::documents::counter;
+use dikas_archive::api::restore::Changes;
+use dikas_archive::catalog::CollectionName;
+use rusqlite::Row;
+
+/// Documents of one collection that shall come in.
+#[derive(Debug, Clone)]
+pub(super) struct Incoming {
+    pub(super) collection: CollectionName,
+    /// The generation that holds them: staged, from before a restore, or what a merge took the place of.
+    pub(super) generation: i64,
+    pub(super) how: How,
+}
+
+/// How they come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// Their generation becomes the live one. What was written to the live one after the position `carry_after`, and the
+    /// other lacks, comes along; none carries nothing.
+    Replace { carry_after: Option<i64> },
+    /// They are written into the live generation.
+    Merge(Rule),
+}
+
+/// What a merge does where both sides have a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// The one that comes counts.
+    Overwrite,
+    /// The one that is there stays: it is signed.
+    Add,
+    /// The counter that stands higher counts, and none goes.
+    Greater,
+}
+
+/// What becomes of a document or a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    New,
+    Changed,
+    Same,
+    Dropped,
+    Kept,
+}
+
+impl Verdict {
+    pub(super) fn count(self, changes: &mut Changes) {
+        *match self {
+            Self::New => &mut changes.new,
+            Self::Changed => &mut changes.changed,
+            Self::Same => &mut changes.same,
+            Self::Dropped => &mut changes.dropped,
+            Self::Kept => &mut changes.kept,
+        } += 1;
+    }
+}
+
+/// An attachment without its owner and its name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct File {
+    pub(super) media_type: String,
+    pub(super) size: i64,
+    pub(super) sha256: String,
+    /// The position of its last write; 0 for a staged one.
+    pub(super) seq: i64,
+}
+
+impl File {
+    /// The one in a row of document id, name, type, size, digest and position.
+    pub(super) fn of(row: &Row<'_>) -> Result<Self> {
+        Ok(Self { media_type: row.get(2)?, size: row.get(3)?, sha256: row.get(4)?, seq: row.get(5)? })
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        (&self.media_type, self.size, &self.sha256) == (&other.media_type, other.size, &other.sha256)
+    }
+}
+
+impl How {
+    /// What becomes of a document: `now` is its live body and position, `goes` whether a merge added it that is undone.
+    pub(super) fn document(self, now: Option<(&[u8], i64)>, after: Option<&[u8]>, goes: bool) -> Verdict {
+        match (now, after, self) {
+            (None, _, _) => Verdict::New,
+            (Some((now, _)), Some(after), _) if now == after => Verdict::Same,
+            (Some(_), Some(_), Self::Replace { .. } | Self::Merge(Rule::Overwrite)) => Verdict::Changed,
+            (Some(_), Some(_), Self::Merge(Rule::Add)) => Verdict::Kept,
+            (Some((now, _)), Some(after), Self::Merge(Rule::Greater)) => {
+                if counter(after) >= counter(now) {
+                    Verdict::Changed
+                } else {
+                    Verdict::Kept
+                }
+            }
+            (Some((_, seq)), None, Self::Replace { carry_after }) => {
+                if carry_after.is_some_and(|after| seq > after) { Verdict::Kept } else { Verdict::Dropped }
+            }
+            (Some(_), None, Self::Merge(Rule::Overwrite)) if goes => Verdict::Dropped,
+            (Some(_), None, Self::Merge(_)) => Verdict::Kept,
+        }
+    }
+
+    /// What becomes of a file. A replacement carries it over only where its owner stays.
+    pub(super) fn file(
+        self,
+        now: Option<&File>,
+        after: Option<&File>,
+        goes: bool,
+        owner_stays: impl FnOnce() -> Result<bool>,
+    ) -> Result<Verdict> {
+        Ok(match (now, after, self) {
+            (None, _, _) => Verdict::New,
+            (Some(now), Some(after), _) if now.same(after) => Verdict::Same,
+            (Some(_), Some(_), Self::Replace { .. } | Self::Merge(Rule::Overwrite)) => Verdict::Changed,
+            (Some(_), Some(_), Self::Merge(_)) => Verdict::Kept,
+            (Some(now), None, Self::Replace { carry_after }) => {
+                let newer = carry_after.is_some_and(|after| now.seq > after);
+                if newer && owner_stays()? { Verdict::Kept } else { Verdict::Dropped }
+            }
+            (Some(_), None, Self::Merge(Rule::Overwrite)) if goes => Verdict::Dropped,
+            (Some(_), None, Self::Merge(_)) => Verdict::Kept,
+        })
+    }
+}

@@ -1,0 +1,594 @@
+//! Restore sessions: data staged in generations of their own, beside the live ones, until a commit makes it live or the
+//! session ends. One is open at a time.
+//!
+//! What is staged is in the database and named by its session; the session itself lives in memory and ends with the
+//! server. How it ended is known for a day, written by the very transaction that ended it.
+
+mod commit;
+mod judge;
+mod plan;
+mod points;
+mod request;
+mod stage;
+mod warnings;
+
+use self::commit::{Author, apply, generation};
+use self::plan::Plan;
+use self::stage::{Records, Staged};
+use super::snapshots::business;
+use super::{Owner, Store, Write};
+use crate::failure::{Failure, Result};
+use crate::{clock, random};
+use dikas_archive::api::restore::{
+    AuditAction, AuditEnd, AuditEntry, CommitRequest, ForeignBackup, Pause, RestoreBegun, RestoreOutcome,
+    RestorePreview, RestoreRequest, RestoreSession, RestoreState, RunningRestore, StagedCollection,
+};
+use dikas_archive::catalog::CollectionName;
+use dikas_archive::digest::Sha256;
+use rusqlite::{OptionalExtension, Row};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// How restores are done.
+#[derive(Debug, Clone)]
+pub struct RestoreOptions {
+    /// A session ends without a call for this long.
+    pub idle: Duration,
+    /// A session ends this long after it was opened.
+    pub life: Duration,
+    /// For how long writers are held off before a commit, at most.
+    pub pause: Duration,
+    /// For how long it is known how a session ended.
+    pub remember: Duration,
+    /// How much of the disk a restore must leave free, in bytes.
+    pub spare_bytes: u64,
+    /// How old a blob is at least before the clean-up takes it: a row may be about to name it.
+    pub blob_grace: Duration,
+    /// Learns how far a commit or the clean-up is, so that a test can end the process there.
+    #[doc(hidden)]
+    pub at: fn(&'static str),
+}
+
+impl Default for RestoreOptions {
+    fn default() -> Self {
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(60 * 60));
+        Self {
+            idle: 30 * minute,
+            life: 12 * hour,
+            pause: Duration::from_secs(30),
+            remember: 24 * hour,
+            spare_bytes: 256 << 20,
+            blob_grace: hour,
+            at: |_| {},
+        }
+    }
+}
+
+/// The restores of a store.
+#[derive(Debug)]
+pub struct Restores {
+    store: Arc<Store>,
+    options: RestoreOptions,
+    open: Mutex<Option<Arc<Open>>>,
+    stopping: AtomicBool,
+}
+
+/// The session that is open.
+#[derive(Debug)]
+struct Open {
+    id: String,
+    secret: String,
+    owner: Owner,
+    user: String,
+    begun: String,
+    opened: Instant,
+    request: RestoreRequest,
+    called: Mutex<(Instant, String)>,
+    work: Mutex<Work>,
+}
+
+/// What has come so far. One call at a time works on it.
+#[derive(Debug)]
+struct Work {
+    collections: BTreeMap<CollectionName, Staged>,
+    records: Records,
+    plan: Option<Plan>,
+    ended: bool,
+}
+
+impl Restores {
+    /// None open. Sessions that a server left open which ended before they did are closed in the books; the clean-up
+    /// takes what they had staged.
+    pub fn open(store: Arc<Store>, options: RestoreOptions) -> Result<Self> {
+        let restores = Self { store, options, open: Mutex::default(), stopping: AtomicBool::new(false) };
+        restores.store.write(|write| {
+            let sql = "SELECT id FROM restores WHERE state = ?1";
+            let left: Vec<String> = write
+                .transaction
+                .prepare_cached(sql)?
+                .query_map([code(&RestoreState::Open)?], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            left.iter().try_for_each(|id| restores.book_end(write, id, RestoreState::Interrupted, None))
+        })?;
+        Ok(restores)
+    }
+
+    /// Ends the clean-up at its next step, for good.
+    pub fn clean_no_more(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the clean-up may go on.
+    pub fn may_clean(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn options(&self) -> &RestoreOptions {
+        &self.options
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// `bad-request`, `foreign-backup`, `restore-running`, `no-space`
+    pub fn begin(&self, owner: &Owner, user: &str, request: RestoreRequest) -> Result<RestoreBegun> {
+        request::check(&request)?;
+        self.expire()?;
+        let mut open = super::lock(&self.open);
+        if let Some(running) = &*open {
+            if request.key.is_some() && running.request.key == request.key && running.owner == *owner {
+                return self.begun(running);
+            }
+            return Err(running.in_the_way());
+        }
+        self.check_origin(&request)?;
+        self.check_space(&request)?;
+        let (id, secret) = (random::hex::<16>()?, random::hex::<16>()?);
+        let begun = clock::now();
+        let mut collections = BTreeMap::new();
+        self.store.write(|write| {
+            let sql = "INSERT INTO restores (id, secret_hash, owner, user, begun, mode, archive, collections, state)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+            let names: Vec<&CollectionName> = request.collections.iter().map(|it| &it.name).collect();
+            write.transaction.execute(
+                sql,
+                (
+                    &id,
+                    Sha256::of(secret.as_bytes()).to_string(),
+                    code(owner)?,
+                    user,
+                    &begun,
+                    code(&request.mode)?,
+                    code(&request.archive)?,
+                    code(&names)?,
+                    code(&RestoreState::Open)?,
+                ),
+            )?;
+            for name in names {
+                let generation = generation(write, name.as_str())?;
+                let sql = "UPDATE generations SET session = ?1 WHERE id = ?2";
+                write.transaction.prepare_cached(sql)?.execute((&id, generation))?;
+                collections.insert(name.clone(), Staged::new(generation));
+            }
+            Ok(())
+        })?;
+        let work = Work { collections, records: Records::default(), plan: None, ended: false };
+        let session = Open {
+            id,
+            secret,
+            owner: owner.clone(),
+            user: user.to_owned(),
+            begun,
+            opened: Instant::now(),
+            request,
+            called: Mutex::new((Instant::now(), clock::now())),
+            work: Mutex::new(work),
+        };
+        let answer = self.begun(&session);
+        *open = Some(Arc::new(session));
+        answer
+    }
+
+    fn begun(&self, session: &Open) -> Result<RestoreBegun> {
+        let left = self.options.life.saturating_sub(session.opened.elapsed());
+        Ok(RestoreBegun {
+            id: session.id.clone(),
+            secret: session.secret.clone(),
+            expires: clock::after(left),
+            idle_seconds: self.options.idle.as_secs(),
+        })
+    }
+
+    /// Lets a backup of another installation pass only if somebody typed whose it is.
+    fn check_origin(&self, request: &RestoreRequest) -> Result<()> {
+        let Some(source) = &request.archive.source else { return Ok(()) };
+        let typed = request.business_name.as_deref().map(str::trim);
+        if source.installation == self.store.installation() || typed == Some(source.business.trim()) {
+            return Ok(());
+        }
+        let here = self.store.read(|connection| business(connection))?;
+        let message = format!(
+            "the backup is of another installation, {:?}, and this is {here:?}: the business name of the backup has to \
+             be typed",
+            source.business
+        );
+        let both = ForeignBackup { backup: source.business.clone(), here };
+        Err(Failure::conflict("foreign-backup", message).on("businessName").with(&both))
+    }
+
+    /// Refuses at once what cannot fit. Documents are written twice, to the log and to the database; files that are here
+    /// already are not sent, so that of attachments only what goes beyond those of now counts.
+    fn check_space(&self, request: &RestoreRequest) -> Result<()> {
+        let documents = request.collections.iter().fold(0, |sum: u64, it| sum.saturating_add(it.bytes));
+        let here: i64 = self.store.read(|connection| {
+            let sql = "SELECT coalesce(sum(attachment_bytes), 0) FROM collections
+                       JOIN generations ON generations.id = live";
+            Ok(connection.prepare_cached(sql)?.query_row((), |row| row.get(0))?)
+        })?;
+        let files = request.attachments.bytes.saturating_sub(super::unsigned(here));
+        let needed =
+            documents.saturating_mul(2).saturating_add(files).saturating_add(self.options.spare_bytes);
+        let free = fs4::available_space(self.store.path.parent().unwrap_or(&self.store.path))?;
+        if free < needed {
+            let message = format!(
+                "the server's disk has not enough room for the restore: {needed} bytes are needed, {free} are free; \
+                 nothing was begun"
+            );
+            return Err(Failure::new(axum::http::StatusCode::INSUFFICIENT_STORAGE, "no-space", message));
+        }
+        Ok(())
+    }
+
+    /// What is open now.
+    pub fn running(&self) -> Result<Vec<RunningRestore>> {
+        self.expire()?;
+        Ok(super::lock(&self.open).iter().map(|session| session.running()).collect())
+    }
+
+    /// What would change.
+    ///
+    /// # Errors
+    /// `incomplete`, `restore-gone`, `forbidden`
+    pub fn preview(&self, id: &str, owner: &Owner) -> Result<RestorePreview> {
+        self.with(id, owner, |session, work| self.plan(session, work))
+    }
+
+    fn plan(&self, session: &Open, work: &mut Work) -> Result<RestorePreview> {
+        work.check_complete(&self.store, &session.request)?;
+        let staged = work.collections.iter().map(|(name, staged)| (name, staged.generation()));
+        let plan = self.store.read(|connection| {
+            let mut incoming = Vec::new();
+            for (name, generation) in staged {
+                let how = plan::how(connection, session.request.mode, name)?;
+                incoming.push(judge::Incoming { collection: name.clone(), generation, how });
+            }
+            Plan::compute(connection, incoming)
+        })?;
+        let preview = plan.preview();
+        work.plan = Some(plan);
+        Ok(preview)
+    }
+
+    /// Makes what is staged live: all of it, or nothing. Repeated, it answers what the first call did.
+    ///
+    /// # Errors
+    /// `incomplete`, `live-changed`, `signed-loss`, `restore-gone`, `forbidden`
+    pub fn commit(&self, id: &str, owner: &Owner, request: CommitRequest) -> Result<RestoreOutcome> {
+        let done = self.with(id, owner, |session, work| {
+            if work.plan.is_none() {
+                self.plan(session, work)?;
+            }
+            let Some(plan) = &mut work.plan else { return Err(Failure::internal("no plan")) };
+            // What a person has seen may be older than the plan: nothing that it costs may have changed in between.
+            plan.seq = plan.seq.min(i64::try_from(request.seq).unwrap_or(i64::MAX));
+            let author = Author {
+                user: &session.user,
+                action: AuditAction::Restore,
+                archive: Some(&session.request.archive),
+                mode: Some(session.request.mode),
+            };
+            let acknowledged = request.acknowledge_signed.unwrap_or_default();
+            let done = self.store.write(|write| {
+                let outcome = apply(write, plan, acknowledged, &author, self.options.at)?;
+                self.book_end(write, id, RestoreState::Committed, Some(&outcome))?;
+                (self.options.at)("commit-end");
+                Ok(outcome)
+            });
+            (self.options.at)("commit-done");
+            match done {
+                Ok(outcome) => {
+                    work.ended = true;
+                    Ok(outcome)
+                }
+                Err(failure) => Err(with_fresh_preview(failure, || self.plan(session, work))),
+            }
+        });
+        match done {
+            Ok(outcome) => {
+                self.session(id).inspect(|session| self.close(session));
+                Ok(outcome)
+            }
+            // It may be this very commit, asked for again.
+            Err(failure) if failure.code() == "restore-gone" => {
+                let ended = self.ended(id)?.filter(|ended| ended.owner == *owner);
+                ended.and_then(|ended| ended.session.outcome).ok_or(failure)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Ends a session; its owner or another admin may. Nothing has changed then.
+    ///
+    /// # Errors
+    /// `restore-gone`
+    pub fn abort(&self, id: &str, user: &str) -> Result<()> {
+        self.expire()?;
+        let session = self.session(id).ok_or_else(|| self.gone(id))?;
+        self.end(&session, RestoreState::Aborted, user)
+    }
+
+    /// Holds writers off for some seconds, until the session ends.
+    ///
+    /// # Errors
+    /// `restore-gone`, `forbidden`
+    pub fn pause(&self, id: &str, owner: &Owner) -> Result<Pause> {
+        self.with(id, owner, |_, _| {
+            let left = self.store.pause(self.options.pause);
+            Ok(Pause { seconds: left.as_secs_f64().ceil() as u64 })
+        })
+    }
+
+    /// How a session is doing, or how it ended, for whoever has its secret.
+    ///
+    /// # Errors
+    /// `restore-gone`
+    pub fn state(&self, id: &str, secret: &str) -> Result<RestoreSession> {
+        self.expire()?;
+        let hash = Sha256::of(secret.as_bytes());
+        if let Some(session) = self.session(id).filter(|it| Sha256::of(it.secret.as_bytes()) == hash) {
+            let work = super::lock(&session.work);
+            if !work.ended {
+                return Ok(session.view(&work));
+            }
+        }
+        let ended = self.ended(id)?.filter(|ended| ended.secret_hash == hash.to_string());
+        ended.map(|ended| ended.session).ok_or_else(gone)
+    }
+
+    /// Ends the session that is open if nobody called for too long, or it is too old.
+    pub fn expire(&self) -> Result<()> {
+        let Some(session) = super::lock(&self.open).clone() else { return Ok(()) };
+        let idle = super::lock(&session.called).0.elapsed();
+        let expired = idle >= self.options.idle || session.opened.elapsed() >= self.options.life;
+        // One that is being worked on is not idle.
+        if expired && session.work.try_lock().is_ok() {
+            self.end(&session, RestoreState::Expired, &session.user)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets how sessions ended that did so long ago.
+    pub(super) fn forget_old(&self) -> Result<()> {
+        self.store.write(|write| {
+            let sql = "DELETE FROM restores WHERE forget <= ?1";
+            write.transaction.prepare_cached(sql)?.execute([unix()])?;
+            Ok(())
+        })
+    }
+
+    /// Whether a session is open.
+    pub(super) fn is_open(&self) -> bool {
+        super::lock(&self.open).is_some()
+    }
+
+    fn end(&self, session: &Arc<Open>, state: RestoreState, who: &str) -> Result<()> {
+        let mut work = super::lock(&session.work);
+        if work.ended {
+            return Err(self.gone(&session.id));
+        }
+        self.store.write(|write| self.book_end_by(write, &session.id, state, None, Some(who)))?;
+        work.ended = true;
+        drop(work);
+        self.close(session);
+        Ok(())
+    }
+
+    fn close(&self, session: &Open) {
+        self.store.go_on();
+        super::lock(&self.open).take_if(|open| open.id == session.id);
+    }
+
+    /// Runs a call of the owner on a session that is open.
+    fn with<T>(
+        &self,
+        id: &str,
+        owner: &Owner,
+        work: impl FnOnce(&Open, &mut Work) -> Result<T>,
+    ) -> Result<T> {
+        self.expire()?;
+        let session = self.session(id).ok_or_else(|| self.gone(id))?;
+        if session.owner != *owner {
+            let message = format!(
+                "{} has opened this restore: another admin can end it, and not go on with it",
+                session.user
+            );
+            return Err(Failure::forbidden(message).on(id));
+        }
+        session.touch();
+        let mut guard = super::lock(&session.work);
+        if guard.ended {
+            return Err(self.gone(id));
+        }
+        let result = work(&session, &mut guard);
+        session.touch();
+        result
+    }
+
+    fn session(&self, id: &str) -> Option<Arc<Open>> {
+        super::lock(&self.open).clone().filter(|session| session.id == id)
+    }
+
+    /// Notes in this transaction how the session ended.
+    fn book_end(
+        &self,
+        write: &Write<'_>,
+        id: &str,
+        state: RestoreState,
+        outcome: Option<&RestoreOutcome>,
+    ) -> Result<()> {
+        self.book_end_by(write, id, state, outcome, None)
+    }
+
+    /// The same, with who ended it where that was not its owner. A commit has its entry in the audit already.
+    fn book_end_by(
+        &self,
+        write: &Write<'_>,
+        id: &str,
+        state: RestoreState,
+        outcome: Option<&RestoreOutcome>,
+        who: Option<&str>,
+    ) -> Result<()> {
+        let sql = "UPDATE restores SET state = ?2, ended = ?3, forget = ?4, outcome = ?5 WHERE id = ?1
+                   RETURNING user, archive, mode, collections";
+        let now = clock::now();
+        let forget =
+            unix().saturating_add(i64::try_from(self.options.remember.as_secs()).unwrap_or(i64::MAX));
+        let outcome = outcome.map(code).transpose()?;
+        let (user, archive, mode, collections): (String, String, String, String) = write
+            .transaction
+            .prepare_cached(sql)?
+            .query_row((id, code(&state)?, &now, forget, outcome), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?;
+        let end = match state {
+            RestoreState::Open | RestoreState::Committed => return Ok(()),
+            RestoreState::Aborted => AuditEnd::Aborted,
+            RestoreState::Expired => AuditEnd::Expired,
+            RestoreState::Interrupted => AuditEnd::Interrupted,
+        };
+        write.audit(&AuditEntry {
+            archive: Some(decode(&archive)?),
+            mode: Some(decode(&mode)?),
+            collections: decode(&collections)?,
+            ..AuditEntry::new(now, who.map_or(user, str::to_owned), AuditAction::Restore, end)
+        })
+    }
+
+    /// The session of this id as the books have it, once it has ended.
+    fn ended(&self, id: &str) -> Result<Option<Ended>> {
+        self.store.read(|connection| {
+            let sql = "SELECT secret_hash, owner, user, begun, mode, state, ended, outcome FROM restores
+                       WHERE id = ?1 AND forget > ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            let found = statement.query_row((id, unix()), |row| Ok(ended(id, row))).optional()?;
+            found.transpose()
+        })
+    }
+
+    fn gone(&self, id: &str) -> Failure {
+        let how = match self.ended(id).ok().flatten().map(|ended| ended.session.state) {
+            Some(RestoreState::Committed) => "it was committed",
+            Some(RestoreState::Aborted) => "it was ended, and has changed nothing",
+            Some(RestoreState::Expired) => "nobody called it for too long, and it has changed nothing",
+            Some(RestoreState::Interrupted) => "the server was started anew, and it has changed nothing",
+            Some(RestoreState::Open) | None => return gone(),
+        };
+        Failure::restore_gone(how)
+    }
+}
+
+impl Open {
+    fn touch(&self) {
+        *super::lock(&self.called) = (Instant::now(), clock::now());
+    }
+
+    fn running(&self) -> RunningRestore {
+        let called = super::lock(&self.called).1.clone();
+        RunningRestore { id: self.id.clone(), user: self.user.clone(), begun: self.begun.clone(), called }
+    }
+
+    fn in_the_way(&self) -> Failure {
+        let message = format!(
+            "{} restores a backup since {}, and one restore is done at a time: an admin can end that one",
+            self.user, self.begun
+        );
+        Failure::conflict("restore-running", message).on(&self.id).with(&self.running())
+    }
+
+    fn view(&self, work: &MutexGuard<'_, Work>) -> RestoreSession {
+        let staged = work.collections.iter().map(|(name, staged)| StagedCollection {
+            name: name.clone(),
+            batches: staged.batches(),
+            documents: staged.lines(),
+        });
+        RestoreSession {
+            id: self.id.clone(),
+            state: RestoreState::Open,
+            user: self.user.clone(),
+            begun: self.begun.clone(),
+            ended: None,
+            mode: self.request.mode,
+            staged: staged.collect(),
+            attachment_batches: work.records.batches(),
+            outcome: None,
+        }
+    }
+}
+
+/// A session that has ended.
+struct Ended {
+    secret_hash: String,
+    owner: Owner,
+    session: RestoreSession,
+}
+
+fn ended(id: &str, row: &Row<'_>) -> Result<Ended> {
+    let outcome: Option<String> = row.get(7)?;
+    let session = RestoreSession {
+        id: id.to_owned(),
+        state: decode(&row.get::<_, String>(5)?)?,
+        user: row.get(2)?,
+        begun: row.get(3)?,
+        ended: row.get(6)?,
+        mode: decode(&row.get::<_, String>(4)?)?,
+        staged: Vec::new(),
+        attachment_batches: 0,
+        outcome: outcome.as_deref().map(decode).transpose()?,
+    };
+    Ok(Ended { secret_hash: row.get(0)?, owner: decode(&row.get::<_, String>(1)?)?, session })
+}
+
+/// Adds a fresh preview to a failure that asks a person again.
+fn with_fresh_preview(failure: Failure, preview: impl FnOnce() -> Result<RestorePreview>) -> Failure {
+    if !matches!(failure.code(), "live-changed" | "signed-loss") {
+        return failure;
+    }
+    match preview() {
+        Ok(preview) => failure.with(&preview),
+        Err(other) => other,
+    }
+}
+
+fn gone() -> Failure {
+    Failure::restore_gone("it has ended, the server was started anew, or this is not its secret")
+}
+
+fn code(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(Failure::internal)
+}
+
+fn decode<T: DeserializeOwned>(json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(Failure::internal)
+}
+
+fn unix() -> i64 {
+    i64::try_from(clock::unix()).unwrap_or(i64::MAX)
+}
