@@ -2,6 +2,7 @@
 
 use super::judge::{File, How, Rule, Verdict};
 use super::plan::{CollectionPlan, Plan, owner_stays};
+use super::prepare::catch_up;
 use crate::failure::{Failure, Result};
 use crate::store::{Write, live_generation, meta, set_meta, unsigned};
 use crate::{clock, random};
@@ -55,8 +56,15 @@ pub(super) fn apply(
         at("commit-point");
     }
     for part in &changed {
-        let merged = matches!(part.incoming.how, How::Merge(_));
-        let before = if merged { merge(write, part, seq)? } else { replace(write, part, seq)? };
+        let (merged, before) = match (part.incoming.how, part.prepared, part.live) {
+            (How::Merge(_), Some(result), Some(live)) => {
+                catch_up(write, live, result, plan.seq)?;
+                move_pointer(write, part, result, seq)?;
+                (false, live)
+            }
+            (How::Merge(_), ..) => (true, merge(write, part, seq)?),
+            (How::Replace { .. }, ..) => (false, replace(write, part, seq)?),
+        };
         let sql =
             "INSERT INTO restore_point_parts (point, collection, generation, merged) VALUES (?1, ?2, ?3, ?4)";
         let name = part.incoming.collection.as_str();
@@ -217,7 +225,7 @@ fn add_point(write: &Write<'_>, id: &str, seq: i64, now: &str, author: &Author<'
     Ok(())
 }
 
-/// Moves the pointer of a collection; answers the generation that was live before.
+/// Makes what comes the live generation; answers the generation that was live before.
 fn replace(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<i64> {
     let (name, new) = (part.incoming.collection.as_str(), part.incoming.generation);
     let before = match part.live {
@@ -227,10 +235,15 @@ fn replace(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<i64> {
     if let How::Replace { carry_after: Some(after) } = part.incoming.how {
         carry_over(write, before, new, after)?;
     }
+    move_pointer(write, part, new, seq)?;
+    Ok(before)
+}
+
+fn move_pointer(write: &Write<'_>, part: &CollectionPlan, to: i64, seq: i64) -> Result<()> {
     let sql = "INSERT INTO collections (name, live, since) VALUES (?1, ?2, ?3)
                ON CONFLICT DO UPDATE SET live = excluded.live, since = excluded.since";
-    write.transaction.prepare_cached(sql)?.execute((name, new, seq))?;
-    Ok(before)
+    write.transaction.prepare_cached(sql)?.execute((part.incoming.collection.as_str(), to, seq))?;
+    Ok(())
 }
 
 /// Copies what was written to `from` after this position and `to` lacks.
