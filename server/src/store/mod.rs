@@ -244,7 +244,8 @@ fn prepare(connection: &mut Connection) -> Result<()> {
     // 4 KiB still needs no overflow page.
     connection
         .execute_batch("PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
-    connection.execute_batch("PRAGMA journal_size_limit = 67108864;")?;
+    // A restore that merges touches pages all over a collection: they stay in memory until its commit.
+    connection.execute_batch("PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536;")?;
     let version: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
     let known = SCHEMA.len();
     let Some(missing) = usize::try_from(version).ok().and_then(|version| SCHEMA.get(version..)) else {

@@ -37,6 +37,7 @@ const MODES: [RestoreMode; 3] = [RestoreMode::Full, RestoreMode::Identical, Rest
 const POINTS: &[(&str, bool)] = &[
     ("staged:1", false),
     ("staged:4", false),
+    ("prepare-documents:2", false),
     ("commit-begun:1", false),
     ("commit-checked:1", false),
     ("commit-point:1", false),
@@ -74,6 +75,8 @@ async fn a_restore_that_ends_at_a_statement_has_happened_or_not() {
     for (number, (point, expected)) in POINTS.iter().enumerate() {
         let modes = MODES.iter().cycle().skip(number).take(if every_mode { MODES.len() } else { 1 });
         for mode in modes {
+            // Only an update has something to prepare.
+            let mode = if point.starts_with("prepare") { &RestoreMode::Update } else { mode };
             let new = scene.round(*mode, number as u32, &Kill::At(point)).await;
             assert_eq!(new, *expected, "{point} {mode:?}");
         }
@@ -202,11 +205,16 @@ impl Scene {
 
     /// Restores, ends the process on the way, starts it again, and compares. Whether the new state is what is there.
     async fn round(&mut self, mode: RestoreMode, seed: u32, kill: &Kill) -> bool {
+        self.server.kill();
         if let Kill::At(point) = kill {
-            self.server.kill();
             self.server.environment.insert("DIKAS_TEST_ABORT_AT", (*point).to_owned());
-            self.server.restart(SERVER);
         }
+        // Large merges in turn with small ones; that is, for these few documents.
+        let rows = if seed.is_multiple_of(2) { "5" } else { "2000" };
+        let preparing = matches!(kill, Kill::At(point) if point.starts_with("prepare"));
+        let rows = if preparing { "5" } else { rows };
+        self.server.environment.insert("DIKAS_TEST_MERGED_ROWS", rows.to_owned());
+        self.server.restart(SERVER);
         let old = self.look().await;
         let backup = self.backup(seed).await;
         let expected = restored(&old, &backup, mode);

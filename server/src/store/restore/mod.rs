@@ -65,7 +65,7 @@ impl Default for RestoreOptions {
             pause: Duration::from_secs(30),
             remember: 24 * hour,
             spare_bytes: 256 << 20,
-            merged_rows: 10_000,
+            merged_rows: 2_000,
             blob_grace: hour,
             at: |_| {},
         }

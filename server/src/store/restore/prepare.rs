@@ -33,6 +33,7 @@ impl Restores {
             };
             for from in sources {
                 copy_documents(&self.store, from, result)?;
+                (self.options.at)("prepare-documents");
             }
             for from in sources {
                 copy_attachments(&self.store, from, result)?;

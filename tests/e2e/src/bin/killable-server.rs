@@ -1,6 +1,7 @@
 //! `killable-server DIR ADDR`: the server as a process that a test can kill. It says where it
 //! listens. `DIKAS_TEST_ABORT_AT=point:count` ends it when a restore or the clean-up passes that point for the
-//! count-th time; `DIKAS_TEST_NO_GRACE` has the clean-up take blobs at once.
+//! count-th time; `DIKAS_TEST_NO_GRACE` has the clean-up take blobs at once; `DIKAS_TEST_MERGED_ROWS` says how many
+//! documents a commit merges by itself.
 
 use dikas_server::{Config, Server};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +17,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.restores.at = pass;
     if std::env::var_os("DIKAS_TEST_NO_GRACE").is_some() {
         config.restores.blob_grace = Duration::ZERO;
+    }
+    if let Ok(rows) = std::env::var("DIKAS_TEST_MERGED_ROWS") {
+        config.restores.merged_rows = rows.parse()?;
     }
     let server = Server::start(config).await?;
     println!("http://{}", server.address());
