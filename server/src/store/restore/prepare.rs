@@ -1,5 +1,6 @@
 //! Large merges, done before the commit: what would be live afterwards is put together in a generation of its own, in
 //! small steps between the writes of everybody else. The commit only adds what was written since, and moves the pointer.
+//! Its restore point is the whole generation from before, as that of a full restore.
 
 use super::judge::{How, Rule};
 use super::plan::{CollectionPlan, Plan};
