@@ -11,8 +11,11 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod backup;
+mod bare;
 mod http;
 mod pool;
+mod restore;
 mod resume;
+mod staging;
 mod store;
 mod wire;
