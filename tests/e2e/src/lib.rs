@@ -22,6 +22,7 @@ pub mod page;
 pub mod proxy;
 pub mod sample;
 pub mod server;
+pub mod staging;
 pub mod tools;
 
 use std::io::Write as _;
