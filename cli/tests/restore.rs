@@ -7,10 +7,10 @@ mod support;
 use dikas_archive::codec;
 use dikas_archive::job::transport::{Method, Request};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fs;
 use support::{
-    Shop, assert_ended, demo_login, entries, files, lines, manifest, pack, sample, stderr, stdout, write,
+    Entries, Shop, assert_ended, demo_login, entries, files, lines, manifest, pack, sample, stderr, stdout,
+    write,
 };
 
 #[test]
@@ -85,7 +85,7 @@ fn only_the_menu_is_put_back_and_all_else_stays_byte_for_byte() {
                 || name.starts_with(&format!("attachments/{collection}/"))
         })
     };
-    let rest = |entries: &BTreeMap<String, Vec<u8>>| -> BTreeMap<String, Vec<u8>> {
+    let rest = |entries: &Entries| -> Entries {
         let rest = entries.iter().filter(|(name, _)| !is_menu(name) && *name != "manifest.json");
         rest.map(|(name, content)| (name.clone(), content.clone())).collect()
     };
@@ -219,7 +219,7 @@ fn what_cannot_be_restored_is_named_and_changes_nothing() {
     let whole = shop.create("whole.zip");
     let sound = entries(&whole);
     let part = |lines: &[u8]| codec::encode(lines).unwrap().bytes;
-    let bare = |lines: &[u8]| BTreeMap::from([("articles.jsonl.br".to_owned(), part(lines))]);
+    let bare = |lines: &[u8]| Entries::from([("articles.jsonl.br".to_owned(), part(lines))]);
     let with = |name: &str, change: &dyn Fn(Vec<u8>) -> Vec<u8>| {
         let mut entries = sound.clone();
         let content = change(entries[name].clone());
@@ -235,8 +235,8 @@ fn what_cannot_be_restored_is_named_and_changes_nothing() {
         move |json: Vec<u8>| String::from_utf8(json).unwrap().replacen(from, to, 1).into_bytes()
     };
     let articles = sound["articles.jsonl.br"].clone();
-    let cases: Vec<(&str, BTreeMap<String, Vec<u8>>, &str, &str)> = vec![
-        ("an empty ZIP", BTreeMap::new(), "missing-entry", "manifest.json"),
+    let cases: Vec<(&str, Entries, &str, &str)> = vec![
+        ("an empty ZIP", Entries::new(), "missing-entry", "manifest.json"),
         ("a part is missing", without("articles.jsonl.br"), "missing-entry", "articles.jsonl.br"),
         (
             "a newer format",

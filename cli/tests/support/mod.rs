@@ -146,8 +146,11 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// The entries of an archive, by their names.
+pub(crate) type Entries = BTreeMap<String, Vec<u8>>;
+
 /// Every entry of an archive, as the zip crate unpacks it.
-pub(crate) fn entries(archive: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn entries(archive: &Path) -> Entries {
     let mut zip = zip::ZipArchive::new(File::open(archive).unwrap()).unwrap();
     let entries = (0..zip.len()).map(|at| {
         let mut entry = zip.by_index(at).unwrap();
@@ -159,7 +162,7 @@ pub(crate) fn entries(archive: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Writes a ZIP of these entries.
-pub(crate) fn pack(file: &Path, entries: &BTreeMap<String, Vec<u8>>) {
+pub(crate) fn pack(file: &Path, entries: &Entries) {
     let mut zip = zip::ZipWriter::new(File::create(file).unwrap());
     for (name, content) in entries {
         zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
