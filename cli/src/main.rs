@@ -1,27 +1,38 @@
-//! `dikas-backup`: looks into backups and checks them, without a server.
-//!
-//! Exit codes: 0 sound, 1 damaged, 2 not readable.
+//! `dikas-backup`: makes, checks and restores backups, for cron and for people in a terminal.
+
+mod create;
+mod ended;
+mod login;
+mod look;
+mod restore;
+mod teller;
+mod terminal;
+mod words;
 
 use clap::{Parser, Subcommand};
-use dikas_archive::error::{Error, ErrorKind, Result};
-use dikas_archive::manifest::Manifest;
-use dikas_archive::reader::{BackupReader, Summary, Verdict};
-use serde_json::json;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use dikas_archive::error::{Error, Result};
+use dikas_backup::interrupt::Interrupt;
+use ended::{Ended, Failure};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use terminal::plain;
 
-const DAMAGED: u8 = 1;
-const NOT_READABLE: u8 = 2;
-
-/// Looks into DiKAS backups and checks them.
+/// Makes DiKAS backups, looks into them, checks them, and restores them.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done; inspect and verify: sound
+  1    refused or failed, and nothing was changed; inspect and verify: damaged
+  2    wrong arguments, or the file cannot be used
+  3    a restore needs a confirmation that nobody gave; nothing was changed
+  4    a restore was sent off, and its answer got lost: look at the server before anything else
+  130  cancelled, and nothing was changed";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -38,118 +49,65 @@ enum Command {
         /// The backup.
         file: PathBuf,
     },
+    /// Backs up a server into a file, reads it back, and only then gives it its name.
+    #[command(after_help = EXIT_CODES)]
+    Create(create::Arguments),
+    /// Restores a backup to a server: checks it, sends it, shows what would change, asks, and makes it live at once.
+    #[command(after_help = EXIT_CODES)]
+    Restore(restore::Arguments),
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Inspect { file, json } => inspect(&file, json),
-        Command::Verify { file } => verify(&file),
+    match Arguments::parse().command {
+        Command::Inspect { file, json } => looked(look::inspect(&file, json)),
+        Command::Verify { file } => looked(look::verify(&file)),
+        Command::Create(arguments) => {
+            ended(arguments.json, async |interrupt| create::create(&arguments, &interrupt).await)
+        }
+        Command::Restore(arguments) => {
+            ended(arguments.json, async |interrupt| restore::restore(&arguments, &interrupt).await)
+        }
+    }
+}
+
+fn looked(sound: Result<bool>) -> ExitCode {
+    match sound {
+        Ok(true) => Ended::Done.into(),
+        Ok(false) => Ended::Failed.into(),
+        Err(error) => {
+            complain(&error);
+            Ended::Unusable.into()
+        }
+    }
+}
+
+/// Runs a job that talks to a server, and tells how it ended.
+fn ended(as_json: bool, job: impl AsyncFnOnce(Interrupt) -> Result<(), Failure>) -> ExitCode {
+    // Connections go on while this thread reads and compresses.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(async { job(Interrupt::default()).await });
+            // Somebody may still be asked something, and needs no answer any more.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(Failure::from(Error::from(error))),
     };
     match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(DAMAGED),
-        Err(error) => {
-            eprintln!("dikas-backup: {}", plain(&error.to_string()));
-            ExitCode::from(NOT_READABLE)
+        Ok(()) => Ended::Done.into(),
+        Err(Failure { ended, error }) => {
+            teller::Teller::new(as_json).event("failed", &failed(ended, &error));
+            complain(&error);
+            ended.into()
         }
     }
 }
 
-/// Answers whether nothing is wrong.
-fn inspect(file: &Path, as_json: bool) -> Result<bool> {
-    let mut reader = open(file)?;
-    let manifest = match reader.manifest() {
-        Ok(manifest) => manifest.cloned(),
-        Err(error) => {
-            eprintln!("dikas-backup: {}", plain(&error.to_string()));
-            None
-        }
-    };
-    let sound_manifest = reader.manifest().is_ok();
-    let summary = reader.summary(&mut |_| Ok(()))?;
-    let mut out = io::stdout().lock();
-    if as_json {
-        let head = manifest.as_ref().map(|manifest| {
-            json!({"version": manifest.version, "created": manifest.created, "source": manifest.source})
-        });
-        let answer = json!({"size": reader.length(), "manifest": head, "summary": summary}).to_string();
-        writeln!(out, "{}", plain_json(&answer))?;
-    } else {
-        write!(out, "{}", describe(manifest.as_ref(), &summary))?;
-    }
-    Ok(sound_manifest && summary.problems.is_empty())
+fn failed(ended: Ended, error: &Error) -> serde_json::Value {
+    serde_json::json!({"exitCode": ended.code(), "error": error})
 }
 
-fn verify(file: &Path) -> Result<bool> {
-    let mut reader = open(file)?;
-    let sha256 = reader.sha256(&mut |_| Ok(()))?;
-    let Verdict { problems, entries, documents, has_manifest } = reader.verify(&mut |_| Ok(()))?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "{entries} entries, {documents} documents, {} bytes", reader.length())?;
-    writeln!(out, "SHA-256 {sha256}")?;
-    for problem in &problems {
-        writeln!(out, "{}", plain(&problem.to_string()))?;
-    }
-    let verdict = match (problems.is_empty(), has_manifest) {
-        (true, true) => "sound",
-        (true, false) => "sound; without a manifest nobody can tell whether something is missing",
-        (false, _) => "damaged",
-    };
-    writeln!(out, "{verdict}")?;
-    Ok(problems.is_empty())
-}
-
-fn open(path: &Path) -> Result<BackupReader<File>> {
-    let on_path = |error: Error| error.on(path.display().to_string());
-    let file = File::open(path).map_err(|error| on_path(error.into()))?;
-    if file.metadata()?.is_dir() {
-        return Err(on_path(Error::new(ErrorKind::NotAnArchive, "this is a folder")));
-    }
-    BackupReader::open(file).map_err(on_path)
-}
-
-fn describe(manifest: Option<&Manifest>, summary: &Summary) -> String {
-    let mut text = match manifest {
-        Some(Manifest { created, source, .. }) => {
-            format!("{}, {}, by {}\n\n", plain(&source.business), plain(created), plain(&source.product))
-        }
-        None => "No manifest: collections are told by their documents.\n\n".to_owned(),
-    };
-    for collection in &summary.collections {
-        text += &format!(
-            "{:<24} {:<10} {:>9} documents {:>12} bytes\n",
-            plain(&collection.name),
-            collection.category.as_str(),
-            collection.documents,
-            collection.bytes
-        );
-    }
-    let sizes: u64 = summary.attachments.iter().map(|attachment| attachment.size).sum();
-    let documents: u64 = summary.collections.iter().map(|collection| collection.documents).sum();
-    text += &format!("\n{documents} documents, {} attachments of {sizes} bytes\n", summary.attachments.len());
-    for problem in &summary.problems {
-        text += &format!("{}\n", plain(&problem.to_string()));
-    }
-    text
-}
-
-/// What an archive says, on one line of a terminal: whatever could command it, turn its text around or forge a line is
-/// escaped.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if is_harmless(c) { c.to_string() } else { c.escape_unicode().to_string() })
-        .collect()
-}
-
-/// The same for JSON, which has escapes of its own. Such characters stand nowhere but in its strings.
-fn plain_json(json: &str) -> String {
-    json.chars()
-        .map(|c| if is_harmless(c) { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) })
-        .collect()
-}
-
-/// Neither a control character nor a mark of direction.
-fn is_harmless(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
+fn complain(error: &Error) {
+    eprintln!("dikas-backup: {}", plain(&error.to_string()));
 }

@@ -1,27 +1,16 @@
 //! The command line on real files: exit codes and output.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
+mod support;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
+use support::{dikas_backup, sample};
 
 fn run(args: &[&str], file: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dikas-backup")).args(args).arg(file).output().unwrap()
-}
-
-fn sample() -> Option<PathBuf> {
-    let folder = std::env::var_os("DIKAS_SAMPLES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/samples"),
-        PathBuf::from,
-    );
-    let file = folder.join("pizzeria-2015.zip");
-    if !file.exists() {
-        assert!(!in_ci(), "no sample backup; set DIKAS_SAMPLES to its folder");
-        eprintln!("skipped: the sample backup is not there; set DIKAS_SAMPLES to its folder");
-        return None;
-    }
-    Some(file)
+    dikas_backup().args(args).arg(file).output().unwrap()
 }
 
 #[test]
@@ -67,8 +56,4 @@ fn a_name_in_an_archive_can_neither_forge_a_line_nor_command_the_terminal() {
     let json = run(&["inspect", "--json"], &hostile).stdout;
     let answer: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert!(answer["summary"]["collections"][0]["name"].as_str().unwrap().contains("x\nsound"));
-}
-
-fn in_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }

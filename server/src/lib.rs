@@ -283,6 +283,12 @@ async fn writing<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 's
     blocking_among(&AT_ONCE, work).await
 }
 
+/// The same for restores, whose calls wait for each other: not in the way of anybody else.
+async fn restoring<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    static AT_ONCE: Semaphore = Semaphore::const_new(8);
+    blocking_among(&AT_ONCE, work).await
+}
+
 async fn blocking_among<T: Send + 'static>(
     at_once: &'static Semaphore,
     work: impl FnOnce() -> Result<T> + Send + 'static,

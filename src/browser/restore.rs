@@ -108,6 +108,8 @@ fn choice(
 fn ended(committed: Committed) -> Result<Event, Failure> {
     let (kind, message, preview) = match committed {
         Committed::Done { outcome } => return Ok(Event::Restored { outcome }),
+        // The page asks by the session's secret how it ended, as soon as somebody answers.
+        Committed::Unknown { error } => return Err(error.into()),
         Committed::LiveChanged { preview } => {
             (ErrorKind::LiveChanged, "what would be dropped or overwritten has changed", preview)
         }
@@ -122,7 +124,7 @@ fn ended(committed: Committed) -> Result<Event, Failure> {
 
 impl From<NotOpened> for Failure {
     fn from(refused: NotOpened) -> Self {
-        let data = refused.obstacle.map(|obstacle| match obstacle {
+        let data = refused.obstacle.map(|obstacle| match *obstacle {
             Obstacle::Foreign { names } => Refusal::Foreign(names),
             Obstacle::Running { session } => Refusal::Running(session),
         });

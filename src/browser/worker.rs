@@ -5,7 +5,9 @@ use super::encoder::Workers;
 use super::fetch::Fetch;
 use super::js;
 use super::pages::Paged;
-use super::protocol::{Archive, Command, Contents, Event, Found, Item, Notice, Place, Refusal, Server, Summary};
+use super::protocol::{
+    Archive, Command, Contents, Event, Found, Item, Notice, Place, Refusal, Server, Summary,
+};
 use super::restore::Kept;
 use super::rope::BlobSource;
 use super::sink::Draft;

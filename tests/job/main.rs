@@ -11,9 +11,12 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod backup;
+mod bare;
 mod http;
 mod line;
 mod pool;
+mod restore;
 mod resume;
+mod staging;
 mod store;
 mod wire;

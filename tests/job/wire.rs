@@ -166,7 +166,7 @@ pub fn refusal(status: u16, code: &str) -> Response {
     json(status, &Envelope::<()> { data: None, is_success: false, message, errors: vec![error] })
 }
 
-fn json<T: Serialize>(status: u16, envelope: &Envelope<T>) -> Response {
+pub fn json<T: Serialize>(status: u16, envelope: &Envelope<T>) -> Response {
     let body = serde_json::to_vec(envelope).unwrap();
     let headers = vec![("content-type".to_owned(), "application/json".to_owned()), checksum(&body)];
     Response { status, headers, body }

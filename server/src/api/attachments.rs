@@ -95,7 +95,7 @@ pub(super) async fn put_attachment(
     {
         return Err(Failure::not_found("there is no such document").on(id));
     }
-    let upload = receive(&app, body).await?;
+    let upload = receive(&app, body, || {}).await?;
     let (record, created) = crate::writing(move || {
         let (sha256, size) = app.store.blobs().keep(upload)?;
         let record = AttachmentRecord { collection, id, name, media_type, size, sha256 };
@@ -128,8 +128,8 @@ pub(super) async fn delete_attachment(
     Ok(answer(StatusCode::OK, ()))
 }
 
-/// Takes a body in as a blob that has no name yet.
-pub(super) async fn receive(app: &App, body: Body) -> Result<Upload> {
+/// Takes a body in as a blob that has no name yet; calls `on_chunk` whenever some of it has come.
+pub(super) async fn receive(app: &App, body: Body, on_chunk: impl Fn()) -> Result<Upload> {
     let mut upload = app.store.blobs().upload(app.limits.attachment_bytes)?;
     let mut stream = body.into_data_stream();
     while let Some(chunk) = stream.next().await {
@@ -139,6 +139,7 @@ pub(super) async fn receive(app: &App, body: Body) -> Result<Upload> {
             Ok(upload)
         })
         .await?;
+        on_chunk();
     }
     Ok(upload)
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
     responses((status = OK, description = "Three at most, the newest first.", body = Envelope<Vec<RestorePoint>>)),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn list_points(State(app): State<Arc<App>>) -> Result<Response> {
-    Ok(answer(StatusCode::OK, crate::blocking(move || app.store.restore_points()).await?))
+    Ok(answer(StatusCode::OK, crate::restoring(move || app.store.restore_points()).await?))
 }
 
 /// Says what would change if a restore point were made live.
@@ -34,7 +34,7 @@ pub(super) async fn preview_point(
     State(app): State<Arc<App>>,
     Segments(id): Segments<String>,
 ) -> Result<Response> {
-    Ok(answer(StatusCode::OK, crate::blocking(move || app.store.preview_point(&id)).await?))
+    Ok(answer(StatusCode::OK, crate::restoring(move || app.store.preview_point(&id)).await?))
 }
 
 /// Makes a restore point live: the collections that its restore changed become what they were before it.
@@ -56,7 +56,7 @@ pub(super) async fn activate_point(
 ) -> Result<Response> {
     let request: CommitRequest = json(body).await?;
     let cleaner = Arc::clone(&app);
-    let outcome = crate::writing(move || app.restores.undo(&id, &principal.name, request)).await?;
+    let outcome = crate::restoring(move || app.restores.undo(&id, &principal.name, request)).await?;
     cleaner.clean_soon();
     Ok(answer(StatusCode::OK, outcome))
 }
@@ -78,5 +78,5 @@ pub(super) async fn audit(
     State(app): State<Arc<App>>,
     Params(AuditParams { before, limit }): Params<AuditParams>,
 ) -> Result<Response> {
-    Ok(answer(StatusCode::OK, crate::blocking(move || app.store.audit_page(before, limit)).await?))
+    Ok(answer(StatusCode::OK, crate::restoring(move || app.store.audit_page(before, limit)).await?))
 }

@@ -43,7 +43,7 @@ pub(super) async fn begin_restore(
 ) -> Result<Response> {
     let request: RestoreRequest = json_up_to(body, LIST_BYTES).await?;
     let begun =
-        crate::writing(move || app.restores.begin(&principal.owner, &principal.name, request)).await?;
+        crate::restoring(move || app.restores.begin(&principal.owner, &principal.name, request)).await?;
     Ok(answer(StatusCode::CREATED, begun))
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn begin_restore(
     responses((status = OK, description = "One session, or none.", body = Envelope<Vec<RunningRestore>>)),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn list_restores(State(app): State<Arc<App>>) -> Result<Response> {
-    Ok(answer(StatusCode::OK, crate::blocking(move || app.restores.running()).await?))
+    Ok(answer(StatusCode::OK, crate::restoring(move || app.restores.running()).await?))
 }
 
 /// Stages a batch of documents: JSON lines, each ending with a line feed.
@@ -84,7 +84,7 @@ pub(super) async fn stage_documents(
         collection.parse().map_err(|error| Failure::from(error).on("collection"))?;
     let body = batch(&headers, body).await?;
     let stage = move || app.restores.stage_documents(&id, &principal.owner, &collection, number, &body);
-    Ok(answer(StatusCode::OK, crate::writing(stage).await?))
+    Ok(answer(StatusCode::OK, crate::restoring(stage).await?))
 }
 
 /// Stages a batch of attachment records: one per line, as compact JSON.
@@ -112,7 +112,7 @@ pub(super) async fn stage_attachments(
 ) -> Result<Response> {
     let body = batch(&headers, body).await?;
     let stage = move || app.restores.stage_attachments(&id, &principal.owner, number, &body);
-    Ok(answer(StatusCode::OK, crate::writing(stage).await?))
+    Ok(answer(StatusCode::OK, crate::restoring(stage).await?))
 }
 
 /// Says which blobs the server lacks.
@@ -136,7 +136,7 @@ pub(super) async fn missing_blobs(
         return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message));
     }
     let ask = move || app.restores.missing_blobs(&id, &principal.owner, &sha256);
-    Ok(answer(StatusCode::OK, MissingBlobs { missing: crate::blocking(ask).await? }))
+    Ok(answer(StatusCode::OK, MissingBlobs { missing: crate::restoring(ask).await? }))
 }
 
 /// Stores a blob.
@@ -163,9 +163,10 @@ pub(super) async fn put_blob(
         let (app, id, owner) = (Arc::clone(&app), id.clone(), principal.owner.clone());
         move || app.restores.takes_blobs(&id, &owner)
     };
-    crate::blocking(may.clone()).await?;
-    let upload = receive(&app, body).await?;
-    crate::writing(move || {
+    crate::restoring(may.clone()).await?;
+    let called = || app.restores.note_call(&id);
+    let upload = receive(&app, body, called).await?;
+    crate::restoring(move || {
         let found = upload.digest();
         if found != expected {
             let message = format!("the bytes have another digest: expected {expected}, found {found}");
@@ -193,7 +194,7 @@ pub(super) async fn preview_restore(
     Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
 ) -> Result<Response> {
-    let preview = crate::blocking(move || app.restores.preview(&id, &principal.owner)).await?;
+    let preview = crate::restoring(move || app.restores.preview(&id, &principal.owner)).await?;
     Ok(answer(StatusCode::OK, preview))
 }
 
@@ -210,7 +211,7 @@ pub(super) async fn pause_writers(
     Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
 ) -> Result<Response> {
-    let pause = crate::writing(move || app.restores.pause(&id, &principal.owner)).await?;
+    let pause = crate::restoring(move || app.restores.pause(&id, &principal.owner)).await?;
     Ok(answer(StatusCode::OK, pause))
 }
 
@@ -233,7 +234,7 @@ pub(super) async fn commit_restore(
 ) -> Result<Response> {
     let request: CommitRequest = json(body).await?;
     let cleaner = Arc::clone(&app);
-    let outcome = crate::writing(move || app.restores.commit(&id, &principal.owner, request)).await?;
+    let outcome = crate::restoring(move || app.restores.commit(&id, &principal.owner, request)).await?;
     cleaner.clean_soon();
     Ok(answer(StatusCode::OK, outcome))
 }
@@ -251,7 +252,7 @@ pub(super) async fn abort_restore(
     Segments(id): Segments<String>,
 ) -> Result<Response> {
     let cleaner = Arc::clone(&app);
-    crate::writing(move || app.restores.abort(&id, &principal.name)).await?;
+    crate::restoring(move || app.restores.abort(&id, &principal.name)).await?;
     cleaner.clean_soon();
     Ok(answer(StatusCode::OK, ()))
 }
@@ -272,7 +273,7 @@ pub(super) async fn get_restore(
 ) -> Result<Response> {
     let secret =
         headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let session = crate::blocking(move || app.restores.state(&id, &secret)).await?;
+    let session = crate::restoring(move || app.restores.state(&id, &secret)).await?;
     Ok(answer(StatusCode::OK, session))
 }
 

@@ -244,7 +244,8 @@ fn prepare(connection: &mut Connection) -> Result<()> {
     // 4 KiB still needs no overflow page.
     connection
         .execute_batch("PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
-    connection.execute_batch("PRAGMA journal_size_limit = 67108864;")?;
+    // A restore that merges touches pages all over a collection: they stay in memory until its commit.
+    connection.execute_batch("PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536;")?;
     let version: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
     let known = SCHEMA.len();
     let Some(missing) = usize::try_from(version).ok().and_then(|version| SCHEMA.get(version..)) else {
@@ -302,6 +303,48 @@ mod tests {
         connection.pragma_update(None, "user_version", SCHEMA.len() as i64 + 1).unwrap();
         let refusal = Store::open(folder.path()).unwrap_err().to_string();
         assert!(refusal.contains("version 3") && refusal.contains("knows 2"), "{refusal}");
+    }
+
+    #[test]
+    fn a_store_of_the_version_before_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join("dikas.sqlite")).unwrap();
+        connection.execute_batch(SCHEMA[0]).unwrap();
+        let rows = "INSERT INTO meta VALUES ('installation', 'abc'), ('login-epoch', 4), ('position', 7);
+            INSERT INTO generations (id, collection) VALUES (1, 'articles');
+            INSERT INTO collections VALUES ('articles', 1);
+            INSERT INTO documents VALUES (1, 'a', 6, x'7b7d'), (1, 'b', 7, x'7b7d');
+            INSERT INTO attachments VALUES (1, 'a', 'f', 'text/plain', 1, 'aa', 7);
+            PRAGMA user_version = 1;";
+        connection.execute_batch(rows).unwrap();
+        drop(connection);
+        for _ in 0..2 {
+            let store = Store::open(folder.path()).unwrap();
+            assert_eq!((store.installation(), store.login_epoch().unwrap()), ("abc", 4));
+            assert_eq!(store.documents("articles").unwrap(), [b"{}", b"{}"]);
+            assert_eq!(store.restore_points().unwrap(), []);
+            assert_eq!(store.audit_page(None, None).unwrap().entries, []);
+            let writer = lock(&store.writer);
+            let number = |sql| writer.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!(number("PRAGMA user_version"), 2);
+            assert_eq!(number("SELECT documents FROM generations WHERE shrunk = 0"), 2);
+            assert_eq!(number("SELECT since FROM collections"), 0);
+            let plan =
+                "EXPLAIN QUERY PLAN SELECT id FROM documents WHERE generation = 1 AND seq > 6 AND seq > 0";
+            let plan: String = writer.query_row(plan, (), |row| row.get(3)).unwrap();
+            assert!(plan.contains("documents_by_seq (generation=? AND seq>?)"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn the_audit_only_grows() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let writer = lock(&store.writer);
+        writer.execute("INSERT INTO audit (entry) VALUES ('{}')", ()).unwrap();
+        for sql in ["DELETE FROM audit", "UPDATE audit SET entry = ''"] {
+            assert!(writer.execute(sql, ()).unwrap_err().to_string().contains("the audit only grows"));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::sessions::{self, check_open, refused_with_preview};
 use super::{Committed, Target};
 use crate::api::restore::{
     BatchStaged, BlobsQuestion, CommitRequest, ForeignBackup, MissingBlobs, Pause, RestoreBegun,
-    RestorePreview, RestoreRequest, RunningRestore,
+    RestorePreview, RestoreRequest, RestoreSession, RunningRestore,
 };
 use crate::api::{CRC32_HEADER, NDJSON};
 use crate::catalog::CollectionName;
@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 /// How long the server gets to throw a session away. One that it cannot be told about expires by itself.
 const ABORT_MILLISECONDS: u64 = 5_000;
 
-/// A file may take so long to arrive, in milliseconds.
-const BLOB_MILLISECONDS: u64 = 3_600_000;
+/// A body is given the time that it takes on a line this slow.
+const BYTES_PER_MILLISECOND: u64 = 16;
 
 /// A restore session of a server.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct NotOpened {
     /// What went wrong.
     pub error: Error,
     /// What stands in the way, where a person can do something about it.
-    pub obstacle: Option<Obstacle>,
+    pub obstacle: Option<Box<Obstacle>>,
 }
 
 /// What stands in the way of a restore.
@@ -84,6 +84,9 @@ impl<T: Transport> HttpTarget<T> {
 
     /// Sends a body, again where it arrives garbled.
     async fn put(&self, mut request: Request, accept: impl Fn(Response) -> Result<()>) -> Result<()> {
+        // Until all of it has left, nothing can come back.
+        request.idle_milliseconds += request.body.len() as u64 / BYTES_PER_MILLISECOND;
+        request.total_milliseconds = request.total_milliseconds.max(request.idle_milliseconds);
         let mut tries = BAD_ANSWERS;
         loop {
             tries -= 1;
@@ -107,7 +110,7 @@ impl<T: Transport> HttpTarget<T> {
         self.put(request, accept).await
     }
 
-    /// What became of a commit that was not answered.
+    /// What became of a commit that failed like this.
     async fn settle(&self, refused: Refused) -> Result<Committed, Refused> {
         use ErrorKind::{BadAnswer, Cancelled, RestoreGone, ServerError, Unauthorized, Unreachable};
         let kind = refused.error.kind;
@@ -116,20 +119,11 @@ impl<T: Transport> HttpTarget<T> {
         }
         let RestoreBegun { id, secret, .. } = &self.begun;
         match sessions::ended_with(&self.client, id, secret).await {
-            Ok(session) => match session.outcome {
-                Some(outcome) => Ok(Committed::Done { outcome }),
-                None => Err(refused),
-            },
-            // It ended otherwise, or is not known: then nothing was committed.
+            Ok(RestoreSession { outcome: Some(outcome), .. }) => Ok(Committed::Done { outcome }),
+            Ok(_) => Err(refused),
+            // It is not known any more: then nothing was committed.
             Err(error) if error.kind == RestoreGone => Err(refused),
-            Err(_) => {
-                let Refused { mut error, .. } = refused;
-                error.message = format!(
-                    "{}; it is not known whether the restore was carried out: look at the server before anything else",
-                    error.message
-                );
-                Err(error.into())
-            }
+            Err(_) => Ok(Committed::Unknown { error: refused.error }),
         }
     }
 }
@@ -153,7 +147,6 @@ impl<T: Transport> Target for HttpTarget<T> {
     async fn blob(&self, sha256: &Sha256, bytes: Vec<u8>) -> Result<()> {
         let mut request = Request::new(Method::Put, self.path(&format!("/blobs/{sha256}")))
             .header("content-type", "application/octet-stream");
-        request.total_milliseconds = BLOB_MILLISECONDS;
         request.body = bytes;
         self.put(request, |_| Ok(())).await
     }
@@ -202,7 +195,7 @@ impl NotOpened {
             ErrorKind::RestoreRunning => refused.data().map(|session| Obstacle::Running { session }),
             _ => None,
         };
-        Self { error: refused.error, obstacle }
+        Self { error: refused.error, obstacle: obstacle.map(Box::new) }
     }
 }
 

@@ -235,6 +235,11 @@ pub enum Committed {
         /// A fresh one, with the number.
         preview: RestorePreview,
     },
+    /// Nobody knows: the answer got lost, and the server cannot be asked. [`sessions::ended`] will tell, within a day.
+    Unknown {
+        /// What came instead of the answer.
+        error: Error,
+    },
 }
 
 /// What a person agreed to.

@@ -173,6 +173,13 @@ pub fn query(text: &str) -> String {
         .collect()
 }
 
+/// The answer, whatever it says; none where the server went away before it was whole.
+pub async fn try_send(request: RequestBuilder) -> Option<(StatusCode, Vec<u8>)> {
+    let answer = request.send().await.ok()?;
+    let status = answer.status();
+    Some((status, answer.bytes().await.ok()?.to_vec()))
+}
+
 fn header(answer: &Response, name: &str) -> Option<String> {
     answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
 }

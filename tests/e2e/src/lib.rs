@@ -24,6 +24,7 @@ pub mod proxy;
 pub mod restoring;
 pub mod sample;
 pub mod server;
+pub mod staging;
 pub mod tools;
 
 use std::io::Write as _;

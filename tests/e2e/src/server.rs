@@ -2,6 +2,7 @@
 
 use crate::api::Api;
 use dikas_server::{Config, DEMO_LOGIN, Server, Setup};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -92,6 +93,8 @@ async fn demo_data() -> TempDir {
 pub struct Killable {
     /// Such as `http://127.0.0.1:40123`; the same after [`Killable::restart`].
     pub url: String,
+    /// The process's environment at its next start, besides the one of this process.
+    pub environment: BTreeMap<&'static str, String>,
     process: Child,
     data: TempDir,
 }
@@ -99,20 +102,31 @@ pub struct Killable {
 impl Killable {
     /// Starts the `program`, which is this crate's `killable-server`.
     pub async fn start(program: &str) -> Self {
-        let data = demo_data().await;
-        let (process, url) = spawn(program, data.path(), "127.0.0.1:0");
-        Self { url, process, data }
+        let (data, environment) = (demo_data().await, BTreeMap::new());
+        let (process, url) = spawn(program, data.path(), "127.0.0.1:0", &environment);
+        Self { url, environment, process, data }
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait(&mut self) {
+        self.process.wait().unwrap();
     }
 
     /// Ends it as a power failure would.
     pub fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        let _ = self.process.kill();
+        self.wait();
     }
 
     /// Starts it again, with the same data, at the same address.
     pub fn restart(&mut self, program: &str) {
-        let (process, url) = spawn(program, self.data.path(), self.url.strip_prefix("http://").unwrap());
+        let listen = self.url.strip_prefix("http://").unwrap();
+        let (process, url) = spawn(program, self.data.path(), listen, &self.environment);
         assert_eq!(url, self.url);
         self.process = process;
     }
@@ -125,9 +139,15 @@ impl Drop for Killable {
     }
 }
 
-fn spawn(program: &str, data: &Path, listen: &str) -> (Child, String) {
+fn spawn(
+    program: &str,
+    data: &Path,
+    listen: &str,
+    environment: &BTreeMap<&'static str, String>,
+) -> (Child, String) {
     let mut command = Command::new(program);
-    let mut process = command.arg(data).arg(listen).stdout(Stdio::piped()).spawn().unwrap();
+    command.arg(data).arg(listen).envs(environment).stdout(Stdio::piped());
+    let mut process = command.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let url = line.trim().to_owned();

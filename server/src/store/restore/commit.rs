@@ -2,12 +2,14 @@
 
 use super::judge::{File, How, Rule, Verdict};
 use super::plan::{CollectionPlan, Plan, owner_stays};
+use super::prepare::catch_up;
 use crate::failure::{Failure, Result};
 use crate::store::{Write, live_generation, meta, set_meta, unsigned};
 use crate::{clock, random};
 use dikas_archive::api::restore::{
     ArchiveInfo, AuditAction, AuditEnd, AuditEntry, RestoreMode, RestoreOutcome,
 };
+use dikas_archive::catalog;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashSet;
 
@@ -35,11 +37,10 @@ pub(super) fn apply(
     at: fn(&'static str),
 ) -> Result<RestoreOutcome> {
     at("commit-begun");
-    let mut signed_since = 0;
     for part in &plan.collections {
-        signed_since += check_unchanged(&write.transaction, part, plan.seq)?;
+        check_unchanged(&write.transaction, part, plan.seq)?;
     }
-    fiscal_guard(plan.signed_loss() + signed_since, acknowledged)?;
+    fiscal_guard(&write.transaction, plan, acknowledged)?;
     at("commit-checked");
     for part in &mut plan.collections {
         part.refresh_counters(&write.transaction)?;
@@ -55,8 +56,15 @@ pub(super) fn apply(
         at("commit-point");
     }
     for part in &changed {
-        let merged = matches!(part.incoming.how, How::Merge(_));
-        let before = if merged { merge(write, part, seq)? } else { replace(write, part, seq)? };
+        let (merged, before) = match (part.incoming.how, part.prepared, part.live) {
+            (How::Merge(_), Some(result), Some(live)) => {
+                catch_up(write, live, result, plan.seq)?;
+                move_pointer(write, part, result, seq)?;
+                (false, live)
+            }
+            (How::Merge(_), ..) => (true, merge(write, part, seq)?),
+            (How::Replace { .. }, ..) => (false, replace(write, part, seq)?),
+        };
         let sql =
             "INSERT INTO restore_point_parts (point, collection, generation, merged) VALUES (?1, ?2, ?3, ?4)";
         let name = part.incoming.collection.as_str();
@@ -87,11 +95,18 @@ pub(super) fn apply(
 }
 
 /// Lets a commit pass that loses no signed document, or exactly as many as were acknowledged. Every restore and every
-/// undo comes through here, in its transaction.
+/// undo comes through here, in its transaction. What the plan counted still holds, since a signed document never changes;
+/// what was written since is counted here.
 ///
 /// # Errors
 /// `signed-loss`
-fn fiscal_guard(loss: u64, acknowledged: u64) -> Result<()> {
+fn fiscal_guard(connection: &Connection, plan: &Plan, acknowledged: u64) -> Result<()> {
+    let mut loss = plan.signed_loss();
+    for part in &plan.collections {
+        if catalog::is_signed(part.incoming.collection.as_str()) {
+            loss += lost_since(connection, part, plan.seq)?.len() as u64;
+        }
+    }
     if loss == acknowledged {
         return Ok(());
     }
@@ -104,21 +119,20 @@ fn fiscal_guard(loss: u64, acknowledged: u64) -> Result<()> {
     .on("acknowledgeSigned"))
 }
 
-/// Checks that nothing that the plan would drop or overwrite was written since it was made. Answers how many signed
-/// documents would be lost that it does not know of: after this check, none.
+/// Checks that nothing that the plan would drop or overwrite was written since it was made.
 ///
 /// # Errors
 /// `live-changed`
-fn check_unchanged(connection: &Connection, part: &CollectionPlan, seq: i64) -> Result<u64> {
+fn check_unchanged(connection: &Connection, part: &CollectionPlan, seq: i64) -> Result<()> {
     if part.kept {
-        return Ok(0);
+        return Ok(());
     }
     let name = part.incoming.collection.as_str();
     let live = live_generation(connection, name)?;
     if live != part.live {
         return Err(live_changed(part));
     }
-    let Some(live) = live else { return Ok(0) };
+    let Some(live) = live else { return Ok(()) };
     let since: i64 = connection
         .prepare_cached("SELECT since FROM collections WHERE name = ?1")?
         .query_row([name], |row| row.get(0))?;
@@ -127,16 +141,20 @@ fn check_unchanged(connection: &Connection, part: &CollectionPlan, seq: i64) -> 
         .query_row([live], |row| row.get(0))?;
     // A replacement brings back whatever was deleted; a merge, or nothing to do, would not.
     let replaces = matches!(part.incoming.how, How::Replace { .. }) && !part.is_nothing();
-    if since > seq || !replaces && shrunk > seq {
+    if since > seq || !replaces && shrunk > seq || !lost_since(connection, part, seq)?.is_empty() {
         return Err(live_changed(part));
     }
-    let mut lost: HashSet<String> = HashSet::new();
-    documents_since(connection, part, live, seq, &mut lost)?;
-    files_since(connection, part, live, seq, &mut lost)?;
-    match lost.is_empty() {
-        true => Ok(0),
-        false => Err(live_changed(part)),
+    Ok(())
+}
+
+/// The documents that were written after this position, they or their files, and would not stay as they are.
+fn lost_since(connection: &Connection, part: &CollectionPlan, seq: i64) -> Result<HashSet<String>> {
+    let mut lost = HashSet::new();
+    if let Some(live) = part.live.filter(|_| !part.kept) {
+        documents_since(connection, part, live, seq, &mut lost)?;
+        files_since(connection, part, live, seq, &mut lost)?;
     }
+    Ok(lost)
 }
 
 /// The documents that were written since and would not stay as they are.
@@ -217,7 +235,7 @@ fn add_point(write: &Write<'_>, id: &str, seq: i64, now: &str, author: &Author<'
     Ok(())
 }
 
-/// Moves the pointer of a collection; answers the generation that was live before.
+/// Makes what comes the live generation; answers the generation that was live before.
 fn replace(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<i64> {
     let (name, new) = (part.incoming.collection.as_str(), part.incoming.generation);
     let before = match part.live {
@@ -227,10 +245,15 @@ fn replace(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<i64> {
     if let How::Replace { carry_after: Some(after) } = part.incoming.how {
         carry_over(write, before, new, after)?;
     }
+    move_pointer(write, part, new, seq)?;
+    Ok(before)
+}
+
+fn move_pointer(write: &Write<'_>, part: &CollectionPlan, to: i64, seq: i64) -> Result<()> {
     let sql = "INSERT INTO collections (name, live, since) VALUES (?1, ?2, ?3)
                ON CONFLICT DO UPDATE SET live = excluded.live, since = excluded.since";
-    write.transaction.prepare_cached(sql)?.execute((name, new, seq))?;
-    Ok(before)
+    write.transaction.prepare_cached(sql)?.execute((part.incoming.collection.as_str(), to, seq))?;
+    Ok(())
 }
 
 /// Copies what was written to `from` after this position and `to` lacks.

@@ -4,30 +4,30 @@
 //! What is staged is in the database and named by its session; the session itself lives in memory and ends with the
 //! server. How it ended is known for a day, written by the very transaction that ended it.
 
+mod books;
 mod commit;
 mod judge;
 mod plan;
 mod points;
+mod prepare;
 mod request;
 mod stage;
 mod warnings;
 
+use self::books::Beginning;
 use self::commit::{Author, apply, generation};
 use self::plan::Plan;
 use self::stage::{Records, Staged};
 use super::snapshots::business;
-use super::{Owner, Store, Write};
+use super::{Owner, Store};
 use crate::failure::{Failure, Result};
 use crate::{clock, random};
 use dikas_archive::api::restore::{
-    AuditAction, AuditEnd, AuditEntry, CommitRequest, ForeignBackup, Pause, RestoreBegun, RestoreOutcome,
-    RestorePreview, RestoreRequest, RestoreSession, RestoreState, RunningRestore, StagedCollection,
+    AuditAction, CommitRequest, ForeignBackup, Pause, RestoreBegun, RestoreOutcome, RestorePreview,
+    RestoreRequest, RestoreSession, RestoreState, RunningRestore, StagedCollection,
 };
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
-use rusqlite::{OptionalExtension, Row};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -46,6 +46,9 @@ pub struct RestoreOptions {
     pub remember: Duration,
     /// How much of the disk a restore must leave free, in bytes.
     pub spare_bytes: u64,
+    /// How many documents and attachments of a collection a commit merges by itself; what is more is put together before
+    /// it, so that no commit holds writers up for long.
+    pub merged_rows: usize,
     /// How old a blob is at least before the clean-up takes it: a row may be about to name it.
     pub blob_grace: Duration,
     /// Learns how far a commit or the clean-up is, so that a test can end the process there.
@@ -62,6 +65,7 @@ impl Default for RestoreOptions {
             pause: Duration::from_secs(30),
             remember: 24 * hour,
             spare_bytes: 256 << 20,
+            merged_rows: 2_000,
             blob_grace: hour,
             at: |_| {},
         }
@@ -105,15 +109,7 @@ impl Restores {
     /// takes what they had staged.
     pub fn open(store: Arc<Store>, options: RestoreOptions) -> Result<Self> {
         let restores = Self { store, options, open: Mutex::default(), stopping: AtomicBool::new(false) };
-        restores.store.write(|write| {
-            let sql = "SELECT id FROM restores WHERE state = ?1";
-            let left: Vec<String> = write
-                .transaction
-                .prepare_cached(sql)?
-                .query_map([code(&RestoreState::Open)?], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
-            left.iter().try_for_each(|id| restores.book_end(write, id, RestoreState::Interrupted, None))
-        })?;
+        restores.book_interrupted()?;
         Ok(restores)
     }
 
@@ -153,26 +149,11 @@ impl Restores {
         self.check_space(&request)?;
         let (id, secret) = (random::hex::<16>()?, random::hex::<16>()?);
         let begun = clock::now();
+        let new = Beginning { id: &id, secret: &secret, owner, user, begun: &begun, request: &request };
         let mut collections = BTreeMap::new();
         self.store.write(|write| {
-            let sql = "INSERT INTO restores (id, secret_hash, owner, user, begun, mode, archive, collections, state)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-            let names: Vec<&CollectionName> = request.collections.iter().map(|it| &it.name).collect();
-            write.transaction.execute(
-                sql,
-                (
-                    &id,
-                    Sha256::of(secret.as_bytes()).to_string(),
-                    code(owner)?,
-                    user,
-                    &begun,
-                    code(&request.mode)?,
-                    code(&request.archive)?,
-                    code(&names)?,
-                    code(&RestoreState::Open)?,
-                ),
-            )?;
-            for name in names {
+            self.book_begin(write, &new)?;
+            for name in request.collections.iter().map(|it| &it.name) {
                 let generation = generation(write, name.as_str())?;
                 let sql = "UPDATE generations SET session = ?1 WHERE id = ?2";
                 write.transaction.prepare_cached(sql)?.execute((&id, generation))?;
@@ -214,7 +195,7 @@ impl Restores {
         if source.installation == self.store.installation() || typed == Some(source.business.trim()) {
             return Ok(());
         }
-        let here = self.store.read(|connection| business(connection))?;
+        let here = self.store.read(business)?;
         let message = format!(
             "the backup is of another installation, {:?}, and this is {here:?}: the business name of the backup has to \
              be typed",
@@ -264,7 +245,7 @@ impl Restores {
     fn plan(&self, session: &Open, work: &mut Work) -> Result<RestorePreview> {
         work.check_complete(&self.store, &session.request)?;
         let staged = work.collections.iter().map(|(name, staged)| (name, staged.generation()));
-        let plan = self.store.read(|connection| {
+        let mut plan = self.store.read(|connection| {
             let mut incoming = Vec::new();
             for (name, generation) in staged {
                 let how = plan::how(connection, session.request.mode, name)?;
@@ -272,6 +253,7 @@ impl Restores {
             }
             Plan::compute(connection, incoming)
         })?;
+        self.prepare(session, &mut plan, work.plan.take().as_ref())?;
         let preview = plan.preview();
         work.plan = Some(plan);
         Ok(preview)
@@ -298,7 +280,7 @@ impl Restores {
             let acknowledged = request.acknowledge_signed.unwrap_or_default();
             let done = self.store.write(|write| {
                 let outcome = apply(write, plan, acknowledged, &author, self.options.at)?;
-                self.book_end(write, id, RestoreState::Committed, Some(&outcome))?;
+                self.book_end(write, id, RestoreState::Committed, None, Some(&outcome))?;
                 (self.options.at)("commit-end");
                 Ok(outcome)
             });
@@ -360,7 +342,16 @@ impl Restores {
             }
         }
         let ended = self.ended(id)?.filter(|ended| ended.secret_hash == hash.to_string());
-        ended.map(|ended| ended.session).ok_or_else(gone)
+        match ended {
+            Some(ended) => Ok(ended.session),
+            // Whoever lacks the secret does not learn how it ended.
+            None => Err(self.gone("")),
+        }
+    }
+
+    /// Notes that somebody still sends something to this session.
+    pub fn note_call(&self, id: &str) {
+        self.session(id).inspect(|session| session.touch());
     }
 
     /// Ends the session that is open if nobody called for too long, or it is too old.
@@ -375,15 +366,6 @@ impl Restores {
         Ok(())
     }
 
-    /// Forgets how sessions ended that did so long ago.
-    pub(super) fn forget_old(&self) -> Result<()> {
-        self.store.write(|write| {
-            let sql = "DELETE FROM restores WHERE forget <= ?1";
-            write.transaction.prepare_cached(sql)?.execute([unix()])?;
-            Ok(())
-        })
-    }
-
     /// Whether a session is open.
     pub(super) fn is_open(&self) -> bool {
         super::lock(&self.open).is_some()
@@ -394,7 +376,7 @@ impl Restores {
         if work.ended {
             return Err(self.gone(&session.id));
         }
-        self.store.write(|write| self.book_end_by(write, &session.id, state, None, Some(who)))?;
+        self.store.write(|write| self.book_end(write, &session.id, state, Some(who), None))?;
         work.ended = true;
         drop(work);
         self.close(session);
@@ -434,74 +416,6 @@ impl Restores {
 
     fn session(&self, id: &str) -> Option<Arc<Open>> {
         super::lock(&self.open).clone().filter(|session| session.id == id)
-    }
-
-    /// Notes in this transaction how the session ended.
-    fn book_end(
-        &self,
-        write: &Write<'_>,
-        id: &str,
-        state: RestoreState,
-        outcome: Option<&RestoreOutcome>,
-    ) -> Result<()> {
-        self.book_end_by(write, id, state, outcome, None)
-    }
-
-    /// The same, with who ended it where that was not its owner. A commit has its entry in the audit already.
-    fn book_end_by(
-        &self,
-        write: &Write<'_>,
-        id: &str,
-        state: RestoreState,
-        outcome: Option<&RestoreOutcome>,
-        who: Option<&str>,
-    ) -> Result<()> {
-        let sql = "UPDATE restores SET state = ?2, ended = ?3, forget = ?4, outcome = ?5 WHERE id = ?1
-                   RETURNING user, archive, mode, collections";
-        let now = clock::now();
-        let forget =
-            unix().saturating_add(i64::try_from(self.options.remember.as_secs()).unwrap_or(i64::MAX));
-        let outcome = outcome.map(code).transpose()?;
-        let (user, archive, mode, collections): (String, String, String, String) = write
-            .transaction
-            .prepare_cached(sql)?
-            .query_row((id, code(&state)?, &now, forget, outcome), |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?;
-        let end = match state {
-            RestoreState::Open | RestoreState::Committed => return Ok(()),
-            RestoreState::Aborted => AuditEnd::Aborted,
-            RestoreState::Expired => AuditEnd::Expired,
-            RestoreState::Interrupted => AuditEnd::Interrupted,
-        };
-        write.audit(&AuditEntry {
-            archive: Some(decode(&archive)?),
-            mode: Some(decode(&mode)?),
-            collections: decode(&collections)?,
-            ..AuditEntry::new(now, who.map_or(user, str::to_owned), AuditAction::Restore, end)
-        })
-    }
-
-    /// The session of this id as the books have it, once it has ended.
-    fn ended(&self, id: &str) -> Result<Option<Ended>> {
-        self.store.read(|connection| {
-            let sql = "SELECT secret_hash, owner, user, begun, mode, state, ended, outcome FROM restores
-                       WHERE id = ?1 AND forget > ?2";
-            let mut statement = connection.prepare_cached(sql)?;
-            let found = statement.query_row((id, unix()), |row| Ok(ended(id, row))).optional()?;
-            found.transpose()
-        })
-    }
-
-    fn gone(&self, id: &str) -> Failure {
-        let how = match self.ended(id).ok().flatten().map(|ended| ended.session.state) {
-            Some(RestoreState::Committed) => "it was committed",
-            Some(RestoreState::Aborted) => "it was ended, and has changed nothing",
-            Some(RestoreState::Expired) => "nobody called it for too long, and it has changed nothing",
-            Some(RestoreState::Interrupted) => "the server was started anew, and it has changed nothing",
-            Some(RestoreState::Open) | None => return gone(),
-        };
-        Failure::restore_gone(how)
     }
 }
 
@@ -543,29 +457,6 @@ impl Open {
     }
 }
 
-/// A session that has ended.
-struct Ended {
-    secret_hash: String,
-    owner: Owner,
-    session: RestoreSession,
-}
-
-fn ended(id: &str, row: &Row<'_>) -> Result<Ended> {
-    let outcome: Option<String> = row.get(7)?;
-    let session = RestoreSession {
-        id: id.to_owned(),
-        state: decode(&row.get::<_, String>(5)?)?,
-        user: row.get(2)?,
-        begun: row.get(3)?,
-        ended: row.get(6)?,
-        mode: decode(&row.get::<_, String>(4)?)?,
-        staged: Vec::new(),
-        attachment_batches: 0,
-        outcome: outcome.as_deref().map(decode).transpose()?,
-    };
-    Ok(Ended { secret_hash: row.get(0)?, owner: decode(&row.get::<_, String>(1)?)?, session })
-}
-
 /// Adds a fresh preview to a failure that asks a person again.
 fn with_fresh_preview(failure: Failure, preview: impl FnOnce() -> Result<RestorePreview>) -> Failure {
     if !matches!(failure.code(), "live-changed" | "signed-loss") {
@@ -575,20 +466,4 @@ fn with_fresh_preview(failure: Failure, preview: impl FnOnce() -> Result<Restore
         Ok(preview) => failure.with(&preview),
         Err(other) => other,
     }
-}
-
-fn gone() -> Failure {
-    Failure::restore_gone("it has ended, the server was started anew, or this is not its secret")
-}
-
-fn code(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(Failure::internal)
-}
-
-fn decode<T: DeserializeOwned>(json: &str) -> Result<T> {
-    serde_json::from_str(json).map_err(Failure::internal)
-}
-
-fn unix() -> i64 {
-    i64::try_from(clock::unix()).unwrap_or(i64::MAX)
 }

@@ -44,6 +44,8 @@ pub(super) struct CollectionPlan {
     pub(super) file_removes: HashSet<(String, String)>,
     /// The live documents stay, whatever came.
     pub(super) kept: bool,
+    /// Of a large merge: the generation that holds its result but for what is written since.
+    pub(super) prepared: Option<i64>,
 }
 
 impl Plan {
@@ -115,6 +117,7 @@ impl CollectionPlan {
             file_upserts: Vec::new(),
             file_removes: HashSet::new(),
             kept: false,
+            prepared: None,
         };
         plan.compare(connection, warnings)?;
         Ok(plan)

@@ -360,3 +360,71 @@ fn incomplete(message: String) -> Failure {
 fn gap(name: &str, what: &str, expected: impl std::fmt::Display, actual: impl std::fmt::Display) -> Failure {
     incomplete(format!("{what}: expected {expected}, found {actual}")).on(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::RestoreOptions;
+    use super::*;
+    use crate::store::Rules;
+    use dikas_archive::api::restore::{
+        AnnouncedAttachments, AnnouncedCollection, ArchiveInfo, CommitRequest, RestoreMode,
+    };
+    use std::sync::Arc;
+
+    /// Both the staging and a commit that has to copy meet a disk with no room; then there is some again.
+    #[test]
+    fn a_full_disk_leaves_the_live_data_and_the_session_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let restores = Restores::open(Arc::clone(&store), RestoreOptions::default()).unwrap();
+        let articles: CollectionName = "articles".parse().unwrap();
+        let line =
+            |number: u32, text: &str| format!("{{\"_id\":\"{number:04}\",\"x\":\"{}\"}}", text.repeat(500));
+        let now: Vec<_> =
+            (0..500).map(|number| (format!("{number:04}"), line(number, "n").into_bytes())).collect();
+        store.put_documents(&articles, &now, Rules::NONE, |_| None).unwrap();
+        let body: String = (0..500).map(|number| line(number, "t") + "\n").collect();
+        let request = RestoreRequest {
+            key: None,
+            archive: ArchiveInfo { name: "x".to_owned(), size: 1, sha256: None, created: None, source: None },
+            business_name: None,
+            mode: RestoreMode::Update,
+            collections: vec![AnnouncedCollection {
+                name: articles.clone(),
+                documents: 500,
+                bytes: body.len() as u64,
+                batches: 1,
+                sha256: Sha256::of(body.as_bytes()),
+            }],
+            attachments: AnnouncedAttachments {
+                attachments: 0,
+                bytes: 0,
+                batches: 0,
+                sha256: Sha256::of(b""),
+            },
+        };
+        let owner = Owner::User("usr_1".to_owned());
+        let id = restores.begin(&owner, "admin", request).unwrap().id;
+        let full = |full: bool| {
+            let writer = crate::store::lock(&store.writer);
+            let pages: i64 = writer.query_row("PRAGMA page_count", (), |row| row.get(0)).unwrap();
+            let most = if full { pages + 2 } else { 1 << 30 };
+            writer.query_row(&format!("PRAGMA max_page_count = {most}"), (), |_| Ok(())).unwrap();
+        };
+        let live = || store.documents("articles").unwrap();
+        let stage = || restores.stage_documents(&id, &owner, &articles, 0, body.as_bytes());
+        full(true);
+        assert_eq!(stage().unwrap_err().code(), "no-space");
+        full(false);
+        assert_eq!(stage().unwrap().lines, 500);
+        let seq = restores.preview(&id, &owner).unwrap().seq;
+        let commit = || restores.commit(&id, &owner, CommitRequest { seq, acknowledge_signed: None });
+        full(true);
+        assert_eq!(commit().unwrap_err().code(), "no-space");
+        assert!(live().iter().zip(&now).all(|(body, (_, expected))| body == expected));
+        assert_eq!(store.restore_points().unwrap(), []);
+        full(false);
+        assert_eq!(commit().unwrap().collections[0].documents.changed, 500);
+        assert!(live().iter().all(|body| body.ends_with(b"t\"}")));
+    }
+}

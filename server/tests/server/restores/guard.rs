@@ -9,7 +9,10 @@ const C: &str = r#"{"_id":"rcp_c","total":1}"#;
 const B_OTHER: &str = r#"{"_id":"rcp_b","total":2}"#;
 
 async fn bench() -> Bench {
-    let bench = Bench::new().await;
+    set_up(Bench::new().await).await
+}
+
+async fn set_up(bench: Bench) -> Bench {
     put(&bench, "receipts", &[A, B]).await;
     bench.put(&attachment_path("receipts", "rcp_a", "scan"), "scan").await.expect(CREATED);
     bench
@@ -17,8 +20,10 @@ async fn bench() -> Bench {
 
 #[tokio::test]
 async fn a_selective_restore_only_adds_signed_documents() {
-    for mode in [RestoreMode::Identical, RestoreMode::Update] {
-        let bench = bench().await;
+    let modes = [RestoreMode::Identical, RestoreMode::Update];
+    for (mode, merged_rows) in modes.into_iter().flat_map(|mode| [(mode, 0), (mode, 100)]) {
+        let bench = Bench::with(|config| config.restores.merged_rows = merged_rows).await;
+        let bench = set_up(bench).await;
         let backup = Backup::of(&[("receipts", &[B_OTHER, C])]);
         let backup =
             backup.with_file("receipts", "rcp_b", "note", "n").with_file("receipts", "rcp_c", "x", "x");

@@ -1,8 +1,10 @@
 //! Restores as their callers see them: real batches, real commits, and everything that can be refused.
 
+mod audit;
 mod guard;
 mod modes;
 mod points;
+mod random;
 mod sessions;
 mod staging;
 mod users;

@@ -43,14 +43,29 @@ async fn a_full_restore_replaces_what_the_backup_covers_and_nothing_else() {
 
 #[tokio::test]
 async fn an_update_adds_and_changes_and_drops_nothing() {
-    let bench = bench().await;
-    let backup = Backup::of(&[("articles", THEN)]);
-    let session = Session::staged(&bench, &backup, RestoreMode::Update).await;
-    let preview = session.preview().await;
-    assert_eq!(counts(preview.collections[0].documents), [1, 1, 1, 0, 1]);
-    assert_eq!(preview.collections[0].category, Category::Articles);
-    session.try_commit(preview.seq, None).await.expect(OK);
-    assert_eq!(live(&bench, "articles").await, [NOW[0], THEN[0], THEN[1], THEN[2]]);
+    // Merged by the commit, or put together before it.
+    for merged_rows in [100, 0] {
+        let bench = Bench::with(|config| config.restores.merged_rows = merged_rows).await;
+        put(&bench, "articles", NOW).await;
+        for name in ["f", "kept"] {
+            bench.put(&attachment_path("articles", "c", name), name).await.expect(CREATED);
+        }
+        let backup = Backup::of(&[("articles", THEN)]).with_file("articles", "c", "f", "then");
+        let session = Session::staged(&bench, &backup, RestoreMode::Update).await;
+        let preview = session.preview().await;
+        assert_eq!(counts(preview.collections[0].documents), [1, 1, 1, 0, 1]);
+        assert_eq!(counts(preview.collections[0].attachments), [0, 1, 0, 0, 1]);
+        assert_eq!(preview.collections[0].category, Category::Articles);
+        // None of this is lost, so that nobody has to be asked again.
+        put(&bench, "articles", &[r#"{"_id":"a","n":2}"#, r#"{"_id":"late"}"#]).await;
+        bench.put(&attachment_path("articles", "late", "f"), "late").await.expect(CREATED);
+        session.try_commit(preview.seq, None).await.expect(OK);
+        let expected = [r#"{"_id":"a","n":2}"#, THEN[0], THEN[1], THEN[2], r#"{"_id":"late"}"#];
+        assert_eq!(live(&bench, "articles").await, expected);
+        for (id, name, bytes) in [("c", "f", "then"), ("c", "kept", "kept"), ("late", "f", "late")] {
+            assert_eq!(bench.get(&attachment_path("articles", id, name)).await.expect(OK).body, bytes);
+        }
+    }
 }
 
 #[tokio::test]

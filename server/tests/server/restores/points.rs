@@ -29,8 +29,9 @@ async fn undo(bench: &Bench) -> RestoreOutcome {
 
 #[tokio::test]
 async fn an_undo_brings_back_every_mode_and_can_be_undone() {
-    for mode in [RestoreMode::Full, RestoreMode::Identical, RestoreMode::Update] {
-        let bench = Bench::new().await;
+    let modes = [RestoreMode::Full, RestoreMode::Identical, RestoreMode::Update];
+    for (mode, merged_rows) in modes.into_iter().flat_map(|mode| [(mode, 0), (mode, 100)]) {
+        let bench = Bench::with(|config| config.restores.merged_rows = merged_rows).await;
         put(&bench, "articles", NOW).await;
         bench.put(&attachment_path("articles", "b", "f"), "now").await.expect(CREATED);
         bench.put(&attachment_path("articles", "a", "only"), "o").await.expect(CREATED);

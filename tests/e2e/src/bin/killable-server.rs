@@ -1,7 +1,11 @@
 //! `killable-server DIR ADDR`: the server as a process that a test can kill. It says where it
-//! listens.
+//! listens. `DIKAS_TEST_ABORT_AT=point:count` ends it when a restore or the clean-up passes that point for the
+//! count-th time; `DIKAS_TEST_NO_GRACE` has the clean-up take blobs at once; `DIKAS_TEST_MERGED_ROWS` says how many
+//! documents a commit merges by itself.
 
 use dikas_server::{Config, Server};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -9,7 +13,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (Some(data), Some(listen)) = (arguments.next(), arguments.next()) else {
         return Err("usage: killable-server DIR ADDR".into());
     };
-    let server = Server::start(Config { listen, ..Config::new(data) }).await?;
+    let mut config = Config { listen, ..Config::new(data) };
+    config.restores.at = pass;
+    if std::env::var_os("DIKAS_TEST_NO_GRACE").is_some() {
+        config.restores.blob_grace = Duration::ZERO;
+    }
+    if let Ok(rows) = std::env::var("DIKAS_TEST_MERGED_ROWS") {
+        config.restores.merged_rows = rows.parse()?;
+    }
+    let server = Server::start(config).await?;
     println!("http://{}", server.address());
     std::future::pending().await
+}
+
+/// Ends the process without any more ado at the point that a test has named.
+fn pass(point: &'static str) {
+    static PASSED: AtomicU32 = AtomicU32::new(0);
+    let Ok(wanted) = std::env::var("DIKAS_TEST_ABORT_AT") else { return };
+    let (name, count) = wanted.split_once(':').unwrap_or((&wanted, "1"));
+    if name == point && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == count.parse().unwrap_or(1) {
+        std::process::abort();
+    }
 }

@@ -1,0 +1,86 @@
+//! The person's wish to stop, on its way from the keyboard to the job.
+
+use dikas_archive::error::{Error, ErrorKind, Result};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The exit code of a program that Ctrl-C ended.
+pub const INTERRUPTED: u8 = 130;
+
+/// Raised once; from then on the job ends itself.
+#[derive(Debug, Clone)]
+pub struct Interrupt(Arc<watch::Sender<State>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Armed,
+    Raised,
+    /// What is being done must not be stopped half-way.
+    Held,
+}
+
+impl Default for Interrupt {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(State::Armed)))
+    }
+}
+
+impl Interrupt {
+    /// From here on Ctrl-C raises it, and pressed again, ends the program at once. To be called in a runtime.
+    pub fn listen(&self) {
+        let heard = self.clone();
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if heard.is_raised() {
+                    std::process::exit(INTERRUPTED.into());
+                }
+                heard.change(State::Armed, State::Raised);
+            }
+        });
+    }
+
+    /// From here on it can be raised no more.
+    ///
+    /// # Errors
+    /// `cancelled` where it was raised already.
+    pub fn hold(&self) -> Result<()> {
+        self.change(State::Armed, State::Held);
+        self.check()
+    }
+
+    /// It can be raised again.
+    pub fn release(&self) {
+        self.change(State::Held, State::Armed);
+    }
+
+    /// Whether it was raised.
+    pub fn is_raised(&self) -> bool {
+        *self.0.borrow() == State::Raised
+    }
+
+    /// # Errors
+    /// `cancelled` where it was raised.
+    pub fn check(&self) -> Result<()> {
+        match self.is_raised() {
+            true => Err(Error::new(ErrorKind::Cancelled, "cancelled")),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits until it is raised.
+    pub async fn raised(&self) {
+        let mut receiver = self.0.subscribe();
+        // It is dropped with the program alone.
+        let _ = receiver.wait_for(|state| *state == State::Raised).await;
+    }
+
+    fn change(&self, from: State, to: State) {
+        self.0.send_if_modified(|state| {
+            let changes = *state == from;
+            if changes {
+                *state = to;
+            }
+            changes
+        });
+    }
+}

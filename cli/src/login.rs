@@ -1,0 +1,67 @@
+//! Who calls the server.
+
+use dikas_archive::error::{Error, ErrorKind, Result};
+use dikas_backup::http::Http;
+use dikas_backup::interrupt::Interrupt;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+
+/// The password stands in this variable of the environment: on the command line every process could read it.
+const PASSWORD: &str = "DIKAS_PASSWORD";
+
+/// The server and the login.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Server {
+    /// Address of the server, such as http://127.0.0.1:5015.
+    #[arg(long)]
+    url: String,
+    #[command(flatten)]
+    who: Who,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Who {
+    /// Logs in with this name. The password stands in DIKAS_PASSWORD, or is asked for.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Calls with the token in this file. A backup token can back up and no more.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl Server {
+    /// Calls until this is raised.
+    ///
+    /// # Errors
+    /// `bad-argument`, `io` where the token cannot be read, `unauthorized`, and those of a call.
+    pub(crate) async fn connect(&self, interrupt: &Interrupt) -> Result<Http> {
+        let http = Http::new(&self.url)?.until(interrupt);
+        match (&self.who.user, &self.who.token_file) {
+            (Some(user), _) => http.log_in(user, &password(user)?).await,
+            (None, Some(file)) => {
+                let on_file = |error: io::Error| Error::from(error).on(file.display().to_string());
+                let token = std::fs::read_to_string(file).map_err(on_file)?;
+                let token = token.trim();
+                if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    let message = "this file holds no token";
+                    return Err(Error::new(ErrorKind::BadArgument, message).on(file.display().to_string()));
+                }
+                Ok(http.with_token(token))
+            }
+            (None, None) => Err(Error::new(ErrorKind::Internal, "no login was given")),
+        }
+    }
+}
+
+fn password(user: &str) -> Result<String> {
+    if let Ok(password) = std::env::var(PASSWORD) {
+        return Ok(password);
+    }
+    if !io::stdin().is_terminal() {
+        let message = format!("no password: set {PASSWORD}, or run this in a terminal");
+        return Err(Error::new(ErrorKind::BadArgument, message));
+    }
+    let question = format!("Password of {}: ", crate::terminal::plain(user));
+    rpassword::prompt_password(question).map_err(Error::from)
+}

@@ -1,0 +1,285 @@
+//! `restore`: checks a backup, stages it, shows what would change, asks, and makes it live.
+
+use crate::ended::{Ended, Failure};
+use crate::login::Server;
+use crate::look;
+use crate::teller::{Onlooker, Teller};
+use crate::terminal::{ask, has_person, plain};
+use crate::words;
+use clap::ValueEnum;
+use dikas_archive::api::restore::RestorePreview;
+use dikas_archive::catalog::{Category, CollectionName};
+use dikas_archive::error::{Error, ErrorKind, Result};
+use dikas_archive::job::restore::http::{HttpTarget, NotOpened, Obstacle};
+use dikas_archive::job::restore::sessions::Restores;
+use dikas_archive::job::restore::{Choice, Committed, Consent, Manner, Plan, Target as _};
+use dikas_archive::job::restore::{check, commit, stage};
+use dikas_backup::http::Http;
+use dikas_backup::interrupt::Interrupt;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// With `--yes` nobody looks at a fresh preview: so often a commit is tried again that the till came in the way of.
+const UNSEEN_TRIES: u32 = 5;
+
+/// What `restore` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The backup.
+    file: PathBuf,
+    #[command(flatten)]
+    server: Server,
+    /// Restores this category alone; may be given several times. Without it everything that the backup covers is replaced.
+    #[arg(long = "category", value_name = "CATEGORY")]
+    categories: Vec<Category>,
+    /// Restores this collection alone; may be given several times, and beside categories.
+    #[arg(long = "collection", value_name = "COLLECTION")]
+    collections: Vec<CollectionName>,
+    /// What becomes of the documents that are there; only where categories or collections are given.
+    #[arg(long, value_enum)]
+    mode: Option<Mode>,
+    /// Shows what would change, and changes nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Does not ask. It never counts as accepting a loss of signed documents.
+    #[arg(long)]
+    yes: bool,
+    /// Accepts that exactly so many signed documents are dropped or changed.
+    #[arg(long, value_name = "NUMBER")]
+    accept_signed_loss: Option<u64>,
+    /// The business name of the backup, where it is of another installation.
+    #[arg(long, value_name = "NAME")]
+    business: Option<String>,
+    /// Lets nobody write from the confirmation until all is live, for 30 seconds at most.
+    #[arg(long)]
+    pause_till: bool,
+    /// Ends a restore that somebody else left open.
+    #[arg(long)]
+    end_other: bool,
+    /// Writes one JSON object per line to standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Mode {
+    /// They become what the backup holds; signed ones only gain documents.
+    Identical,
+    /// Those of the backup are added or take the place of those with their ids; all others stay.
+    Update,
+}
+
+impl Arguments {
+    fn choice(&self) -> Result<Choice> {
+        let (categories, collections) = (self.categories.clone(), self.collections.clone());
+        let full = categories.is_empty() && collections.is_empty();
+        match self.mode {
+            None if full => Ok(Choice::Full),
+            Some(_) if full => {
+                let message = "--mode needs a --category or a --collection";
+                Err(Error::new(ErrorKind::BadArgument, message))
+            }
+            Some(Mode::Identical) => {
+                Ok(Choice::Selected { categories, collections, manner: Manner::Identical })
+            }
+            Some(Mode::Update) | None => {
+                Ok(Choice::Selected { categories, collections, manner: Manner::Update })
+            }
+        }
+    }
+
+    /// Whether somebody is there to be asked.
+    fn may_ask(&self) -> bool {
+        !self.json && has_person()
+    }
+}
+
+/// Restores a backup.
+pub(crate) async fn restore(arguments: &Arguments, interrupt: &Interrupt) -> Result<(), Failure> {
+    let choice = arguments.choice()?;
+    if !arguments.dry_run && !arguments.yes && !arguments.may_ask() {
+        let message = "a restore has to be confirmed: run it in a terminal, or with --yes, or look first with --dry-run";
+        return Err(unconfirmed(Error::new(ErrorKind::BadArgument, message)));
+    }
+    let teller = Teller::new(arguments.json);
+    let http = arguments.server.connect(interrupt).await?;
+    interrupt.listen();
+    let watch = Onlooker::new(teller, interrupt);
+
+    let unusable = |error| Failure::new(Ended::Unusable, error);
+    let mut archive = look::open(&arguments.file).map_err(unusable)?;
+    let name = arguments.file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let plan = check(&mut archive, &name, &choice, &watch).await.map_err(unusable)?;
+    watch.clear();
+    teller.event("checked", &checked(&plan));
+    teller.say(&words::plan(&plan));
+
+    let target = open(arguments, &plan, &http, interrupt).await?;
+    let preview = stage(&mut archive, &plan, &target, &watch).await?;
+    watch.clear();
+    let asking = Asking { arguments, choice: &choice, target: &target, watch: &watch, interrupt, teller };
+    let settled = asking.settle(preview).await;
+    if !matches!(settled, Ok(Settled::Restored) | Err(Failure { ended: Ended::Unknown, .. })) {
+        // One that cannot be aborted expires by itself.
+        let _ = target.abort().await;
+    }
+    if settled? == Settled::LookedAt {
+        teller.event("aborted", &json!({}));
+        teller.say("This was a dry run: nothing was changed.");
+    }
+    Ok(())
+}
+
+fn checked(plan: &Plan) -> serde_json::Value {
+    json!({
+        "archive": plan.archive(),
+        "collections": plan.collections(),
+        "attachments": plan.attachments(),
+        "leftOut": plan.left_out(),
+        "problems": plan.problems(),
+    })
+}
+
+/// Opens a session, and does what a person can do about what stands in the way.
+async fn open<'a>(
+    arguments: &Arguments,
+    plan: &Plan,
+    http: &'a Http,
+    interrupt: &Interrupt,
+) -> Result<HttpTarget<&'a Http>, Failure> {
+    let mut business = arguments.business.clone();
+    let mut may_end_other = arguments.end_other;
+    loop {
+        let NotOpened { error, obstacle } =
+            match HttpTarget::open(http, &plan.request(business.as_deref())?).await {
+                Ok(target) => return Ok(target),
+                Err(refused) => refused,
+            };
+        match obstacle.map(|obstacle| *obstacle) {
+            Some(Obstacle::Foreign { names }) if business.is_none() && arguments.may_ask() => {
+                let question = format!(
+                    "This backup is of another business than {}. Type the name of the backup's, {}, to go on: ",
+                    plain(&names.here),
+                    plain(&names.backup)
+                );
+                business = Some(ask(&question, interrupt).await?);
+            }
+            Some(Obstacle::Foreign { names }) => {
+                let error = error.expected(
+                    format!("--business {:?}", names.backup),
+                    match &business {
+                        Some(typed) => format!("{typed:?}"),
+                        None => "none".to_owned(),
+                    },
+                );
+                return Err(unconfirmed(error));
+            }
+            Some(Obstacle::Running { session }) if may_end_other => {
+                may_end_other = false;
+                Restores::new(http).abort(&session.id).await?;
+            }
+            Some(Obstacle::Running { session }) => {
+                let message = format!(
+                    "{} restores a backup since {}, and was last heard of at {}: wait, or end that with --end-other",
+                    session.user, session.begun, session.called
+                );
+                return Err(Error { message, ..error }.into());
+            }
+            None => return Err(error.into()),
+        }
+    }
+}
+
+/// How it went on after the preview, where nothing failed.
+#[derive(Debug, PartialEq, Eq)]
+enum Settled {
+    Restored,
+    LookedAt,
+}
+
+/// The way from a preview to its commit.
+struct Asking<'a> {
+    arguments: &'a Arguments,
+    choice: &'a Choice,
+    target: &'a HttpTarget<&'a Http>,
+    watch: &'a Onlooker<'a>,
+    interrupt: &'a Interrupt,
+    teller: Teller,
+}
+
+impl Asking<'_> {
+    /// Shows, asks and commits, again where the live data has changed meanwhile.
+    async fn settle(&self, mut preview: RestorePreview) -> Result<Settled, Failure> {
+        let mut tries = 0;
+        loop {
+            self.teller.event("preview", &preview);
+            self.teller.say(&words::preview(&preview));
+            if self.arguments.dry_run {
+                return Ok(Settled::LookedAt);
+            }
+            let consent = self.ask_for_consent(&preview).await?;
+            // From here on a Ctrl-C could not be told from a lost answer.
+            self.interrupt.hold()?;
+            let committed = commit(self.target, &consent, self.watch).await;
+            self.watch.clear();
+            self.interrupt.release();
+            tries += 1;
+            preview = match committed? {
+                Committed::Done { outcome } => {
+                    self.teller.event("done", &json!({ "outcome": outcome }));
+                    self.teller.say(&words::outcome(&outcome));
+                    return Ok(Settled::Restored);
+                }
+                Committed::Unknown { error } => {
+                    let begun = self.target.session();
+                    let message = format!(
+                        "{}; it is not known whether the restore was carried out: look at the server before anything else",
+                        error.message
+                    );
+                    let error = Error { message, ..error }.on(format!("restore {}", begun.id));
+                    return Err(Failure::new(Ended::Unknown, error));
+                }
+                Committed::LiveChanged { .. } if self.arguments.yes && tries == UNSEEN_TRIES => {
+                    let message = "the live data changed again and again: try with --pause-till";
+                    return Err(Error::new(ErrorKind::LiveChanged, message).into());
+                }
+                Committed::LiveChanged { preview } | Committed::SignedLoss { preview } => preview,
+            };
+            self.teller
+                .say("Nothing was restored: the live data has changed meanwhile. This is how it is now:");
+        }
+    }
+
+    async fn ask_for_consent(&self, preview: &RestorePreview) -> Result<Consent, Failure> {
+        let loss = preview.signed_loss;
+        if loss > 0 && self.arguments.accept_signed_loss != Some(loss) {
+            let message = "signed documents would be dropped or changed; --yes does not accept that";
+            let accepted = self.arguments.accept_signed_loss.map(|number| number.to_string());
+            let error = Error::new(ErrorKind::SignedLoss, message).expected(
+                format!("--accept-signed-loss {loss}"),
+                accepted.unwrap_or_else(|| "none".to_owned()),
+            );
+            if !self.arguments.may_ask() {
+                return Err(unconfirmed(error));
+            }
+            let question = "Fiscal law forbids to lose signed documents. Type how many, to accept that: ";
+            if ask(question, self.interrupt).await? != loss.to_string() {
+                return Err(unconfirmed(error));
+            }
+        }
+        if !self.arguments.yes {
+            let word = if *self.choice == Choice::Full { "restore" } else { "yes" };
+            let answer = ask(&format!("Type the word {word} to go on: "), self.interrupt).await?;
+            if !answer.eq_ignore_ascii_case(word) {
+                let message = "the restore was not confirmed";
+                return Err(unconfirmed(Error::new(ErrorKind::BadArgument, message)));
+            }
+        }
+        let acknowledge_signed = (loss > 0).then_some(loss);
+        Ok(Consent { seq: preview.seq, acknowledge_signed, pause_till: self.arguments.pause_till })
+    }
+}
+
+fn unconfirmed(error: Error) -> Failure {
+    Failure::new(Ended::Unconfirmed, error)
+}

@@ -1,0 +1,129 @@
+//! Restores in a shopkeeper's words.
+
+use crate::terminal::plain;
+use dikas_archive::api::restore::{Changes, RestoreOutcome, RestorePreview, RestoreWarning};
+use dikas_archive::job::restore::Plan;
+
+/// More names than this nobody reads.
+const NAMES: usize = 10;
+
+/// What was found in the archive.
+pub(crate) fn plan(plan: &Plan) -> String {
+    let documents: u64 = plan.collections().iter().map(|collection| collection.documents).sum();
+    let archive = plan.archive();
+    let of = match (&archive.source, &archive.created) {
+        (Some(source), Some(created)) => format!("{}, {}", plain(&source.business), plain(created)),
+        _ => "no manifest: collections are told by their documents".to_owned(),
+    };
+    let mut text = format!(
+        "{} ({of}) is sound: {documents} documents and {} files to restore.\n",
+        plain(&archive.name),
+        plan.attachments().attachments
+    );
+    if !plan.left_out().is_empty() {
+        text += &format!("{} files belong to no document and are left out:\n", plan.left_out().len());
+        text += &listed(plan.left_out().iter().map(|path| plain(path)));
+    }
+    if !plan.problems().is_empty() {
+        text += "Damaged, but not among what was chosen:\n";
+        text += &listed(plan.problems().iter().map(|problem| plain(&problem.to_string())));
+    }
+    text
+}
+
+/// What would change.
+pub(crate) fn preview(preview: &RestorePreview) -> String {
+    let mut text = format!(
+        "{:<24} {:>9} {:>9} {:>9} {:>10} {:>10}\n",
+        "", "new", "changed", "the same", "only now,", "only now,"
+    );
+    text += &format!("{:<24} {:>9} {:>9} {:>9} {:>10} {:>10}\n", "", "", "", "", "will go", "will stay");
+    for collection in &preview.collections {
+        text += &row(collection.name.as_str(), &collection.documents);
+        if collection.attachments != Changes::default() {
+            text += &row("  files of them", &collection.attachments);
+        }
+    }
+    if !preview.untouched.is_empty() {
+        let names = preview.untouched.iter();
+        let names: Vec<String> =
+            names.map(|collection| format!("{} ({})", collection.name, collection.documents)).collect();
+        text += &format!("\nStay as they are: {}.\n", plain(&names.join(", ")));
+    }
+    for warning in &preview.warnings {
+        text += &format!("\nNote: {}\n", warning_in_words(warning));
+    }
+    if preview.signed_loss > 0 {
+        text += &format!(
+            "\nATTENTION: {} signed documents would be dropped or changed. Fiscal law forbids to lose them.\n",
+            preview.signed_loss
+        );
+    }
+    text
+}
+
+/// What was done.
+pub(crate) fn outcome(outcome: &RestoreOutcome) -> String {
+    let sum = |of: fn(&Changes) -> u64| {
+        outcome.collections.iter().map(|collection| of(&collection.documents)).sum::<u64>()
+    };
+    let mut text = format!(
+        "Restored at {}: {} documents new, {} changed, {} gone.\n",
+        plain(&outcome.committed),
+        sum(|changes| changes.new),
+        sum(|changes| changes.changed),
+        sum(|changes| changes.dropped)
+    );
+    text += match outcome.restore_point {
+        Some(_) => "It can be undone on the server's Restore page.\n",
+        None => "Everything was as in the backup already.\n",
+    };
+    if outcome.users_kept {
+        text += "The users of before were kept: with those of the backup no admin could have logged in.\n";
+    }
+    if outcome.logins_ended {
+        text += "Users have changed: everybody has to log in again.\n";
+    }
+    text
+}
+
+fn row(name: &str, changes: &Changes) -> String {
+    let Changes { new, changed, same, dropped, kept } = changes;
+    format!("{:<24} {new:>9} {changed:>9} {same:>9} {dropped:>10} {kept:>10}\n", plain(name))
+}
+
+fn warning_in_words(warning: &RestoreWarning) -> String {
+    match warning {
+        RestoreWarning::OpenOrders { orders } => {
+            format!("{orders} orders that are closed now would be open again, and their tables with them.")
+        }
+        RestoreWarning::Vouchers { vouchers, cents } => {
+            format!(
+                "{vouchers} vouchers that were redeemed since would be valid again, {} in all.",
+                euros(*cents)
+            )
+        }
+        RestoreWarning::Balances { customers, raised, lowered } => format!(
+            "the balances of {customers} customers would change: {} more for some, {} less for others.",
+            euros(*raised),
+            euros(*lowered)
+        ),
+        RestoreWarning::LoginsEnd => "users change, and everybody has to log in again.".to_owned(),
+        RestoreWarning::UsersKept => {
+            "with the users of the backup no admin could log in: those of now are kept.".to_owned()
+        }
+    }
+}
+
+fn euros(cents: u64) -> String {
+    format!("{}.{:02} euros", cents / 100, cents % 100)
+}
+
+fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(NAMES);
+    let mut text: String = names.take(NAMES).map(|name| format!("  {name}\n")).collect();
+    if more > 0 {
+        text += &format!("  and {more} more\n");
+    }
+    text
+}
