@@ -108,7 +108,7 @@ fn choice(
 fn ended(committed: Committed) -> Result<Event, Failure> {
     let (kind, message, preview) = match committed {
         Committed::Done { outcome } => return Ok(Event::Restored { outcome }),
-        // The page asks with the session's secret how it ended.
+        // The page asks by the session's secret how it ended, as soon as somebody answers.
         Committed::Unknown { error } => return Err(error.into()),
         Committed::LiveChanged { preview } => {
             (ErrorKind::LiveChanged, "what would be dropped or overwritten has changed", preview)

@@ -39,7 +39,7 @@ async fn too_little_room_is_said_before_in_numbers_and_in_the_middle() {
     let server = Local::start().await;
     let api = server.api().await;
     api.put_document("expenses", "exp_1", r#"{"_id":"exp_1","documentType":"Spending"}"#).await;
-    fill::attachments(&api, "expenses", "exp_1", 0..24, 1 << 20).await;
+    fill::attachments(&api, "expenses", "exp_1", 0..24, |number| fill::noise(number, 1 << 20)).await;
     let proxy = Proxy::start(&server.url).await;
     page::sign_in(&browser, &proxy.url, &server.login).await;
 
