@@ -59,7 +59,7 @@ pub(super) fn apply(
         let (merged, before) = match (part.incoming.how, part.prepared, part.live) {
             (How::Merge(_), Some(result), Some(live)) => {
                 catch_up(write, live, result, plan.seq)?;
-                move_pointer(write, part, result, seq)?;
+                move_pointer(write, part, live, result, seq)?;
                 (false, live)
             }
             (How::Merge(_), ..) => (true, merge(write, part, seq)?),
@@ -245,11 +245,25 @@ fn replace(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<i64> {
     if let How::Replace { carry_after: Some(after) } = part.incoming.how {
         carry_over(write, before, new, after)?;
     }
-    move_pointer(write, part, new, seq)?;
+    move_pointer(write, part, before, new, seq)?;
     Ok(before)
 }
 
-fn move_pointer(write: &Write<'_>, part: &CollectionPlan, to: i64, seq: i64) -> Result<()> {
+/// Makes another generation the live one. A signed collection shrinks by no more than the guard has let pass, whatever a
+/// plan may have missed.
+fn move_pointer(write: &Write<'_>, part: &CollectionPlan, from: i64, to: i64, seq: i64) -> Result<()> {
+    if catalog::is_signed(part.incoming.collection.as_str()) {
+        let sql = "SELECT documents FROM generations WHERE id = ?1";
+        let mut count = write.transaction.prepare_cached(sql)?;
+        let mut count = |generation: i64| count.query_row([generation], |row| row.get(0)).map(unsigned);
+        let gone = count(from)?.saturating_sub(count(to)?);
+        if gone > part.changes.signed_loss {
+            return Err(Failure::internal(format_args!(
+                "a restore would lose {gone} signed documents and has counted {}: it was refused",
+                part.changes.signed_loss
+            )));
+        }
+    }
     let sql = "INSERT INTO collections (name, live, since) VALUES (?1, ?2, ?3)
                ON CONFLICT DO UPDATE SET live = excluded.live, since = excluded.since";
     write.transaction.prepare_cached(sql)?.execute((part.incoming.collection.as_str(), to, seq))?;

@@ -23,8 +23,8 @@ use super::{Owner, Store};
 use crate::failure::{Failure, Result};
 use crate::{clock, random};
 use dikas_archive::api::restore::{
-    AuditAction, CommitRequest, ForeignBackup, Pause, RestoreBegun, RestoreOutcome, RestorePreview,
-    RestoreRequest, RestoreSession, RestoreState, RunningRestore, StagedCollection,
+    AuditAction, CommitRequest, ForeignBackup, Pause, RestoreBegun, RestoreMode, RestoreOutcome,
+    RestorePreview, RestoreRequest, RestoreSession, RestoreState, RunningRestore, StagedCollection,
 };
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
@@ -205,8 +205,9 @@ impl Restores {
         Err(Failure::conflict("foreign-backup", message).on("businessName").with(&both))
     }
 
-    /// Refuses at once what cannot fit. Documents are written twice, to the log and to the database; files that are here
-    /// already are not sent, so that of attachments only what goes beyond those of now counts.
+    /// Refuses at once what cannot fit. Documents are written twice, to the log and to the database, and once more where a
+    /// merge may be large; files that are here already are not sent, so that of attachments only what goes beyond those of
+    /// now counts.
     fn check_space(&self, request: &RestoreRequest) -> Result<()> {
         let documents = request.collections.iter().fold(0, |sum: u64, it| sum.saturating_add(it.bytes));
         let here: i64 = self.store.read(|connection| {
@@ -215,8 +216,9 @@ impl Restores {
             Ok(connection.prepare_cached(sql)?.query_row((), |row| row.get(0))?)
         })?;
         let files = request.attachments.bytes.saturating_sub(super::unsigned(here));
+        let times = if request.mode == RestoreMode::Full { 2 } else { 4 };
         let needed =
-            documents.saturating_mul(2).saturating_add(files).saturating_add(self.options.spare_bytes);
+            documents.saturating_mul(times).saturating_add(files).saturating_add(self.options.spare_bytes);
         let free = fs4::available_space(self.store.path.parent().unwrap_or(&self.store.path))?;
         if free < needed {
             let message = format!(
