@@ -35,7 +35,8 @@ pub(crate) struct Arguments {
     /// Restores this collection alone; may be given several times, and beside categories.
     #[arg(long = "collection", value_name = "COLLECTION")]
     collections: Vec<CollectionName>,
-    /// What becomes of the documents that are there; only where categories or collections are given.
+    /// What becomes of the documents that are there; only where categories or collections are given, and `update` unless
+    /// this says otherwise.
     #[arg(long, value_enum)]
     mode: Option<Mode>,
     /// Shows what would change, and changes nothing.
@@ -115,7 +116,7 @@ pub(crate) async fn restore(arguments: &Arguments, interrupt: &Interrupt) -> Res
     teller.say(&words::plan(&plan));
 
     let target = open(arguments, &plan, &http, interrupt).await?;
-    let preview = stage(&mut archive, &plan, &target, &watch).await?;
+    let preview = stage(&mut archive, &plan, &target, &watch).await.map_err(interrupted)?;
     watch.clear();
     let asking = Asking { arguments, choice: &choice, target: &target, watch: &watch, interrupt, teller };
     let settled = asking.settle(preview).await;
@@ -128,6 +129,18 @@ pub(crate) async fn restore(arguments: &Arguments, interrupt: &Interrupt) -> Res
         teller.say("This was a dry run: nothing was changed.");
     }
     Ok(())
+}
+
+/// What a person should know when the data did not get there.
+fn interrupted(error: Error) -> Error {
+    if !matches!(error.kind, ErrorKind::Unreachable | ErrorKind::ServerFull) {
+        return error;
+    }
+    let message = format!(
+        "{}; nothing was changed, and within half an hour the same command goes on with what has arrived",
+        error.message
+    );
+    Error { message, ..error }
 }
 
 fn checked(plan: &Plan) -> serde_json::Value {

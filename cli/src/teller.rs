@@ -29,7 +29,7 @@ impl Teller {
     /// Text for people. Whoever reads no further has read enough.
     pub(crate) fn say(self, text: &str) {
         if !self.as_json {
-            let _ = writeln!(io::stdout().lock(), "{text}");
+            let _ = writeln!(io::stdout().lock(), "{}", text.trim_end());
         }
     }
 
@@ -74,11 +74,17 @@ impl<'a> Onlooker<'a> {
 
     fn draw(&self, progress: &Progress) {
         let Progress { phase, subject, bytes, bytes_total, .. } = progress;
-        // It never says that all is done before it is.
-        let percent = bytes.saturating_mul(100).checked_div(*bytes_total).unwrap_or(0).min(99);
+        let figures = match phase {
+            // Nobody can say how far the server is.
+            Phase::Open | Phase::Preview | Phase::Commit => " …".to_owned(),
+            _ => {
+                // It never says that all is done before it is.
+                let percent = bytes.saturating_mul(100).checked_div(*bytes_total).unwrap_or(0).min(99);
+                format!(": {percent:>3} %  {} of {}", megabytes(*bytes), megabytes(*bytes_total))
+            }
+        };
         let subject: String = plain(subject.as_deref().unwrap_or_default()).chars().take(40).collect();
-        let figures = format!("{percent:>3} %  {} of {}", megabytes(*bytes), megabytes(*bytes_total));
-        let _ = write!(io::stderr().lock(), "\r\x1b[K{}: {figures}  {subject}", doing(*phase));
+        let _ = write!(io::stderr().lock(), "\r\x1b[K{}{figures}  {subject}", doing(*phase));
         self.has_drawn.set(true);
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
 /// What would change.
 pub(crate) fn preview(preview: &RestorePreview) -> String {
     let mut text = format!(
-        "{:<24} {:>9} {:>9} {:>9} {:>10} {:>10}\n",
+        "\n{:<24} {:>9} {:>9} {:>9} {:>10} {:>10}\n",
         "", "new", "changed", "the same", "only now,", "only now,"
     );
     text += &format!("{:<24} {:>9} {:>9} {:>9} {:>10} {:>10}\n", "", "", "", "", "will go", "will stay");
