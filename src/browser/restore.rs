@@ -119,14 +119,14 @@ fn ended(committed: Committed) -> Result<Event, Failure> {
             preview,
         ),
     };
-    Err(Failure { data: Some(Refusal::Preview(preview)), ..Error::new(kind, message).into() })
+    Err(Failure { data: Some(Box::new(Refusal::Preview(preview))), ..Error::new(kind, message).into() })
 }
 
 impl From<NotOpened> for Failure {
     fn from(refused: NotOpened) -> Self {
         let data = refused.obstacle.map(|obstacle| match *obstacle {
-            Obstacle::Foreign { names } => Refusal::Foreign(names),
-            Obstacle::Running { session } => Refusal::Running(session),
+            Obstacle::Foreign { names } => Refusal::Foreign(names).into(),
+            Obstacle::Running { session } => Refusal::Running(session).into(),
         });
         Self { data, ..refused.error.into() }
     }

@@ -92,7 +92,7 @@ type Answer = (Event, Option<File>);
 pub(super) struct Failure {
     pub(super) error: Error,
     pub(super) interrupted: Option<String>,
-    pub(super) data: Option<Refusal>,
+    pub(super) data: Option<Box<Refusal>>,
 }
 
 impl From<Error> for Failure {
@@ -340,7 +340,7 @@ async fn archives() -> Result<Archives> {
 
 /// Tells the page that the job has failed.
 fn failed(Failure { error, interrupted, data }: Failure) {
-    post(&Event::Failed { error, interrupted, data }, None);
+    post(&Event::Failed { error, interrupted, data: data.map(|data| *data) }, None);
 }
 
 /// Posts an event to the page, with a file beside it.
