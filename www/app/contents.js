@@ -144,6 +144,19 @@ export function categoryTable({ sums, leftOut, onchange }) {
 }
 
 /**
+ * Collections in the order in which a person reads them.
+ *
+ * @template {{ name: string, category: string }} Row
+ * @param {readonly Row[]} rows
+ */
+export function inOrder(rows) {
+  const order = Object.keys(words().categories);
+  const within = Object.keys(words().collections);
+  const place = (/** @type {Row} */ row) => order.indexOf(row.category) * 1000 + within.indexOf(row.name);
+  return [...rows].sort((a, b) => place(a) - place(b));
+}
+
+/**
  * What an archive says it holds.
  *
  * @param {readonly CollectionSummary[]} collections
@@ -151,11 +164,7 @@ export function categoryTable({ sums, leftOut, onchange }) {
 export function collectionTable(collections) {
   const w = words().manifest;
   const names = /** @type {Record<string, string>} */ (words().collections);
-  const order = Object.keys(words().categories);
-  const within = Object.keys(names);
-  const place = (/** @type {CollectionSummary} */ row) =>
-    order.indexOf(row.category) * 1000 + within.indexOf(row.name);
-  const rows = [...collections].sort((a, b) => place(a) - place(b));
+  const rows = inOrder(collections);
   return h(
     'table',
     { class: 'contents' },

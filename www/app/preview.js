@@ -1,7 +1,7 @@
 // @ts-check
 /** What a restore or an undo would change, in a shopkeeper's words, and the way on from there. */
 
-import { categoryName, collectionName } from './contents.js';
+import { categoryName, collectionName, inOrder } from './contents.js';
 import { confirmation } from './confirm.js';
 import { h, icon } from './dom.js';
 import { dateTime, money, number, words } from './language.js';
@@ -120,7 +120,7 @@ export function changeTable(collections, w) {
     h(
       'tbody',
       {},
-      collections.map(({ name, documents, attachments }) =>
+      inOrder(collections).map(({ name, documents, attachments }) =>
         h(
           'tr',
           { 'data-collection': name },
@@ -199,6 +199,6 @@ function moved(raised, lowered) {
 /** @param {Preview} preview */
 function untouched({ untouched }) {
   if (untouched.length === 0) return null;
-  const names = untouched.map(({ name }) => collectionName(name)).join(', ');
+  const names = inOrder(untouched).map(({ name }) => collectionName(name)).join(', ');
   return h('p', { class: 'note', id: 'untouched' }, icon('info'), h('span', {}, words().preview.untouched(names)));
 }

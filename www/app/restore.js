@@ -86,7 +86,7 @@ function failure() {
       h('p', { class: 'todo', id: 'in-the-way' }, w.running(user, dateTime(begun), age(called))),
     );
     panel.querySelector('.actions')?.prepend(
-      h('button', { type: 'button', class: 'danger', id: 'insist', onclick: () => void restoring.insist(id) }, w.insist),
+      h('button', { type: 'button', class: 'danger', id: 'insist', onclick: () => void restoring.prepare(id) }, w.insist),
     );
   }
   return panel;

@@ -110,8 +110,12 @@ class Restoring extends Work {
     if (draw) this.#become('idle');
   }
 
-  /** Sends what is chosen to the server, and asks what it would change. */
-  async prepare() {
+  /**
+   * Sends what is chosen to the server, and asks what it would change.
+   *
+   * @param {string} [inTheWay] the restore of somebody else, to be ended before
+   */
+  async prepare(inTheWay) {
     const { backup, mode } = this;
     if (!backup || this.state !== 'chosen') return;
     Object.assign(this, { state: 'staging', recovered: null, unsure: false, refused: null });
@@ -120,7 +124,10 @@ class Restoring extends Work {
     const choice = mode === 'full' ? { mode } : { mode, categories: chosen };
     const options = { file: backup.file, choice, businessName: this.businessName.trim() || undefined };
     const onBegun = (/** @type {{ id: string, secret: string }} */ session) => note({ ...session, committing: false });
-    const prepared = await this.run((auth, watching) => prepareRestore({ ...options, auth, onBegun, ...watching }));
+    const prepared = await this.run(async (auth, watching) => {
+      if (inTheWay) await stopRestore({ auth, id: inTheWay, signal: watching.signal });
+      return prepareRestore({ ...options, auth, onBegun, ...watching });
+    });
     if (!prepared) {
       note(null);
       if (this.error?.kind === 'foreign-backup') this.foreign = /** @type {any} */ (this.error.data ?? null);
@@ -205,25 +212,6 @@ class Restoring extends Work {
   dismiss() {
     Object.assign(this, { error: null, recovered: null });
     this.fire('change');
-  }
-
-  /**
-   * Ends the restore of somebody else that is in the way, and begins this one.
-   *
-   * @param {string} id
-   */
-  async insist(id) {
-    try {
-      await authorised((auth) => stopRestore({ auth, id }));
-      this.error = null;
-    } catch (error) {
-      // One that has ended meanwhile is in nobody's way.
-      if (/** @type {Problem} */ (error).kind !== 'restore-gone') {
-        this.error = /** @type {Problem} */ (error);
-        return this.fire('change');
-      }
-    }
-    await this.prepare();
   }
 
   /** Cancels what goes on, throws away what was sent, and waits for both. */
