@@ -79,7 +79,15 @@ export class Work extends EventTarget {
         signal: this.#abort.signal,
       };
       const wanted = () => this.#working && !this.cancelling;
-      const signInAgain = () => (wanted() ? askToSignIn() : Promise.reject(this.error));
+      /** @type {unknown} */
+      let gaveUp = null;
+      // Requests that were under way together are refused together: whoever gives up is not asked once for each.
+      const signInAgain = async () => {
+        if (gaveUp || !wanted()) throw gaveUp ?? this.error;
+        await askToSignIn().catch((error) => {
+          throw (gaveUp = error);
+        });
+      };
       return await authorised((auth) => work(auth, watching), signInAgain);
     } catch (error) {
       this.error = /** @type {Problem} */ (error);
