@@ -232,7 +232,7 @@ async fn answers_touched_on_their_way_are_asked_for_again() {
         ("a portal's page", MIDDLE, 0, Fault::Portal),
         ("a portal's page", BLOBS, 5, Fault::Portal),
         ("the answer before", DOCUMENTS, 4, Fault::Repeat),
-        ("the answer before", BLOBS, 9, Fault::Repeat),
+        ("the answer before", BLOBS, 4, Fault::Repeat),
     ];
     for (what, path, skip, fault) in troubles {
         let method = if *path == OPEN { "POST" } else { "GET" };
