@@ -22,7 +22,7 @@ use web_sys::File;
 #[derive(Debug)]
 pub(super) struct Draft {
     id: String,
-    categories: Option<Vec<Category>>,
+    head: Head,
     bytes: Paged<Sink>,
     /// None in memory, where nothing outlives the page.
     shelf: Option<Shelf>,
@@ -33,7 +33,6 @@ pub(super) struct Draft {
 struct Shelf {
     archives: Archives,
     journal: Journal<Paged<OpfsFile>>,
-    head: Head,
     /// What an interrupted backup has left here, until it is gone on with.
     begun: Vec<Written>,
     /// How many entries the journal has of that.
@@ -55,8 +54,9 @@ impl Draft {
     /// archive is too large for its memory.
     pub(super) async fn begin(snapshot: &Snapshot, categories: Option<Vec<Category>>) -> Result<Self> {
         let wanted = name(&snapshot.created);
+        let head = Head { snapshot: snapshot.clone(), categories, begun: now() };
         if let Ok(Some(archives)) = Archives::open().await {
-            match Self::on_disk(archives, &wanted, snapshot, categories.clone()).await {
+            match Self::on_disk(archives, &wanted, head.clone()).await {
                 Err(error) if error.kind == ErrorKind::NoSpace => return Err(error),
                 // Some private windows have the folder, and refuse every file in it.
                 Err(_) => {}
@@ -70,21 +70,16 @@ impl Draft {
         }
         worker::notice(Notice::InMemory { limit: rope::MAX_BYTES });
         let bytes = Paged::new(Sink::Memory(BlobRope::default()));
-        Ok(Self { id: wanted, categories, bytes, shelf: None })
+        Ok(Self { id: wanted, head, bytes, shelf: None })
     }
 
     /// The file of a new archive, in the place of those of earlier backups.
-    async fn on_disk(
-        archives: Archives,
-        wanted: &str,
-        snapshot: &Snapshot,
-        categories: Option<Vec<Category>>,
-    ) -> Result<Self> {
+    async fn on_disk(archives: Archives, wanted: &str, head: Head) -> Result<Self> {
         let lock = Lock::wait().await;
         archives.remove_leftovers(&lock, &[]).await?;
         let earlier = archives.list(&lock).await?;
         let (needed, freed) =
-            (2 * snapshot.archive_bytes(), earlier.iter().map(|archive| archive.size).sum::<u64>());
+            (2 * head.snapshot.archive_bytes(), earlier.iter().map(|archive| archive.size).sum::<u64>());
         check_space(needed, freed).await?;
         let (id, mut file) = archives.create(&lock, wanted).await?;
         match file.room_for(needed.saturating_sub(freed)) {
@@ -100,9 +95,8 @@ impl Draft {
             // One that refuses to go takes space, but no harm comes of it.
             let _ = archives.remove(&lock, &archive.id).await;
         }
-        let head = Head { snapshot: snapshot.clone(), categories: categories.clone(), begun: now() };
-        let shelf = Shelf { archives, journal, head, begun: Vec::new(), entries: 0 };
-        Ok(Self { id, categories, bytes: Paged::new(Sink::Disk(file)), shelf: Some(shelf) })
+        let shelf = Shelf { archives, journal, begun: Vec::new(), entries: 0 };
+        Ok(Self { id, head, bytes: Paged::new(Sink::Disk(file)), shelf: Some(shelf) })
     }
 
     /// Takes up the draft of a backup that was interrupted.
@@ -113,20 +107,14 @@ impl Draft {
         let archives = Archives::open().await?.ok_or_else(|| nothing_left(id))?;
         let (file, journal) = archives.reopen(&Lock::wait().await, id).await?;
         let (journal, head, begun) = Journal::open(Paged::new(journal))?.ok_or_else(|| nothing_left(id))?;
-        let categories = head.categories.clone();
-        let shelf = Some(Shelf { archives, journal, head, entries: begun.len(), begun });
+        let shelf = Some(Shelf { archives, journal, entries: begun.len(), begun });
         let bytes = Paged::new(Sink::Disk(file));
-        Ok(Self { id: id.to_owned(), categories, bytes, shelf })
+        Ok(Self { id: id.to_owned(), head, bytes, shelf })
     }
 
-    /// The snapshot that it is of, where that is remembered.
-    pub(super) fn snapshot(&self) -> Option<Snapshot> {
-        self.shelf.as_ref().map(|shelf| shelf.head.snapshot.clone())
-    }
-
-    /// What was chosen to be backed up.
-    pub(super) fn categories(&self) -> Option<Vec<Category>> {
-        self.categories.clone()
+    /// What it is of.
+    pub(super) fn head(&self) -> &Head {
+        &self.head
     }
 
     /// Keeps the archive, which has been verified, and hands it over as a file.
@@ -217,15 +205,15 @@ impl Output for Draft {
     fn found(&mut self, entries: &[Written]) {
         let Some(shelf) = &mut self.shelf else { return };
         if shelf.entries > entries.len() {
-            shelf.journal.begin(&shelf.head);
+            shelf.journal.begin(&self.head);
             entries.iter().for_each(|entry| shelf.journal.push_entry(entry));
         }
     }
 
     fn begin(&mut self, snapshot: &Snapshot) {
+        self.head.snapshot = snapshot.clone();
         if let Some(shelf) = &mut self.shelf {
-            shelf.head.snapshot = snapshot.clone();
-            shelf.journal.begin(&shelf.head);
+            shelf.journal.begin(&self.head);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::archives::{Archives, Lock, storage};
 use super::encoder::Workers;
 use super::fetch::Fetch;
+use super::journal::Head;
 use super::js;
 use super::pages::Paged;
 use super::protocol::{
@@ -179,9 +180,7 @@ impl Job {
     async fn resume(&self, url: &str, id: &str) -> Result<Answer, Failure> {
         let encoder = Workers::start(self.spawn.clone(), self.signal.clone());
         let draft = Draft::resume(id).await?;
-        if let Some(snapshot) = draft.snapshot() {
-            encoder.prepare_for(&snapshot);
-        }
+        encoder.prepare_for(&draft.head().snapshot);
         self.make(url, None, draft, &encoder).await
     }
 
@@ -193,8 +192,8 @@ impl Job {
         mut draft: Draft,
         encoder: &Workers,
     ) -> Result<Answer, Failure> {
-        let categories = draft.categories();
-        let held = if source.is_none() { draft.snapshot() } else { None };
+        let Head { snapshot, categories, .. } = draft.head().clone();
+        let held = source.is_none().then_some(snapshot);
         let first = RefCell::new((source, held));
         let open = async || {
             let (opened, held) = first.take();

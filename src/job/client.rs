@@ -73,10 +73,7 @@ impl<T: Transport> Client<T> {
         accept: impl Fn(Response) -> Result<R>,
         patience: Patience,
     ) -> Result<R, Refused> {
-        let mut taken = None;
-        let mut take = |response| accept(response).map(|value| taken = Some(value));
-        self.ask_until(request, true, &mut take, patience).await?;
-        taken.ok_or_else(nothing_taken)
+        self.ask_for(request, true, accept, patience).await
     }
 
     /// The same, but a token that the server refuses is not replaced.
@@ -86,9 +83,19 @@ impl<T: Transport> Client<T> {
         accept: impl Fn(Response) -> Result<R>,
         patience: Patience,
     ) -> Result<R, Refused> {
+        self.ask_for(request, false, accept, patience).await
+    }
+
+    async fn ask_for<R>(
+        &self,
+        request: &mut Request,
+        renew: bool,
+        accept: impl Fn(Response) -> Result<R>,
+        patience: Patience,
+    ) -> Result<R, Refused> {
         let mut taken = None;
         let mut take = |response| accept(response).map(|value| taken = Some(value));
-        self.ask_until(request, false, &mut take, patience).await?;
+        self.ask_until(request, renew, &mut take, patience).await?;
         taken.ok_or_else(nothing_taken)
     }
 
@@ -96,12 +103,11 @@ impl<T: Transport> Client<T> {
     async fn ask_until(
         &self,
         request: &mut Request,
-        renew: bool,
+        mut renew: bool,
         take: &mut dyn FnMut(Response) -> Result<()>,
         patience: Patience,
     ) -> Result<(), Refused> {
         let mut token = self.token(None).await?;
-        let mut renew = renew;
         loop {
             request.set_header("authorization", format!("Bearer {token}"));
             match send_until(&self.transport, request, take, patience.clone()).await {
@@ -128,7 +134,7 @@ impl<T: Transport> Client<T> {
         send(&self.transport, request, accept, patience).await
     }
 
-    /// The same for what can be had in pieces: sends what `request` makes of a number of bytes, at most `max_bytes` and
+    /// [`Client::call`] for what can be had in pieces: sends what `request` makes of a number of bytes, at most `max_bytes` and
     /// `at_once`. Where they do not come in time, `at_once` becomes less, as the line demands, for later calls too.
     pub(super) async fn call_for_piece<R>(
         &self,

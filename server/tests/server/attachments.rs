@@ -120,6 +120,35 @@ async fn a_blob_comes_whole_or_in_the_range_that_was_asked_for() {
 }
 
 #[tokio::test]
+async fn several_small_files_come_in_one_answer() {
+    let bench = bench_with("articles", "art_1").await;
+    let mut put = Vec::new();
+    for (name, bytes) in [("a", b"first".as_slice()), ("b", b""), ("c", b"third")] {
+        let path = attachment_path("articles", "art_1", name);
+        let record: AttachmentRecord = bench.put(&path, bytes.to_vec()).await.expect(CREATED).data();
+        put.push(record.sha256.to_string());
+    }
+    let snapshot = bench.snapshot().await;
+    let blobs = |list: &str| format!("/backup/snapshots/{}/blobs/{list}", snapshot.id);
+    let list = [&*put[2], &put[1], &put[0], &put[2]].join(",");
+    let answer = bench.get(&blobs(&list)).await.expect(OK);
+    assert_eq!(answer.body, b"thirdfirstthird".as_slice());
+    assert_eq!(answer.header("etag"), format!("\"{list}\""));
+    assert_eq!(answer.header(CRC32_HEADER), format!("{:08x}", crc32fast::hash(b"thirdfirstthird")));
+
+    let stranger = dikas_archive::digest::Sha256::of(b"nobody's");
+    bench.get(&blobs(&format!("{},{stranger}", put[0]))).await.fails(StatusCode::NOT_FOUND, "not-found");
+    bench.get(&blobs(&vec![&*put[0]; 65].join(","))).await.fails(BAD, "bad-request");
+    bench.get(&blobs(&format!("{},", put[0]))).await.fails(BAD, "bad-request");
+
+    let path = attachment_path("articles", "art_1", "large");
+    let large: AttachmentRecord = bench.put(&path, vec![7; 9 << 20]).await.expect(CREATED).data();
+    let snapshot = bench.snapshot().await;
+    let twice = format!("/backup/snapshots/{}/blobs/{1},{1}", snapshot.id, large.sha256);
+    bench.get(&twice).await.fails(BAD, "bad-request");
+}
+
+#[tokio::test]
 async fn a_file_that_is_too_large_leaves_nothing_behind() {
     let bench = Bench::with(|config| config.limits.attachment_bytes = 1000).await;
     let document = document_path("articles", "art_1");

@@ -14,6 +14,21 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// For scripts that stand in a worker by [`Fault::Before`]: `trap` breaks it as a fault of the engine would, `ask` waits for
+/// what the proxy answers at a path, nothing where that is a refusal.
+pub const IN_A_WORKER: &str = r#"
+    const trap = () => {
+      const bytes = [0,97,115,109,1,0,0,0,1,4,1,96,0,0,3,2,1,0,7,5,1,1,97,0,0,10,5,1,3,0,0,11];
+      new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes))).exports.a();
+    };
+    const ask = (path) => {
+      const request = new XMLHttpRequest();
+      request.open("GET", path, false);
+      request.send();
+      return request.status === 200 ? request.responseText : "";
+    };
+"#;
+
 /// What happens to a request that a rule is for.
 #[derive(Debug, Clone)]
 pub enum Fault {

@@ -6,7 +6,7 @@ use dikas_e2e::checks::check_archive;
 use dikas_e2e::devtools::Line;
 use dikas_e2e::fill;
 use dikas_e2e::page::{self, assert_nothing_kept};
-use dikas_e2e::proxy::{Fault, Proxy};
+use dikas_e2e::proxy::{Fault, IN_A_WORKER, Proxy};
 use dikas_e2e::server::Local;
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -171,16 +171,6 @@ const GOES_ON: &str = "/job-goes-on";
 /// Stands in every worker of the engine: that of a job asks the proxy what to do whenever it reports documents. It says
 /// more often that it lives.
 const SCRIPT: &str = r#"{
-  const trap = () => {
-    const bytes = [0,97,115,109,1,0,0,0,1,4,1,96,0,0,3,2,1,0,7,5,1,1,97,0,0,10,5,1,3,0,0,11];
-    new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes))).exports.a();
-  };
-  const ask = (path) => {
-    const request = new XMLHttpRequest();
-    request.open("GET", path, false);
-    request.send();
-    return request.status === 200 ? request.responseText : "";
-  };
   const [post, every] = [postMessage.bind(globalThis), setInterval];
   globalThis.setInterval = (then, ms, ...rest) => every(then, ms === 5_000 ? 100 : ms, ...rest);
   globalThis.postMessage = (message, ...rest) => {
@@ -210,7 +200,7 @@ async fn a_job_whose_worker_dies_or_falls_silent_ends_with_a_word() {
     let proxy = Proxy::start(&server.url).await;
     let set_up = || {
         proxy.heal();
-        proxy.rule("GET", "/engine/worker.js", 0, EVER, Fault::Before(SCRIPT.to_owned()));
+        proxy.rule("GET", "/engine/worker.js", 0, EVER, Fault::Before(format!("{IN_A_WORKER}{SCRIPT}")));
         proxy.rule("GET", "/engine/index.js", 0, EVER, Fault::Before(HASTE.to_owned()));
     };
     set_up();

@@ -4,23 +4,13 @@
 use dikas_e2e::browser::Browser;
 use dikas_e2e::checks::check_archive;
 use dikas_e2e::page::{self, assert_nothing_kept};
-use dikas_e2e::proxy::{Fault, Proxy};
+use dikas_e2e::proxy::{Fault, IN_A_WORKER, Proxy};
 use dikas_e2e::server::Local;
 use dikas_e2e::until;
 use hyper::StatusCode;
 
 /// Stands in every worker of the engine: an encoder asks the proxy what to do when it starts and before each part.
 const SCRIPT: &str = r#"
-    const trap = () => {
-      const bytes = [0,97,115,109,1,0,0,0,1,4,1,96,0,0,3,2,1,0,7,5,1,1,97,0,0,10,5,1,3,0,0,11];
-      new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array(bytes))).exports.a();
-    };
-    const ask = (path) => {
-      const request = new XMLHttpRequest();
-      request.open("GET", path, false);
-      request.send();
-      return request.status === 200 ? request.responseText : "";
-    };
     let encodes;
     addEventListener("message", (event) => {
       encodes ??= event.data.role === "encoder";
@@ -53,7 +43,7 @@ async fn open(browser: &Browser, server: &Local, haste: &str) -> Proxy {
 /// Forgets all other rules.
 fn set_up(proxy: &Proxy, haste: &str) {
     proxy.heal();
-    proxy.rule("GET", "/engine/worker.js", 0, EVER, Fault::Before(format!("{SCRIPT}{haste}")));
+    proxy.rule("GET", "/engine/worker.js", 0, EVER, Fault::Before(format!("{IN_A_WORKER}{SCRIPT}{haste}")));
 }
 
 fn deed(what: &str) -> Fault {
