@@ -12,16 +12,15 @@ use dikas_archive::document;
 use dikas_e2e::api::{Api, Everything, try_send};
 use dikas_e2e::server::{Killable, demo_login};
 use dikas_e2e::staging::{Backup, Staging};
+use dikas_e2e::till::Till;
 use dikas_e2e::until;
 use reqwest::Method;
 use rusqlite::{Connection, OpenFlags};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::task::JoinHandle;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_killable-server");
 
@@ -58,28 +57,27 @@ const IN_COMMIT: &[(&str, bool)] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_killed_has_happened_or_not() {
-    let kills: u32 = std::env::var("DIKAS_KILLS").ok().map_or(8, |kills| kills.parse().unwrap());
+    let kills: u32 = std::env::var("DIKAS_KILLS").ok().map_or(10, |kills| kills.parse().unwrap());
     let mut scene = Scene::open().await;
     let Durations { restore, commit, undo } = scene.durations().await;
     println!("a restore takes {restore:?}, its commit {commit:?}, an undo {undo:?}");
     // What is killed, and when: spread evenly over each.
-    type Kind = (&'static str, fn(RestoreMode) -> Act, fn(Duration) -> Kill, Duration);
-    let kinds: [Kind; 4] = [
-        ("restores, at any time", Act::Restore, Kill::After, restore),
-        ("restores, from the commit to its answer", Act::Restore, Kill::AfterCommitBegan, commit),
-        ("undos, from the request to its answer", Act::Undo, Kill::AfterCommitBegan, undo),
-        ("restores, around the end of the commit", Act::Restore, Kill::AfterCommitBegan, commit / 4),
+    type Kind = (&'static str, fn(RestoreMode) -> Act, fn(Duration) -> Kill, Range<Duration>);
+    let nothing = Duration::ZERO;
+    let kinds: [Kind; 5] = [
+        ("restores, at any time", Act::Restore, Kill::After, nothing..restore),
+        ("restores, from the commit to its answer", Act::Restore, Kill::AfterCommitBegan, nothing..commit),
+        ("restores, around the answer", Act::Restore, Kill::AfterCommitBegan, commit * 7 / 8..commit * 9 / 8),
+        ("undos, from the request to its answer", Act::Undo, Kill::AfterCommitBegan, nothing..undo),
+        ("undos, around the answer", Act::Undo, Kill::AfterCommitBegan, undo * 7 / 8..undo * 9 / 8),
     ];
-    let each = kills.div_ceil(4);
+    let each = kills.div_ceil(kinds.len() as u32);
     println!("| killed | old | new |\n|---|--:|--:|");
     let mut seed = 0;
-    for (at, (what, act, kill, length)) in kinds.into_iter().enumerate() {
+    for (what, act, kill, span) in kinds {
         let mut seen = [0, 0];
         for number in 0..each {
-            let mut when = length * (2 * number + 1) / (2 * each);
-            if at == 3 {
-                when += commit * 7 / 8;
-            }
+            let when = span.start + (span.end - span.start) * (2 * number + 1) / (2 * each);
             let mode = MODES[number as usize % MODES.len()];
             seen[usize::from(scene.round(act(mode), seed, &kill(when)).await)] += 1;
             seed += 1;
@@ -188,9 +186,11 @@ impl Scene {
     }
 
     /// How long each takes that is killed later.
-    async fn durations(&self) -> Durations {
-        let api = self.api().await;
+    async fn durations(&mut self) -> Durations {
         let backup = self.backup(99).await;
+        self.restart();
+        let api = self.api().await;
+        let till = self.till(99).await;
         let begun = Instant::now();
         let session = Staging::stage(&api, &backup, RestoreMode::Full).await.unwrap();
         let preview = session.preview().await.unwrap();
@@ -200,7 +200,20 @@ impl Scene {
         let preview = preview_undo(&api, &point).await.unwrap();
         let undo = Instant::now();
         undo_to(&api, &point, &preview).await.unwrap();
-        Durations { restore, commit, undo: undo.elapsed() }
+        let undo = undo.elapsed();
+        till.stop().await;
+        Durations { restore, commit, undo }
+    }
+
+    /// Starts the server anew, as each that is killed has just been.
+    fn restart(&mut self) {
+        self.server.kill();
+        self.server.restart(SERVER);
+    }
+
+    async fn till(&self, seed: u32) -> Till {
+        let prefix = format!("till_{seed}_");
+        Till::start(&self.server.url, &[demo_login()], BESIDE, prefix, Duration::ZERO).await
     }
 
     /// A backup that differs from what is live in every way there is.
@@ -274,17 +287,16 @@ impl Scene {
             }
         };
         if let Kill::At(point) = kill {
-            self.server.kill();
             self.server.environment.insert("DIKAS_TEST_ABORT_AT", (*point).to_owned());
-            self.server.restart(SERVER);
         }
-        let till = Till::start(self.api().await, seed);
+        self.restart();
+        let till = self.till(seed).await;
         let start = Instant::now();
         let Killed { session, answered } = match &point {
             None => self.kill_restore(backup, mode, kill).await,
             Some(point) => self.kill_undo(point, kill).await,
         };
-        let acknowledged = till.stop().await;
+        let acknowledged = till.stop().await.documents;
         self.server.environment.remove("DIKAS_TEST_ABORT_AT");
         self.server.restart(SERVER);
         self.check_cleaned().await;
@@ -303,8 +315,8 @@ impl Scene {
             let used = preview_undo(&api, &point).await.is_none();
             assert_eq!(used, new, "{act:?}: a point goes with its undo");
         }
-        for id in acknowledged {
-            assert!(!api.document(BESIDE, &id).await.is_empty(), "{id}");
+        for (id, body) in acknowledged {
+            assert_eq!(api.document(BESIDE, &id).await, body, "{id}");
         }
         new
     }
@@ -487,40 +499,4 @@ async fn undo_to(api: &Api, point: &str, preview: &RestorePreview) -> Option<Res
 
 fn data_of<T: DeserializeOwned>(body: &[u8]) -> T {
     serde_json::from_slice::<Envelope<T>>(body).unwrap().data.unwrap()
-}
-
-/// Somebody who goes on writing, and knows what was acknowledged.
-struct Till {
-    end: Arc<AtomicBool>,
-    task: JoinHandle<Vec<String>>,
-}
-
-impl Till {
-    fn start(api: Api, seed: u32) -> Self {
-        let end = Arc::<AtomicBool>::default();
-        let ended = Arc::clone(&end);
-        let task = tokio::spawn(async move {
-            let mut acknowledged = Vec::new();
-            for number in 0.. {
-                let id = format!("till_{seed}_{number}");
-                let path = format!("/documents/{BESIDE}?id={id}");
-                let request = api.request(Method::PUT, &path).body(format!("{{\"_id\":\"{id}\"}}"));
-                match try_send(request).await {
-                    Some((status, _)) if status.is_success() => acknowledged.push(id),
-                    Some((status, body)) => panic!("{status}: {}", String::from_utf8_lossy(&body)),
-                    None => break,
-                }
-                if ended.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-            acknowledged
-        });
-        Self { end, task }
-    }
-
-    async fn stop(self) -> Vec<String> {
-        self.end.store(true, Ordering::Relaxed);
-        self.task.await.unwrap()
-    }
 }
