@@ -14,6 +14,7 @@ mod snapshots;
 
 pub use accounts::BackupToken;
 pub use documents::{Rules, Tally};
+pub use restore::pieces::{Place, bad_blob};
 pub use restore::{RestoreOptions, Restores};
 pub use snapshots::{Owner, SnapshotOptions, Snapshots};
 

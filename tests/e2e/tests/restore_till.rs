@@ -35,7 +35,7 @@ async fn nothing_that_a_till_sells_meanwhile_is_lost() {
     // Each receipt that comes is one more that the restore would drop: only a pause keeps the number still.
     let mut refusals = 0;
     loop {
-        let number = digits(&browser.text("#signed-loss").await);
+        let number = restoring::number_in(&browser.text("#signed-loss").await);
         browser.click("#proceed").await;
         browser.find("#confirm").await;
         let paused = browser.run("return document.querySelector('#pause').checked", vec![]).await;
@@ -80,9 +80,4 @@ async fn assert_kept(server: &Local, collection: &str, sold: &Sold) {
     for (id, body) in &sold.documents {
         assert_eq!(&api.document(collection, id).await, body, "{id}");
     }
-}
-
-fn digits(text: &str) -> String {
-    let first = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).unwrap();
-    first.chars().filter(char::is_ascii_digit).collect()
 }
