@@ -78,7 +78,8 @@ impl Backup {
         let page = Page::open(&shop.url, &shop.login).await?;
         page.call("askForFile", vec![]).await;
         let input = page.browser.client.find(Locator::Css("#bench-file")).await.unwrap();
-        input.send_keys(self.file.to_str().unwrap()).await.unwrap();
+        let file = std::path::absolute(&self.file).unwrap();
+        input.send_keys(file.to_str().unwrap()).await.unwrap();
         let till = till(&shop).await;
         let watcher = Watcher::start(&page.browser).await;
         let run = page.call("restore", vec![page.token.clone(), self.business.as_str().into()]).await;

@@ -1,4 +1,4 @@
-//! `bench SERVER PROGRAM WORK OUT [--quick] [--large]`: measures the engine in a real browser against the release server
+//! `bench SERVER PROGRAM WORK OUT [--quick] [--large] [--only=TABLE]…`: measures the engine in a real browser against the release server
 //! `SERVER`, and the command line `PROGRAM`, keeps its data in the folder `WORK`, and writes the tables to `OUT`.
 //! `cargo xtask bench` prepares all of it.
 #![allow(
@@ -50,11 +50,23 @@ async fn main() {
         report: String::new(),
     };
     bench.machine().await;
-    bench.encoding().await;
-    bench.whole_jobs().await;
-    bench.memory().await;
-    bench.restores().await;
-    bench.first_page().await;
+    let only: Vec<&str> = options.iter().filter_map(|option| option.strip_prefix("--only=")).collect();
+    let wanted = |table: &str| only.is_empty() || only.contains(&table);
+    if wanted("encoding") {
+        bench.encoding().await;
+    }
+    if wanted("jobs") {
+        bench.whole_jobs().await;
+    }
+    if wanted("memory") {
+        bench.memory().await;
+    }
+    if wanted("restores") {
+        bench.restores().await;
+    }
+    if wanted("page") {
+        bench.first_page().await;
+    }
     std::fs::write(out, bench.report).unwrap();
 }
 
