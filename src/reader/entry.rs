@@ -2,7 +2,7 @@
 //! read. Whoever has read to the end without an error has read what was written.
 
 use super::block::BlockReader;
-use super::directory::{Fields, bytes_at, resolve_zip64};
+use super::directory::{DATA_DESCRIPTOR, Fields, bytes_at, resolve_zip64};
 use crate::codec::Decoder;
 use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
@@ -11,11 +11,8 @@ use flate2::read::DeflateDecoder;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Take};
 
-const LOCAL: [u8; 4] = 0x0403_4b50_u32.to_le_bytes();
-const LOCAL_BYTES: u64 = 30;
-
-/// Sizes and CRC-32 stand behind the data, not in the local header (APPNOTE.TXT section 4.4.4).
-const DATA_DESCRIPTOR: u16 = 1 << 3;
+pub(super) const LOCAL: [u8; 4] = 0x0403_4b50_u32.to_le_bytes();
+pub(super) const LOCAL_BYTES: u64 = 30;
 
 /// How many decoded bytes of a part are read at once.
 const LINES_BUFFER: usize = 256 << 10;
@@ -46,6 +43,8 @@ pub struct Entry {
     pub(super) limit: u64,
     /// Whether the header is the one that FORMAT.md section 2 asks for.
     pub(super) canonical: bool,
+    /// Whether there is no central header that its local one can be compared with.
+    pub(super) lone: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +84,7 @@ impl Entry {
             ("name", name == self.raw_name()),
             ("compression", method_agrees),
             ("flags", flags == self.flags),
-            ("size or CRC-32", sizes_agree || absent),
+            ("size or CRC-32", sizes_agree || absent || self.lone),
             // Nothing depends on these, but in an archive of ours nothing differs.
             ("version or time", !self.canonical || (needed, moment) == (self.needed, self.moment)),
             ("extra fields", !self.canonical || only_zip64),
