@@ -361,7 +361,8 @@ impl<'a, R: Read + Seek> Lines<'a, R> {
         self.buffer.copy_within(self.from..self.to, 0);
         (self.from, self.to) = (0, self.to - self.from);
         if self.to == self.buffer.len() {
-            self.buffer.resize(self.buffer.len() * 2, 0);
+            // The longest line, with its line feed: whoever fills that without one is refused.
+            self.buffer.resize((self.buffer.len() * 2).min(MAX_DOCUMENT_BYTES + 1), 0);
         }
         let room = self.buffer.get_mut(self.to..).unwrap_or_default();
         let count = self.decoder.read(room)?;
