@@ -71,20 +71,24 @@ impl Entry {
         fields.signature(LOCAL, "local header")?;
         let (needed, flags, method) = (fields.u16()?, fields.u16()?, fields.u16()?);
         let moment = (fields.u16()?, fields.u16()?);
-        let (crc32, stored, size) = (fields.u32()?, u64::from(fields.u32()?), u64::from(fields.u32()?));
+        let (crc32, mut local_stored, mut local_size) =
+            (fields.u32()?, u64::from(fields.u32()?), u64::from(fields.u32()?));
         let (name_bytes, extra_bytes) = (u64::from(fields.u16()?), u64::from(fields.u16()?));
         let name = bytes_at(input, self.at + LOCAL_BYTES, name_bytes)?;
         let extra = bytes_at(input, self.at + LOCAL_BYTES + name_bytes, extra_bytes)?;
-        let (mut local_stored, mut local_size) = (stored, size);
         let only_zip64 = resolve_zip64(&extra, &mut [&mut local_size, &mut local_stored])?;
         let method_agrees = method == if self.method == Method::Deflate { 8 } else { 0 };
-        let absent = flags & DATA_DESCRIPTOR != 0 && crc32 == 0 && stored == 0 && size == 0;
-        let sizes_agree = (crc32, local_stored, local_size) == (self.crc32, self.stored_size, self.size);
+        // Some tools leave all three to the descriptor, and some only those that they do not know yet.
+        let may_lack = flags & DATA_DESCRIPTOR != 0;
+        let agrees = |local: u64, central: u64| local == central || may_lack && local == 0;
+        let sizes_agree = agrees(crc32.into(), self.crc32.into())
+            && agrees(local_stored, self.stored_size)
+            && agrees(local_size, self.size);
         for (what, agrees) in [
             ("name", name == self.raw_name()),
             ("compression", method_agrees),
             ("flags", flags == self.flags),
-            ("size or CRC-32", sizes_agree || absent || self.lone),
+            ("size or CRC-32", sizes_agree || self.lone),
             // Nothing depends on these, but in an archive of ours nothing differs.
             ("version or time", !self.canonical || (needed, moment) == (self.needed, self.moment)),
             ("extra fields", !self.canonical || only_zip64),

@@ -371,8 +371,12 @@ impl<R: Read + Seek> BackupReader<R> {
 
 /// What an entry of a backup without a manifest is.
 fn role_by_name(name: &str) -> Role {
+    let file = name.rsplit('/').next().unwrap_or(name);
     if name.ends_with('/') {
         Role::Folder
+    } else if name.starts_with("__MACOSX/") || file.starts_with("._") {
+        // What macOS keeps beside a file: of the same name, and no part.
+        Role::Other
     } else if name.starts_with(ATTACHMENTS) {
         Role::Attachment(None)
     } else if name.ends_with(".jsonl.br") {

@@ -129,7 +129,7 @@ impl<R: Read + Seek> Scan<'_, R> {
 
     /// The entry of a header, and where to look for the next one.
     fn entry(&mut self, mut header: Header) -> Result<(Entry, u64)> {
-        let absent = header.flags & DATA_DESCRIPTOR != 0 && (header.stored, header.size) == (0, 0);
+        let absent = header.flags & DATA_DESCRIPTOR != 0 && header.stored == 0;
         let (problem, next) = if absent {
             match self.descriptor(&header)? {
                 Some((crc32, stored, size, next)) => {
