@@ -12,7 +12,7 @@ use super::rope::BlobSource;
 use super::worker::{Answer, Files, Job, open_file};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::{Inspector, Page, Place, Row, Rows};
+use crate::inspect::{Inspector, Page, Place, Query, Row, Rows};
 use crate::reader::{AttachmentInfo, BackupReader};
 use long::Report;
 use std::cell::RefCell;
@@ -91,6 +91,10 @@ impl Open {
             }
             InspectCommand::Attachment { path } => return long::attachment(self.inspector.reader(), &path),
             InspectCommand::Verify { entries } => long::verify(self.inspector.reader(), entries)?,
+            InspectCommand::Search { part, collection, query, max } => {
+                let (part, max) = (part as usize, u64::from(max));
+                long::search(&mut self.inspector, part, collection.as_deref(), &query, max)?
+            }
             _ => return Err(Error::new(ErrorKind::Internal, "not yet")),
         };
         Ok((event, None))
@@ -109,7 +113,7 @@ impl Open {
         let next = rows.last().map_or(from, |row| row.row + 1);
         let found = |row: &Row| all || query.as_ref().is_none_or(|query| query.matches(row.text.as_bytes()));
         let rows = rows.into_iter().filter(found).map(|Row { row, id, text }| {
-            let marks = query.as_ref().map(|query| query.marks(&text)).unwrap_or_default();
+            let marks = query.as_ref().map(|query| query.marks_in(&text)).unwrap_or_default();
             let marks = utf16(&text, marks.into_iter().take(MARKS));
             let masked = utf16(&text, secrets(&text).into_iter());
             RowText { row, id, text, marks, masked }
@@ -259,18 +263,6 @@ impl Columns {
             .into_iter()
             .enumerate()
             .map(|(i, n)| Column { name: n.to_owned(), figure: i > 4 })
-    }
-}
-struct Query(String);
-impl Query {
-    fn parse(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-    fn matches(&self, line: &[u8]) -> bool {
-        String::from_utf8_lossy(line).contains(&self.0)
-    }
-    fn marks(&self, text: &str) -> Vec<Range<usize>> {
-        text.match_indices(&self.0).map(|(at, m)| at..at + m.len()).collect()
     }
 }
 fn secrets(_: &str) -> Vec<Range<usize>> {

@@ -69,7 +69,7 @@ function openView(backup) {
   const room = roomOf(location.hash);
   const inside = room.startsWith('in/');
   const at = ROOMS.find((name) => name === room) ?? 'contents';
-  return [inside ? briefCard() : headCard(backup), roomsBar(backup, at), ...(inside ? collectionRoom(named(room)) : roomOfView(at, backup))];
+  return [at === 'contents' && !inside ? headCard(backup) : briefCard(), roomsBar(backup, at), ...(inside ? collectionRoom(named(room)) : roomOfView(at, backup))];
 }
 
 /** @param {string} room */

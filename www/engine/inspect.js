@@ -247,13 +247,14 @@ export class Backup {
   }
 
   /**
-   * Takes documents out, as JSON lines or as CSV for spreadsheets.
-   * @param {{ collection: string, search?: string, format: ExportFormat, name?: string } & Reading} options
+   * Takes documents out, as JSON lines or as CSV for spreadsheets: all of these collections, or those in which something is
+   * found.
+   * @param {{ collections: string[], search?: string, format: ExportFormat, name: string } & Reading} options
    * @returns {Promise<File>}
    */
-  async exportDocuments({ collection, search, format, name = collection, onProgress, signal }) {
+  async exportDocuments({ collections, search, format, name, onProgress, signal }) {
     /** @type {InspectCommand} */
-    const command = { exportDocuments: { collection, query: search ?? null, format, name } };
+    const command = { exportDocuments: { collections, query: search ?? null, format, name } };
     const onEvent = reading(this.#source.size, onProgress);
     return content(await this.#alone(signal, (ask) => ask(command, "content", { onEvent })));
   }

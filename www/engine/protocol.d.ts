@@ -755,9 +755,9 @@ collection: string | null,
  */
 from: number, } } | { "exportDocuments": { 
 /**
- * Of which collection.
+ * Of which collections, one behind the other.
  */
-collection: string, 
+collections: Array<string>, 
 /**
  * Only those in which this is found; null means all.
  */

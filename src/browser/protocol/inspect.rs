@@ -96,8 +96,8 @@ pub enum InspectCommand {
     },
     /// Write documents to a file; answered by [`Event::Content`](super::Event::Content).
     ExportDocuments {
-        /// Of which collection.
-        collection: String,
+        /// Of which collections, one behind the other.
+        collections: Vec<String>,
         /// Only those in which this is found; null means all.
         query: Option<String>,
         /// As what.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use dikas_e2e::browser::Browser;
-use dikas_e2e::inspecting::{collection, compare, open, row, saved, search, take_out, verify};
+use dikas_e2e::inspecting::{choose, collection, compare, open, row, saved, search, take_out, verify};
 use dikas_e2e::server::Local;
 use dikas_e2e::tools::unzip;
 use dikas_e2e::{native, page, sample, until};
@@ -302,6 +302,65 @@ async fn over_plain_http_under_another_name_it_works_too() {
     page::sign_in(&browser, &server.url, &server.login).await;
     open(&browser, &file).await;
     assert_eq!(search(&browser, &id(&receipts[2]), "receipts").await.1[0], id(&receipts[2]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_somebody_else_does_all_of_it_with_the_engine() {
+    let Some(file) = sample::sample() else { return };
+    let Some(browser) = Browser::start().await else { return };
+    let server = Local::start().await;
+    browser.goto(&server.url).await;
+    let field = "const field = document.createElement('input');
+        Object.assign(field, { type: 'file', id: 'mine' });
+        document.body.append(field);";
+    browser.run(field, vec![]).await;
+    choose(&browser, "#mine", &file).await;
+    let script = "
+        const { openBackup } = await import('/engine/index.js');
+        const backup = await openBackup(document.querySelector('#mine').files[0]);
+        const read = async (options) => {
+          const found = [];
+          for await (const { row, text } of backup.documents({ collection: 'receipts', ...options })) found.push([row, text]);
+          return found;
+        };
+        const last = await read({ from: 21347 });
+        const some = await read({ from: 100, count: 3 });
+        const bbq = await read({ search: 'articleId:art_bbq_ckn_l', count: 5 });
+        const hits = [];
+        const { matches, exact } = await backup.search({ query: 'brigadeiro', onHits: (found) => hits.push(...found) });
+        const { attachments, total } = await backup.attachments({ collection: 'employees' });
+        const picture = await backup.attachment(attachments[0].path);
+        const verdict = await backup.verify();
+        const stop = new AbortController();
+        const begun = performance.now();
+        setTimeout(() => stop.abort(), 20);
+        const stopped = await backup.verify({ signal: stop.signal }).catch(({ kind }) => kind);
+        const took = performance.now() - begun;
+        const missing = await backup.attachment('attachments/none').catch(({ kind }) => kind);
+        const nobody = await backup.find('nobody');
+        backup.close();
+        const closed = await backup.find('rcp_00000001').catch(({ kind }) => kind);
+        return { last, some, bbq, hits, matches, exact, total, size: picture.size, type: picture.type, path: attachments[0].path,
+          verdict, stopped, took, missing, nobody, closed };";
+    let said = browser.run_async(script, vec![]).await;
+    let receipts = lines(&file, "receipts");
+    let expected = |from: usize, to: usize| {
+        let rows = (from..to).map(|at| json!([at, String::from_utf8(receipts[at].clone()).unwrap()]));
+        Value::Array(rows.collect())
+    };
+    assert_eq!(said["last"], expected(21_347, 21_350));
+    assert_eq!(said["some"], expected(100, 103));
+    let bbq = (0..receipts.len()).filter(|at| memmem(&receipts[*at], b"\"art_bbq_ckn_l\"")).take(5);
+    assert_eq!(said["bbq"], Value::Array(bbq.map(|at| expected(at, at + 1)[0].clone()).collect()));
+    assert_eq!((&said["matches"], &said["exact"]), (&json!(1), &json!(true)));
+    assert_eq!(said["hits"][0]["id"], "cust_00001");
+    assert_eq!(said["total"], 8);
+    let picture = unzip(&file).read(said["path"].as_str().unwrap()).len();
+    assert_eq!((&said["size"], &said["type"]), (&json!(picture), &json!("application/octet-stream")));
+    assert_eq!((&said["verdict"]["sound"], &said["verdict"]["documents"]), (&json!(true), &json!(21_892)));
+    assert_eq!((&said["stopped"], &said["missing"], &said["closed"]), (&json!("cancelled"), &json!("missing-entry"), &json!("cancelled")));
+    assert!(said["took"].as_f64().unwrap() < 1_000.0, "{said}");
+    assert!(said["nobody"].is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,7 +38,7 @@ export function collectionRoom(collection) {
       jump('jump-row', w.jumpRow, (text) => goToRow(text), { inputmode: 'numeric', size: 9 }),
       jump('jump-id', w.jumpId, (text) => void follow(text, collection), { size: 16 }),
       h('button', { type: 'button', class: 'small', id: 'search-here', onclick: searchHere }, icon('search'), w.searchHere),
-      takeOutLine({ collection }),
+      takeOutLine({ collections: [collection] }),
     ),
     trouble,
     found.documents === 0 ? h('p', {}, w.empty) : split,

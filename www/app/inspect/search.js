@@ -72,7 +72,7 @@ export function searchRoom() {
     );
     fill(
       more,
-      result && result.matches > 0 && inspecting.where && takeOutLine({ collection: inspecting.where, search: inspecting.query }),
+      result && result.matches > 0 && takeOutLine({ collections: inspecting.where ? [inspecting.where] : collections.map(({ name }) => name), search: inspecting.query }),
       result && result.problems.length > 0 && problemTable(result.problems),
     );
   }

@@ -9,9 +9,9 @@ import { progressLine } from './progress.js';
 import { fileName, save } from './save.js';
 
 /**
- * @param {{ collection: string, search?: string }} what
+ * @param {{ collections: string[], search?: string }} what
  */
-export function takeOutLine({ collection, search }) {
+export function takeOutLine({ collections, search }) {
   const w = words().inspect;
   const state = h('div', { class: 'take-out-state' });
   const button = (/** @type {'lines' | 'csv'} */ kind, /** @type {string} */ label) =>
@@ -22,8 +22,9 @@ export function takeOutLine({ collection, search }) {
     const { backup, takeOut } = inspecting;
     if (!backup) return;
     const format = kind === 'lines' ? 'json-lines' : language() === 'de' ? 'csv-semicolon' : 'csv-comma';
-    const name = fileName(`${collection}${search ? ` ${search}` : ''}`) + (kind === 'lines' ? '.jsonl' : '.csv');
-    const written = takeOut.run((reading) => backup.exportDocuments({ collection, search, format, name, ...reading }));
+    const stem = collections.length === 1 ? collections[0] : inspecting.name.replace(/\.zip$/i, '');
+    const name = fileName(`${stem}${search ? ` ${search}` : ''}`) + (kind === 'lines' ? '.jsonl' : '.csv');
+    const written = takeOut.run((reading) => backup.exportDocuments({ collections, search, format, name, ...reading }));
     fill(state, progressLine(takeOut, { id: 'taking-out', say: w.takingOut }));
     const file = await written;
     const failed = takeOut.state === 'failed' && takeOut.error;

@@ -135,7 +135,7 @@ export const inspectDe = {
       complete: (documents, files) =>
         `Nichts ist beschädigt: ${count(documents, 'Dokument', 'Dokumente')} und ${count(files, 'Datei', 'Dateien')} sind lesbar. Dieses Backup hat kein Inhaltsverzeichnis; ob etwas fehlt, kann deshalb niemand sagen.`,
       damaged: (n, documents) =>
-        `Das Backup ist beschädigt: ${count(n, 'Fehler wurde', 'Fehler wurden')} gefunden. ${count(documents, 'Dokument ist', 'Dokumente sind')} lesbar.`,
+        `Das Backup ist beschädigt: ${count(n, 'Fehler wurde', 'Fehler wurden')} gefunden. ${count(documents, 'Dokument war', 'Dokumente waren')} lesbar.`,
     },
     verifyStopped: 'Die Prüfung wurde abgebrochen; was bis dahin gelesen war, sagt nichts über den Rest.',
     problems: 'Was nicht stimmt',

@@ -134,7 +134,7 @@ export const inspectEn = {
       complete: (/** @type {number} */ documents, /** @type {number} */ files) =>
         `Nothing is damaged: ${count(documents, 'document', 'documents')} and ${count(files, 'file', 'files')} can be read. This backup has no table of contents, so nobody can tell whether something is missing.`,
       damaged: (/** @type {number} */ n, /** @type {number} */ documents) =>
-        `The backup is damaged: ${count(n, 'problem was', 'problems were')} found. ${count(documents, 'document', 'documents')} can be read.`,
+        `The backup is damaged: ${count(n, 'problem was', 'problems were')} found. ${count(documents, 'document', 'documents')} could be read.`,
     },
     verifyStopped: 'The verification was stopped; what it had read so far says nothing about the rest.',
     problems: 'What is wrong',
