@@ -11,6 +11,9 @@ use std::ops::ControlFlow;
 /// How much memory one chunk takes, unless a single line is longer.
 const CHUNK_BYTES: usize = 16 << 20;
 
+/// How many bytes a block has, unless a single line is longer: it fits into a processor's cache.
+const BLOCK_BYTES: usize = 128 << 10;
+
 /// How much memory the kept chunks take together, unless a single one is larger.
 const KEPT_BYTES: usize = 48 << 20;
 
@@ -42,6 +45,15 @@ impl Chunk {
     /// All of its lines, each with a line feed.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// A block of whole lines from this one on, counted in the chunk, and where the next block begins.
+    pub(super) fn block(&self, from: usize) -> Option<(&[u8], usize)> {
+        let start = self.start(from)?;
+        let ends = self.ends.get(from..).filter(|ends| !ends.is_empty())?;
+        let lines = ends.partition_point(|end| end - start < BLOCK_BYTES).max(1);
+        let end = ends.get(lines - 1)?;
+        Some((self.bytes.get(start..=*end)?, from + lines))
     }
 
     /// Whether nothing of the part follows.
@@ -117,7 +129,7 @@ pub(super) fn each<R: Read + Seek>(
     part: &str,
     from: u64,
     progress: OnProgress<'_>,
-    on_chunk: &mut dyn FnMut(&Chunk) -> Result<ControlFlow<()>>,
+    on_chunk: &mut dyn FnMut(&Chunk, OnProgress<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let damaged = match reader.lines(part) {
         Ok(mut lines) => {
@@ -131,17 +143,17 @@ pub(super) fn each<R: Read + Seek>(
                 first = chunk.end();
                 progress(lines.bytes_read() - std::mem::replace(&mut reported, lines.bytes_read()))?;
                 let wanted = from < chunk.end();
-                if wanted && on_chunk(&chunk)?.is_break() || chunk.last {
+                if wanted && on_chunk(&chunk, progress)?.is_break() || chunk.last {
                     return Ok(());
                 }
             }
         }
         Err(error) => {
             let chunk = nothing(part, error)?;
-            return on_chunk(&chunk).map(|_| ());
+            return on_chunk(&chunk, progress).map(|_| ());
         }
     };
-    on_chunk(&load(reader, part, damaged)?).map(|_| ())
+    on_chunk(&load(reader, part, damaged)?, progress).map(|_| ())
 }
 
 /// The chunk that has this line, else the last.

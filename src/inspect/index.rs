@@ -198,7 +198,7 @@ impl Found {
     ) -> Result<Option<Error>> {
         let limits = reader.limits().clone();
         let mut problem = None;
-        chunks::each(reader, name, 0, progress, &mut |chunk| {
+        chunks::each(reader, name, 0, progress, &mut |chunk, _| {
             self.bytes = self.bytes.saturating_add(chunk.bytes().len() as u64);
             within("bytes of documents", self.bytes, limits.lines_bytes)?;
             for (number, line) in (chunk.first..).zip(document::lines(chunk.bytes())) {

@@ -6,9 +6,13 @@
 //! behind can be asked for.
 
 mod chunks;
+mod fold;
 mod index;
+mod query;
+pub mod value;
 
 pub use index::{Index, IndexedPart, Rows, Run};
+pub use query::Query;
 
 use crate::catalog;
 use crate::document;
@@ -53,6 +57,20 @@ pub struct Row {
     /// Its `_id`; empty where the line is no document.
     pub id: String,
     /// Its line as it stands in the archive, without the line feed. Bytes that are no text became U+FFFD.
+    pub text: String,
+}
+
+/// A document that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hit {
+    /// The collection.
+    pub collection: String,
+    /// The place in it.
+    pub row: u64,
+    /// Its `_id`.
+    pub id: String,
+    /// As [`Row::text`].
     pub text: String,
 }
 
@@ -182,6 +200,50 @@ impl<R: Read + Seek> Inspector<R> {
         Ok(problems)
     }
 
+    /// Looks through one part, in one collection or in all that it has; [`Index::parts_of`] says which parts there are,
+    /// and any number of workers can share them. Answers what is wrong with the part: then there may be more hits than
+    /// those found. `progress` is called often; an error from it or from `on_hit` ends the search.
+    ///
+    /// # Errors
+    /// `bad-argument` where there is no such part; `io`; those of `on_hit` and `progress`.
+    pub fn search(
+        &mut self,
+        part: usize,
+        collection: Option<&str>,
+        query: &Query,
+        progress: OnProgress<'_>,
+        on_hit: &mut dyn FnMut(Hit) -> Result<()>,
+    ) -> Result<Option<Error>> {
+        let name = part_name(&self.index, part)?;
+        let runs = self.index.runs_in(part, collection);
+        let collections = &self.index.collections;
+        let (mut problem, mut scratch) = (None, Vec::new());
+        let from = runs.first().map_or(0, |(_, run)| run.line);
+        chunks::each(&mut self.reader, name, from, progress, &mut |chunk, progress| {
+            problem.clone_from(&chunk.problem);
+            let mut at = 0;
+            while let Some((block, next)) = chunk.block(at) {
+                let first = chunk.first + at as u64;
+                let line = |number: usize| chunk.line(first + number as u64);
+                query.search(&mut scratch, block, line, |number, line| {
+                    let number = first + number as u64;
+                    let behind = runs.partition_point(|(_, run)| run.line <= number);
+                    let run = behind.checked_sub(1).and_then(|at| runs.get(at));
+                    let Some((at, run)) = run.filter(|(_, run)| number - run.line < run.lines) else {
+                        return Ok(());
+                    };
+                    let collection = collections.get(*at).map(|rows| rows.name.clone()).unwrap_or_default();
+                    let Row { row, id, text } = as_row(run.row + (number - run.line), line);
+                    on_hit(Hit { collection, row, id, text })
+                })?;
+                progress(0)?;
+                at = next;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(problem)
+    }
+
     /// Shows the lines of these runs of a part: the place of the collection, the row, the line. Answers what is wrong
     /// with the part.
     fn each_run(
@@ -195,7 +257,7 @@ impl<R: Read + Seek> Inspector<R> {
         let mut problem = None;
         let mut runs = runs.iter().peekable();
         let from = runs.peek().map_or(0, |(_, run)| run.line);
-        chunks::each(&mut self.reader, name, from, progress, &mut |chunk| {
+        chunks::each(&mut self.reader, name, from, progress, &mut |chunk, _| {
             problem.clone_from(&chunk.problem);
             for (number, line) in (chunk.first..).zip(document::lines(chunk.bytes())) {
                 while runs.next_if(|(_, run)| run.line + run.lines <= number).is_some() {}
