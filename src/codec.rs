@@ -35,21 +35,37 @@ pub struct Decoder<R> {
     from: usize,
     to: usize,
     state: Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>,
-    done: bool,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Stream,
+    /// The stream has ended; whether anything follows is not known yet.
+    End,
+    /// The stream is damaged here.
+    Damage,
+    Done,
 }
 
 impl<R: Read> Decoder<R> {
     /// Decodes what `input` gives.
     pub fn new(input: R) -> Self {
+        Self::with_buffer(input, BUFFER)
+    }
+
+    /// Decodes in steps of so many compressed bytes. What a damaged stream holds before the step with the damage is
+    /// given: small steps give more of it, and take longer.
+    pub fn with_buffer(input: R, bytes: usize) -> Self {
         let alloc = StandardAlloc::default;
         Self {
             input,
-            buffer: vec![0; BUFFER].into_boxed_slice(),
+            buffer: vec![0; bytes.max(1)].into_boxed_slice(),
             from: 0,
             to: 0,
             // Strict: a "large window" would let the input decide on up to 1 GiB of memory.
             state: Box::new(BrotliState::new_strict(alloc(), alloc(), alloc())),
-            done: false,
+            stage: Stage::Stream,
         }
     }
 
@@ -72,7 +88,19 @@ impl<R: Read> Decoder<R> {
 
 impl<R: Read> Read for Decoder<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while !self.done && !out.is_empty() {
+        while !out.is_empty() {
+            match self.stage {
+                Stage::Stream => {}
+                Stage::End => {
+                    if self.from < self.to || self.refill()? > 0 {
+                        return Err(damaged("bytes follow the end of the Brotli stream").into());
+                    }
+                    self.stage = Stage::Done;
+                    return Ok(0);
+                }
+                Stage::Damage => return Err(damaged("the Brotli stream is damaged").into()),
+                Stage::Done => return Ok(0),
+            }
             let (mut available, mut room) = (self.to - self.from, out.len());
             let (mut written, mut total) = (0, 0);
             let result = BrotliDecompressStream(
@@ -86,20 +114,16 @@ impl<R: Read> Read for Decoder<R> {
                 &mut self.state,
             );
             match result {
-                BrotliResult::ResultSuccess => {
-                    self.done = true;
-                    if self.from < self.to || self.refill()? > 0 {
-                        return Err(damaged("bytes follow the end of the Brotli stream").into());
-                    }
-                }
+                BrotliResult::ResultSuccess => self.stage = Stage::End,
+                BrotliResult::ResultFailure => self.stage = Stage::Damage,
                 BrotliResult::NeedsMoreInput if written == 0 => {
                     if self.refill()? == 0 {
                         return Err(damaged("the Brotli stream ends too early").into());
                     }
                 }
                 BrotliResult::NeedsMoreInput | BrotliResult::NeedsMoreOutput => {}
-                BrotliResult::ResultFailure => return Err(damaged("the Brotli stream is damaged").into()),
             }
+            // What is decoded is given before what is wrong behind it.
             if written > 0 {
                 return Ok(written);
             }
@@ -110,7 +134,7 @@ impl<R: Read> Read for Decoder<R> {
 
 impl<R> fmt::Debug for Decoder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoder").field("done", &self.done).finish_non_exhaustive()
+        f.debug_struct("Decoder").field("stage", &self.stage).finish_non_exhaustive()
     }
 }
 

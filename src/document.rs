@@ -117,13 +117,13 @@ fn is_key(json: &[u8], key: &str) -> bool {
 }
 
 /// The value of a JSON string that the scanner let pass; none where the value is no string or not Unicode.
-fn text(json: &[u8]) -> Option<String> {
+pub(crate) fn text(json: &[u8]) -> Option<String> {
     serde_json::from_slice(json).ok()
 }
 
 /// Walks one JSON object and shows each top-level member, name and value as their bytes stand, until told to stop.
 fn scan(line: &[u8], mut member: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>) -> Result<()> {
-    let mut scanner = Scanner { bytes: line, at: 0 };
+    let mut scanner = Scanner::new(line);
     scanner.space();
     scanner.byte(b'{', "an object")?;
     scanner.space();
@@ -151,23 +151,34 @@ fn scan(line: &[u8], mut member: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<
 }
 
 /// A place in a line; every method stands behind what it has checked.
-struct Scanner<'a> {
+#[derive(Debug, Clone)]
+pub(crate) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
-    fn peek(&self) -> Option<u8> {
+    /// The start of these bytes.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// How many bytes stand before.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    fn eat(&mut self, byte: u8) -> bool {
+    pub(crate) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
-    fn byte(&mut self, byte: u8, name: &str) -> Result<()> {
+    pub(crate) fn byte(&mut self, byte: u8, name: &str) -> Result<()> {
         if self.eat(byte) { Ok(()) } else { Err(self.wrong(name)) }
     }
 
@@ -179,7 +190,7 @@ impl<'a> Scanner<'a> {
         bad(format!("the document is not JSON at byte {}", self.at)).expected(expected, actual)
     }
 
-    fn space(&mut self) {
+    pub(crate) fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
@@ -207,12 +218,7 @@ impl<'a> Scanner<'a> {
                         continue;
                     }
                 }
-                Some(b'"') => self.string()?,
-                Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(b't') => self.literal(b"true")?,
-                Some(b'f') => self.literal(b"false")?,
-                Some(b'n') => self.literal(b"null")?,
-                _ => return Err(self.wrong("a value")),
+                _ => self.scalar()?,
             }
             // A value has ended, and with it perhaps what holds it.
             while let Some(&close) = open.last() {
@@ -233,8 +239,20 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// A value that holds no others.
+    pub(crate) fn scalar(&mut self) -> Result<()> {
+        match self.peek() {
+            Some(b'"') => self.string(),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
+            _ => Err(self.wrong("a value")),
+        }
+    }
+
     /// A member's name, its colon, and the white space around; answers the name with its quotes.
-    fn key(&mut self) -> Result<&'a [u8]> {
+    pub(crate) fn key(&mut self) -> Result<&'a [u8]> {
         let start = self.at;
         self.string()?;
         let key = self.bytes.get(start..self.at).unwrap_or_default();

@@ -18,6 +18,7 @@
 //! - [`reader::BackupReader`] opens a backup, tells what is in it, and checks it; [`writer::BackupWriter`] makes one.
 //! - [`job::backup::backup`] makes a whole backup from any [`job::Source`]: a server over HTTP ([`job::http`]), or a
 //!   store.
+//! - [`inspect::Inspector`] looks into a backup of any size: rows of a collection, a document by its id, a search.
 //! - [`error::Error`] is what everything here fails with.
 //!
 //! Below them: [`manifest`], [`path`], [`part`], [`codec`] and [`document`] are the format, section by section of
@@ -31,6 +32,7 @@ pub mod codec;
 pub mod digest;
 pub mod document;
 pub mod error;
+pub mod inspect;
 pub mod job;
 pub mod limits;
 pub mod manifest;

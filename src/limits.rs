@@ -26,6 +26,8 @@ pub struct Limits {
     pub total_bytes: u64,
     /// JSON lines of all parts that one look through an archive without a manifest decodes, in bytes.
     pub lines_bytes: u64,
+    /// Runs of lines of one collection that an index of an archive without a manifest keeps.
+    pub runs: u64,
     /// Decompressed over compressed bytes of one entry, counted once the output has passed
     /// [`Limits::RATIO_FREE_BYTES`].
     pub ratio: u64,
@@ -55,6 +57,7 @@ impl Default for Limits {
             entry_bytes: 64 << 30,
             total_bytes: 1 << 40,
             lines_bytes: 1 << 40,
+            runs: 500_000,
             ratio: 2_000,
         }
     }

@@ -20,6 +20,9 @@ const DATA_DESCRIPTOR: u16 = 1 << 3;
 /// How many decoded bytes of a part are read at once.
 const LINES_BUFFER: usize = 256 << 10;
 
+/// How many compressed bytes of a damaged part are decoded at once.
+const CAREFUL_BUFFER: usize = 64;
+
 /// One entry of the central directory.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -257,10 +260,24 @@ pub struct Lines<'a, R> {
 
 impl<'a, R: Read + Seek> Lines<'a, R> {
     pub(super) fn new(entry: EntryReader<'a, R>, announced: Option<Announced>, limits: Limits) -> Self {
+        Self::of(Decoder::new, entry, announced, limits)
+    }
+
+    /// The same in steps so small that a damaged part gives nearly all that stands before its damage.
+    pub(super) fn careful(entry: EntryReader<'a, R>, announced: Option<Announced>, limits: Limits) -> Self {
+        Self::of(|entry| Decoder::with_buffer(entry, CAREFUL_BUFFER), entry, announced, limits)
+    }
+
+    fn of(
+        decoder: impl FnOnce(EntryReader<'a, R>) -> Decoder<EntryReader<'a, R>>,
+        entry: EntryReader<'a, R>,
+        announced: Option<Announced>,
+        limits: Limits,
+    ) -> Self {
         Self {
             name: entry.name.clone(),
             stored_size: entry.size,
-            decoder: Decoder::new(entry),
+            decoder: decoder(entry),
             limits,
             announced,
             buffer: vec![0; LINES_BUFFER],
@@ -310,7 +327,7 @@ impl<'a, R: Read + Seek> Lines<'a, R> {
         let mut searched = 0;
         loop {
             let pending = self.buffer.get(self.from..self.to).unwrap_or_default();
-            let found = pending.get(searched..).unwrap_or_default().iter().position(|byte| *byte == b'\n');
+            let found = memchr::memchr(b'\n', pending.get(searched..).unwrap_or_default());
             let from = self.from;
             if let Some(length) = found.map(|found| found + searched) {
                 self.from += length + 1;

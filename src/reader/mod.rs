@@ -18,6 +18,7 @@ mod verify;
 pub use block::{BLOCK_BYTES, BlockReader};
 pub use documents::Documents;
 pub use entry::{Entry, EntryReader, Lines};
+pub(crate) use summary::stem;
 pub use summary::{AttachmentInfo, CollectionInfo, Summary, collection_of};
 pub use verify::Verdict;
 
@@ -274,9 +275,19 @@ impl<R: Read + Seek> BackupReader<R> {
     }
 
     fn lines_within(&mut self, at: usize, limits: Limits) -> Result<Lines<'_, R>> {
-        let announced =
-            self.part_entry(at).map(|part| Announced { documents: part.documents, bytes: part.bytes });
+        let announced = self.announced(at);
         Ok(Lines::new(self.open_entry(at)?, announced, limits))
+    }
+
+    /// The lines of a part that is damaged, nearly all that stand before the damage.
+    pub(crate) fn careful_lines(&mut self, part: &str) -> Result<Lines<'_, R>> {
+        let at = self.find_part(part)?;
+        let (announced, limits) = (self.announced(at), self.limits.clone());
+        Ok(Lines::careful(self.open_entry(at)?, announced, limits))
+    }
+
+    fn announced(&self, at: usize) -> Option<Announced> {
+        self.part_entry(at).map(|part| Announced { documents: part.documents, bytes: part.bytes })
     }
 
     fn read_manifest(&mut self, at: usize) -> Result<Manifest> {

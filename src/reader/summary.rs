@@ -184,7 +184,11 @@ pub fn collection_of<'a>(document: &Document, part: &'a str) -> (&'a str, Catego
     if let Some(row) = catalog::recognise(document.document_type.as_deref(), &document.id) {
         return (row.name, row.category);
     }
+    (stem(part), catalog::category_of(stem(part)))
+}
+
+/// The collection that the name of a part tells.
+pub(crate) fn stem(part: &str) -> &str {
     let file = part.rsplit('/').next().unwrap_or(part);
-    let stem = file.split('.').next().unwrap_or(file);
-    (stem, catalog::category_of(stem))
+    file.split('.').next().unwrap_or(file)
 }
