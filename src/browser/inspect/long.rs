@@ -3,7 +3,8 @@
 use super::{Archive, PROBLEMS, utf16};
 use crate::browser::pages::Paged;
 use crate::browser::protocol::{Event, Hit};
-use crate::browser::rope::{BlobRope, BlobSource};
+use crate::browser::ranges::Given;
+use crate::browser::rope::BlobRope;
 use crate::browser::worker::{Answer, post};
 use crate::error::Result;
 use crate::inspect::{self, Inspector, Query};
@@ -114,7 +115,7 @@ pub(super) fn verify(archive: &mut Archive, entries: Option<(u32, u32)>) -> Resu
 
 /// Searches one part. Its hits go to the page while the search goes on.
 pub(super) fn search(
-    inspector: &mut Inspector<Paged<BlobSource>>,
+    inspector: &mut Inspector<Paged<Given>>,
     part: usize,
     collection: Option<&str>,
     query: &str,
