@@ -17,6 +17,7 @@ pub mod browser;
 pub mod checks;
 pub mod devtools;
 pub mod fill;
+pub mod inspecting;
 pub mod native;
 mod paced;
 pub mod page;
