@@ -252,6 +252,8 @@ pub enum Event {
     Content {
         /// Its CRC-32.
         crc32: u32,
+        /// Why not all that was asked for is in it.
+        problem: Option<Error>,
     },
     /// Documents in which something was found; the search goes on.
     Hits {

@@ -459,7 +459,11 @@ total: number, } | { "type": "content",
 /**
  * Its CRC-32.
  */
-crc32: number, } | { "type": "hits", 
+crc32: number, 
+/**
+ * Why not all that was asked for is in it.
+ */
+problem: Error | null, } | { "type": "hits", 
 /**
  * Some of them.
  */
