@@ -6,13 +6,18 @@
 //! behind can be asked for.
 
 mod chunks;
+mod columns;
+pub mod csv;
 mod fold;
 mod index;
 mod query;
+mod secret;
 pub mod value;
 
+pub use columns::{Column, ColumnKind, Columns};
 pub use index::{Index, IndexedPart, Rows, Run};
 pub use query::Query;
+pub use secret::{MASK, is_secret, secrets};
 
 use crate::catalog;
 use crate::document;

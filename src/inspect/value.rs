@@ -6,6 +6,10 @@ use crate::document::{self, Scanner};
 use crate::limits::MAX_DEPTH;
 use std::borrow::Cow;
 
+/// How deep [`leaves`] goes, and how much of a name it keeps: both bound the paths that a document can make.
+const LEAF_DEPTH: usize = 8;
+const LEAF_NAME_BYTES: usize = 200;
+
 /// One piece of a document, as its bytes stand there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Token<'a> {
@@ -63,7 +67,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Passes over the rest of the object or array that was opened last, and answers where it ends.
-    pub fn skip(&mut self) -> usize {
+    pub fn pass(&mut self) -> usize {
         let depth = self.depth();
         while self.depth() >= depth && depth > 0 && self.next().is_some() {}
         self.end()
@@ -151,6 +155,39 @@ pub fn elements(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || if is_array { next_value(&mut walk, text) } else { None })
 }
 
+/// Shows the values of a document, those of nested objects too: the names that lead to each, joined by dots, and its raw
+/// text. Arrays, and objects that nest very deep, are one value.
+pub(super) fn leaves(document: &[u8], mut on_leaf: impl FnMut(&str, &[u8])) {
+    let mut walk = Walk::new(document);
+    if walk.next() != Some(Token::Open(b'{')) {
+        return;
+    }
+    // The names that lead to where the walk is, and how long they are for each object that is open.
+    let (mut path, mut lengths) = (String::new(), vec![0]);
+    while let Some(token) = walk.next() {
+        match token {
+            Token::Name(name) => {
+                path.truncate(lengths.last().copied().unwrap_or_default());
+                if lengths.len() > 1 {
+                    path.push('.');
+                }
+                let name = decoded(name);
+                path.push_str(name.get(..name.floor_char_boundary(LEAF_NAME_BYTES)).unwrap_or_default());
+            }
+            Token::Scalar(value) => on_leaf(&path, value),
+            Token::Open(b'{') if lengths.len() < LEAF_DEPTH => lengths.push(path.len()),
+            Token::Open(_) => {
+                let from = walk.at();
+                let to = walk.pass();
+                on_leaf(&path, document.get(from..to).unwrap_or_default());
+            }
+            Token::Close => {
+                lengths.pop();
+            }
+        }
+    }
+}
+
 /// The text of a scalar as a person reads it: a string's characters, anything else as it stands. Unpaired surrogates
 /// stay escaped.
 pub fn decoded(scalar: &[u8]) -> Cow<'_, str> {
@@ -173,7 +210,7 @@ fn next_value<'a>(walk: &mut Walk<'a>, text: &'a [u8]) -> Option<&'a [u8]> {
     let token = walk.next()?;
     let from = walk.at();
     let to = match token {
-        Token::Open(_) => walk.skip(),
+        Token::Open(_) => walk.pass(),
         Token::Scalar(_) => walk.end(),
         Token::Close | Token::Name(_) => return None,
     };
@@ -203,6 +240,9 @@ mod tests {
         let array: Vec<_> = elements(br#"[1, [2,3] ,"x",{}]"#).collect();
         assert_eq!(array, [&b"1"[..], b"[2,3]", b"\"x\"", b"{}"]);
         assert_eq!(members(b"[1]").count() + elements(b"{}").count(), 0);
+        let mut paths = Vec::new();
+        leaves(text.as_bytes(), |path, value| paths.push(format!("{path} {}", value.len())));
+        assert_eq!(paths, ["n 22", "k 1", "k.a 24", " 2", "k 4"]);
         assert_eq!(decoded(br#""\u00e4\n\"""#), "ä\n\"");
         assert_eq!(decoded(br#""x\ud800""#), "x\\ud800");
     }
