@@ -6,13 +6,13 @@ mod long;
 
 use super::pages::Paged;
 use super::protocol::{
-    Column, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RowCells, RowText, Summary,
+    Column, ColumnKind, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RowCells, RowText, Summary,
 };
 use super::rope::BlobSource;
 use super::worker::{Answer, Files, Job, open_file};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::{ColumnKind, Columns, Inspector, Page, Place, Query, Row, Rows, secrets};
+use crate::inspect::{self, Columns, Inspector, Page, Place, Query, Row, Rows, secrets};
 use crate::reader::{AttachmentInfo, BackupReader};
 use long::Report;
 use std::cell::RefCell;
@@ -136,7 +136,12 @@ impl Open {
             .collect();
         let columns = columns.columns.iter().map(|column| Column {
             name: column.path.clone(),
-            figure: matches!(column.kind, ColumnKind::Amount | ColumnKind::Number),
+            kind: match column.kind {
+                inspect::ColumnKind::Id => ColumnKind::Id,
+                inspect::ColumnKind::Amount | inspect::ColumnKind::Number => ColumnKind::Figure,
+                inspect::ColumnKind::Date => ColumnKind::Date,
+                _ => ColumnKind::Text,
+            },
         });
         Ok(Event::Cells { columns: columns.collect(), rows, hidden, problem })
     }

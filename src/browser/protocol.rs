@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 mod inspect;
 
 pub use inspect::{
-    Column, Compared, Difference, DifferenceKind, DocumentPlace, ExportFormat, FieldDifference, Found, Hit,
-    InspectCommand, ManifestHead, RowCells, RowText, Summary,
+    Column, ColumnKind, Compared, Difference, DifferenceKind, DocumentPlace, ExportFormat, FieldDifference,
+    Found, Hit, InspectCommand, ManifestHead, RowCells, RowText, Summary,
 };
 
 /// What the page asks for.

@@ -207,9 +207,14 @@ export type Column = {
  */
 name: string, 
 /**
- * Whether numbers stand in it.
+ * What stands in it.
  */
-figure: boolean, };
+kind: ColumnKind, };
+
+/**
+ * What stands in a column.
+ */
+export type ColumnKind = "id" | "figure" | "date" | "text";
 
 /**
  * What the page asks for.

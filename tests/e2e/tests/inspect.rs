@@ -386,7 +386,7 @@ async fn every_room_fits_a_desk_and_a_phone_by_day_and_by_night() {
     browser.click("#rows [data-row='2']").await;
     browser.find("#document[data-state=there] .json").await;
     look(&browser, "article").await;
-    search(&browser, "pizza", "").await;
+    search(&browser, "schnitzel", "").await;
     look(&browser, "search").await;
     browser.click("#room-files").await;
     browser.find("#tiles img").await;
