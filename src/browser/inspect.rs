@@ -8,8 +8,8 @@ use super::pages::Paged;
 use super::protocol::{
     Column, ColumnKind, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RowCells, RowText, Summary,
 };
-use super::rope::BlobSource;
-use super::worker::{Answer, Files, Job, open_file};
+use super::ranges::Given;
+use super::worker::{Answer, Files, Job, open_address, open_file};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{self, Columns, Inspector, Page, Place, Query, Row, Rows, secrets};
@@ -32,14 +32,14 @@ const MARKS: usize = 1_000;
 /// The largest answer with documents, in bytes, unless one of them is larger.
 const ROWS_BYTES: usize = 1 << 20;
 
-pub(super) type Archive = BackupReader<Paged<BlobSource>>;
+pub(super) type Archive = BackupReader<Paged<Given>>;
 
 /// The archive that is looked at.
 pub(super) type Inspected = RefCell<Option<Open>>;
 
 /// An open archive, and what a page keeps asking for.
 pub(super) struct Open {
-    inspector: Inspector<Paged<BlobSource>>,
+    inspector: Inspector<Paged<Given>>,
     /// The columns of each collection that was asked for, so that every piece of it has the same.
     columns: BTreeMap<String, Columns>,
 }
@@ -48,16 +48,16 @@ impl Job {
     pub(super) fn inspect(&self, command: InspectCommand, Files { file, other }: Files) -> Result<Answer> {
         let mut inspected = self.inspected.borrow_mut();
         let (inspector, event) = match command {
-            InspectCommand::Open { .. } => {
+            InspectCommand::Open { url } => {
                 let mut report = Report::new();
-                let mut inspector = Inspector::open(open_file(file)?, &mut |bytes| report.add(bytes))?;
+                let mut inspector = Inspector::open(open(url, file)?, &mut |bytes| report.add(bytes))?;
                 let event = opened(&mut inspector)?;
                 (inspector, event)
             }
-            InspectCommand::Join { index, .. } => {
+            InspectCommand::Join { url, index } => {
                 let index = serde_json::from_slice(index.as_bytes())
                     .map_err(|error| Error::new(ErrorKind::BadArgument, error.to_string()))?;
-                (Inspector::with_index(open_file(file)?, index), Event::Joined)
+                (Inspector::with_index(open(url, file)?, index), Event::Joined)
             }
             command => {
                 let none = || Error::new(ErrorKind::BadArgument, "no archive is open");
@@ -66,6 +66,14 @@ impl Job {
         };
         *inspected = Some(Open { inspector, columns: BTreeMap::new() });
         Ok((event, None))
+    }
+}
+
+/// The archive at an address, or beside a command.
+fn open(url: Option<String>, file: Option<Blob>) -> Result<Archive> {
+    match url {
+        Some(url) => open_address(&url),
+        None => open_file(file),
     }
 }
 
@@ -180,7 +188,7 @@ fn utf16(text: &str, ranges: impl Iterator<Item = Range<usize>>) -> Vec<(u32, u3
 }
 
 /// What is in an archive.
-fn opened(inspector: &mut Inspector<Paged<BlobSource>>) -> Result<Event> {
+fn opened(inspector: &mut Inspector<Paged<Given>>) -> Result<Event> {
     let collections = inspector.index().collections.iter().map(Found::from).collect();
     let mut problems = inspector.index().problems.clone();
     let parts: Vec<String> = inspector.index().parts.iter().map(|part| part.name.clone()).collect();

@@ -8,6 +8,7 @@ use super::journal::Head;
 use super::js;
 use super::pages::Paged;
 use super::protocol::{Archive, Command, Contents, Event, Item, Notice, Place, Refusal, Server};
+use super::ranges::{Given, Ranges};
 use super::restore::Kept;
 use super::rope::BlobSource;
 use super::sink::Draft;
@@ -301,10 +302,19 @@ fn on_server(id: String, archive: JobArchive) -> Archive {
 }
 
 /// The archive beside a command.
-pub(super) fn open_file(file: Option<Blob>) -> Result<BackupReader<Paged<BlobSource>>> {
+pub(super) fn open_file(file: Option<Blob>) -> Result<BackupReader<Paged<Given>>> {
     let file = file.ok_or_else(|| Error::new(ErrorKind::BadArgument, "not a file"))?;
+    open_given(Given::Blob(BlobSource::new(file)?))
+}
+
+/// The archive at an address.
+pub(super) fn open_address(url: &str) -> Result<BackupReader<Paged<Given>>> {
+    open_given(Given::Ranges(Ranges::open(url)?))
+}
+
+fn open_given(given: Given) -> Result<BackupReader<Paged<Given>>> {
     let limits = Limits { lines_bytes: MAX_LINES_BYTES, ..Limits::default() };
-    BackupReader::open_with(Paged::new(BlobSource::new(file)?), limits)
+    BackupReader::open_with(Paged::new(given), limits)
 }
 
 async fn archives() -> Result<Archives> {

@@ -50,6 +50,7 @@ import { job } from './job.js';
 import { bytes, language, percent, setLanguage, words } from './language.js';
 import { loginView } from './login.js';
 import { keep, kept } from './memory.js';
+import './offline.js';
 import { restoredPanel } from './restored.js';
 import { restoring } from './restoring.js';
 import { restoreView } from './restore.js';

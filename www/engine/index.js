@@ -198,14 +198,15 @@ export async function storage({ signal } = {}) {
  *       };
  *     </script>
  *
- * @param {Blob | string} fileOrUrl A file, or the address of one.
+ * @param {Blob | string} fileOrUrl A file, or the address of one: where its server answers ranges, only what is asked for is
+ *   fetched, else all of it.
  * @param {{ onProgress?: (done: { bytes: number, total: number }) => void, signal?: AbortSignal }} [options] Opening takes a
  *   moment where there is a manifest; else all documents are read once.
  * @returns {Promise<import("./inspect.js").Backup>}
  */
 export async function openBackup(fileOrUrl, { onProgress, signal } = {}) {
-  const file = typeof fileOrUrl === "string" ? await download(fileOrUrl, signal) : fileOrUrl;
-  return open(file, { onProgress, signal });
+  const given = typeof fileOrUrl === "string" ? await addressed(fileOrUrl, signal) : { file: fileOrUrl };
+  return open(given, { onProgress, signal });
 }
 
 /** Whether old archives and leftovers have been removed since the page was opened. */
@@ -216,20 +217,38 @@ let cleanedUp = false;
 const inMemory = new Map();
 
 /**
- * @param {string} url
+ * @param {string} address
  * @param {AbortSignal} [signal]
  */
-async function download(url, signal) {
-  try {
-    const answer = await fetch(url, { signal, cache: "no-store" });
-    if (answer.ok) return await answer.blob();
-    throw new BackupError({
-      kind: "server-error", message: "the archive cannot be fetched", subject: url,
-      expected: "status 200", actual: `status ${answer.status}`,
-    });
-  } catch (error) {
-    if (error instanceof BackupError) throw error;
-    if (signal?.aborted) throw cancelled();
-    throw new BackupError({ kind: "unreachable", message: `the archive cannot be fetched: ${text(error)}`, subject: url });
-  }
+async function addressed(address, signal) {
+  const url = new URL(address, location.href).href;
+  const { headers } = await fetched(url, { method: "HEAD", signal });
+  const size = Number(headers.get("content-length"));
+  if (headers.get("accept-ranges") === "bytes" && size > 0) return { url, size };
+  const answer = await fetched(url, { signal });
+  return { file: await answer.blob().catch((error) => Promise.reject(unfetched(url, error, signal))) };
+}
+
+/**
+ * @param {string} url
+ * @param {RequestInit} options
+ */
+async function fetched(url, options) {
+  const answer = await fetch(url, { ...options, cache: "no-store" })
+    .catch((error) => Promise.reject(unfetched(url, error, options.signal)));
+  if (answer.ok) return answer;
+  throw new BackupError({
+    kind: "server-error", message: "the archive cannot be fetched", subject: url,
+    expected: "status 200", actual: `status ${answer.status}`,
+  });
+}
+
+/**
+ * @param {string} url
+ * @param {unknown} error
+ * @param {AbortSignal | null} [signal]
+ */
+function unfetched(url, error, signal) {
+  if (signal?.aborted) return cancelled();
+  return new BackupError({ kind: "unreachable", message: `the archive cannot be fetched: ${text(error)}`, subject: url });
 }

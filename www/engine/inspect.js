@@ -394,17 +394,19 @@ export class Backup {
 
 /**
  * Opens an archive in a worker.
- * @param {Blob} file
+ * @param {{ file: Blob } | { url: string, size: number }} given
  * @param {Reading} options
  * @returns {Promise<Backup>}
  */
-export async function open(file, { onProgress, signal }) {
+export async function open(given, { onProgress, signal }) {
+  /** @type {{ file?: Blob, url?: string | null, size: number }} */
+  const { file, url = null, size } = "file" in given ? { ...given, size: given.file.size } : given;
   /** @type {Command} */
-  const command = { inspect: { open: { url: null } } };
-  const onEvent = reading(file.size, onProgress);
+  const command = { inspect: { open: { url } } };
+  const onEvent = reading(size, onProgress);
   const reader = await conversation(command, "opened", { file, onEvent, signal });
   const { event } = reader.answer;
-  return new Backup({ file, url: null, size: event.summary.size, index: event.index }, reader, event);
+  return new Backup({ file, url, size: event.summary.size, index: event.index }, reader, event);
 }
 
 /**

@@ -3,7 +3,8 @@
 use super::{Archive, PROBLEMS, utf16};
 use crate::browser::pages::Paged;
 use crate::browser::protocol::{Event, ExportFormat, Hit};
-use crate::browser::rope::{BlobRope, BlobSource};
+use crate::browser::ranges::Given;
+use crate::browser::rope::BlobRope;
 use crate::browser::worker::{Answer, post};
 use crate::error::{Error, Result};
 use crate::inspect::csv::{Csv, Dialect, Header};
@@ -116,7 +117,7 @@ pub(super) fn verify(archive: &mut Archive, entries: Option<(u32, u32)>) -> Resu
 
 /// Searches one part. Its hits go to the page while the search goes on.
 pub(super) fn search(
-    inspector: &mut Inspector<Paged<BlobSource>>,
+    inspector: &mut Inspector<Paged<Given>>,
     part: usize,
     collection: Option<&str>,
     query: &str,
@@ -176,7 +177,7 @@ fn masked(mut text: String) -> String {
 
 /// Writes documents to a file. What is damaged is left out, and told.
 pub(super) fn export(
-    inspector: &mut Inspector<Paged<BlobSource>>,
+    inspector: &mut Inspector<Paged<Given>>,
     collections: &[String],
     query: Option<&str>,
     format: ExportFormat,

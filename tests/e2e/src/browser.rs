@@ -167,13 +167,15 @@ impl Browser {
         answer["ok"].clone()
     }
 
-    /// Issues a command of the Chrome DevTools Protocol.
-    pub async fn cdp(&self, cmd: &str, params: Value) {
+    /// Issues a command of the Chrome DevTools Protocol, and gives what it answers.
+    pub async fn cdp(&self, cmd: &str, params: Value) -> Value {
         let session = self.driver.session.as_deref().expect("a session");
         let body = json!({ "cmd": cmd, "params": params }).to_string();
         let answer =
             self.driver.post(&format!("/session/{session}/goog/cdp/execute"), &body).expect("an answer");
         assert!(answer.contains(" 200 "), "{cmd}: {answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        serde_json::from_str::<Value>(body).expect("JSON")["value"].take()
     }
 
     /// The process from which all of the browser's descend.
