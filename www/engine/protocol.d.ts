@@ -207,9 +207,14 @@ export type Column = {
  */
 name: string, 
 /**
- * Whether numbers stand in it.
+ * What stands in it.
  */
-figure: boolean, };
+kind: ColumnKind, };
+
+/**
+ * What stands in a column.
+ */
+export type ColumnKind = "id" | "figure" | "date" | "text";
 
 /**
  * What the page asks for.
@@ -459,7 +464,11 @@ total: number, } | { "type": "content",
 /**
  * Its CRC-32.
  */
-crc32: number, } | { "type": "hits", 
+crc32: number, 
+/**
+ * Why not all that was asked for is in it.
+ */
+problem: Error | null, } | { "type": "hits", 
 /**
  * Some of them.
  */
