@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The engine of the page, which a build of its own puts there.
-const ENGINE: &str = "../www/engine/pkg/dikas_archive_bg.wasm";
+const ENGINE: &str = "../www/engine/pkg/making_bg.wasm";
 
 fn main() {
     println!("cargo:rerun-if-changed=../www");

@@ -10,7 +10,7 @@ use super::opfs::OpfsFile;
 use super::pages::Paged;
 use super::protocol::{Archive, Interrupted, Place, Storage};
 use super::rope;
-use super::turn::{Timer, promised};
+use super::turn::Timer;
 use crate::api::{CollectionSummary, Snapshot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::resume::Written;
@@ -302,6 +302,12 @@ pub(super) async fn check_space(needed: u64, freed: u64) -> Result<()> {
 pub(super) fn no_space(needed: u64, free: u64) -> Error {
     let text = "the browser has not enough space for the archive and its download";
     Error::new(ErrorKind::NoSpace, text).expected(format!("{needed} bytes"), format!("{free} bytes"))
+}
+
+/// Awaits a promise, typed.
+async fn promised<T: JsCast>(promise: Promise) -> Result<T> {
+    let value = JsFuture::from(promise).await.map_err(js::error)?;
+    value.dyn_into().map_err(|_| Error::new(ErrorKind::Internal, "the browser answered with another type"))
 }
 
 /// The right to change the folder of archives, which one job in all tabs has at a time. Dropping it gives it back, as

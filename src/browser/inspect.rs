@@ -4,12 +4,13 @@
 
 mod long;
 
+use super::opening::{open_address, open_file};
 use super::pages::Paged;
 use super::protocol::{
     Column, ColumnKind, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RowCells, RowText, Summary,
 };
 use super::ranges::Given;
-use super::worker::{Answer, Files, Job, open_address, open_file};
+use super::worker::{Answer, Files, Job};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{self, Columns, Inspector, Page, Place, Query, Row, Rows, secrets};

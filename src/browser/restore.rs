@@ -2,9 +2,10 @@
 //! undo needs no more than the server.
 
 use super::fetch::Fetch;
+use super::opening::open_file;
 use super::protocol::{Event, Item, Refusal, RestoreCommand, Server};
 use super::turn::PageWatch;
-use super::worker::{Failure, Job, open_file, post};
+use super::worker::{Failure, Job, post};
 use crate::api::restore::{CommitRequest, RestoreMode};
 use crate::catalog::Category;
 use crate::error::{Error, ErrorKind, Result};

@@ -6,7 +6,7 @@ use super::opfs::OpfsFile;
 use super::pages::{Blocks, Paged};
 use super::protocol::{Archive, Notice, Place};
 use super::rope::{self, BlobRope};
-use super::{js, worker};
+use super::{js, making};
 use crate::api::Snapshot;
 use crate::catalog::Category;
 use crate::error::{Error, ErrorKind, Result};
@@ -68,7 +68,7 @@ impl Draft {
         if attachments > rope::MAX_BYTES {
             return Err(rope::too_large(rope::MAX_BYTES, attachments));
         }
-        worker::notice(Notice::InMemory { limit: rope::MAX_BYTES });
+        making::notice(Notice::InMemory { limit: rope::MAX_BYTES });
         let bytes = Paged::new(Sink::Memory(BlobRope::default()));
         Ok(Self { id: wanted, head, bytes, shelf: None })
     }

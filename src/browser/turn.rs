@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{MessageChannel, WorkerGlobalScope};
 
@@ -191,10 +191,4 @@ impl Watch for PageWatch {
         }
         if self.signal.is_raised() { Err(cancelled()) } else { Ok(()) }
     }
-}
-
-/// Awaits a promise, typed.
-pub(super) async fn promised<T: JsCast>(promise: Promise) -> Result<T> {
-    let value = JsFuture::from(promise).await.map_err(js::error)?;
-    value.dyn_into().map_err(|_| Error::new(ErrorKind::Internal, "the browser answered with another type"))
 }

@@ -1,28 +1,14 @@
 //! The worker of one job: takes a command, does it, answers with events.
 
-use super::archives::{Archives, Lock, storage};
-use super::encoder::Workers;
 use super::fetch::Fetch;
+#[cfg(feature = "opening")]
 use super::inspect::Inspected;
-use super::journal::Head;
 use super::js;
-use super::pages::Paged;
-use super::protocol::{Archive, Command, Contents, Event, Item, Notice, Place, Refusal, Server};
-use super::ranges::{Given, Ranges};
+use super::protocol::{Command, Event, Refusal};
+#[cfg(feature = "opening")]
 use super::restore::Kept;
-use super::rope::BlobSource;
-use super::sink::Draft;
-use super::turn::{PageWatch, Signal};
-use crate::api::{JobArchive, Snapshot, SnapshotRequest};
-use crate::catalog::Category;
+use super::turn::Signal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::Source;
-use crate::job::backup::{Options, backup};
-use crate::job::http::HttpSource;
-use crate::job::remote::Remote;
-use crate::limits::Limits;
-use crate::manifest::Manifest;
-use crate::reader::BackupReader;
 use futures::channel::oneshot;
 use js_sys::{Function, Object, Reflect};
 use std::cell::RefCell;
@@ -30,9 +16,6 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Blob, File, MessageEvent};
-
-/// The most that is decoded of an archive without a manifest, in bytes: some minutes of work.
-const MAX_LINES_BYTES: u64 = 64 << 30;
 
 /// To be called once in every worker, before anything else: a panic becomes an event of kind `internal`. It leaves
 /// the module unusable, so whoever receives it ends the worker.
@@ -51,7 +34,9 @@ pub fn start(spawn: Function) -> Result<(), JsValue> {
         signal: Signal::default(),
         tokens: Rc::default(),
         spawn,
+        #[cfg(feature = "opening")]
         restore: Kept::default(),
+        #[cfg(feature = "opening")]
         inspected: Inspected::default(),
     });
     let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
@@ -87,14 +72,19 @@ pub fn start(spawn: Function) -> Result<(), JsValue> {
 pub(super) struct Job {
     pub(super) signal: Signal,
     tokens: Rc<Tokens>,
-    spawn: Function,
+    /// Starts an encoding worker.
+    #[cfg_attr(not(feature = "making"), expect(dead_code, reason = "nothing is encoded"))]
+    pub(super) spawn: Function,
     /// What was prepared by one command, for the next.
+    #[cfg(feature = "opening")]
     pub(super) restore: Kept,
     /// The archive that is looked at.
+    #[cfg(feature = "opening")]
     pub(super) inspected: Inspected,
 }
 
 /// What came beside a command.
+#[cfg_attr(not(feature = "opening"), expect(dead_code, reason = "nothing is opened"))]
 pub(super) struct Files {
     pub(super) file: Option<Blob>,
     pub(super) other: Option<Blob>,
@@ -116,210 +106,23 @@ impl From<Error> for Failure {
 }
 
 impl Job {
+    #[cfg_attr(not(feature = "opening"), expect(unused_variables, reason = "nothing is opened"))]
     async fn run(&self, command: Command, files: Files) -> Result<Answer, Failure> {
         match command {
-            Command::CreateBackup { url, categories, on_server: true } => {
-                Ok(self.back_up_on_server(&url, categories).await?)
-            }
-            Command::CreateBackup { url, categories, .. } => self.back_up(&url, categories).await,
-            Command::ResumeBackup(Item { url, id }) => self.resume(&url, &id).await,
+            #[cfg(feature = "opening")]
             Command::Restore(command) => Ok((self.restore(command, files.file).await?, None)),
+            #[cfg(feature = "opening")]
             Command::Inspect(command) => Ok(self.inspect(command, files)?),
-            command => Ok(self.answer(command).await?),
+            #[cfg(feature = "making")]
+            command => self.make_backups(command).await,
+            #[cfg(not(feature = "making"))]
+            _ => Err(Error::new(ErrorKind::Internal, "another engine does that").into()),
         }
-    }
-
-    /// What leaves nothing behind.
-    async fn answer(&self, command: Command) -> Result<Answer> {
-        let event = match command {
-            Command::AskHeld(Item { url, id }) => self.is_held(&url, &id).await?,
-            Command::Contents { url, categories } => self.contents(&url, categories).await?,
-            Command::ListArchives { clean_up } => list(clean_up).await?,
-            Command::OpenArchive { id } => {
-                return Ok((Event::ArchiveFile, Some(archives().await?.file(&id).await?)));
-            }
-            Command::RemoveArchive { id } => {
-                archives().await?.remove(&Lock::wait().await, &id).await?;
-                Event::Removed
-            }
-            Command::ListServerArchives(Server { url }) => {
-                let jobs = Remote::new(self.transport(&url)?).list().await?;
-                let archives = jobs.into_iter().filter_map(|job| Some(on_server(job.id, job.archive?)));
-                Event::Archives { archives: archives.collect(), interrupted: Vec::new() }
-            }
-            Command::GetServerAddress(Item { url, id }) => {
-                let transport = self.transport(&url)?;
-                let target = Remote::new(&transport).download(&id).await?;
-                Event::Address { url: transport.address(&target) }
-            }
-            Command::RemoveServerArchive(Item { url, id }) => {
-                Remote::new(self.transport(&url)?).remove(&id).await?;
-                Event::Removed
-            }
-            Command::Storage => Event::Storage { storage: storage().await },
-            Command::CreateBackup { .. }
-            | Command::ResumeBackup(_)
-            | Command::Restore(_)
-            | Command::Inspect(_)
-            | Command::Token { .. }
-            | Command::NoToken { .. }
-            | Command::Cancel => return Err(Error::new(ErrorKind::Internal, "not a job")),
-        };
-        Ok((event, None))
-    }
-
-    /// Makes a backup in this browser or, where that has no place for it, on the server.
-    async fn back_up(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Answer, Failure> {
-        let encoder = Workers::start(self.spawn.clone(), self.signal.clone());
-        let source = self.open(url, categories.clone()).await?;
-        encoder.prepare_for(source.snapshot());
-        let made = match Draft::begin(source.snapshot(), categories.clone()).await {
-            Ok(draft) => self.make(url, Some(source), draft, &encoder).await,
-            Err(error) => {
-                let _ = source.close().await;
-                Err(error.into())
-            }
-        };
-        match made {
-            Err(Failure { error, .. }) if error.kind == ErrorKind::NoStorage => {
-                drop(encoder);
-                notice(Notice::OnServer);
-                Ok(self.back_up_on_server(url, categories).await?)
-            }
-            made => made,
-        }
-    }
-
-    /// Goes on with a backup that was interrupted.
-    async fn resume(&self, url: &str, id: &str) -> Result<Answer, Failure> {
-        let encoder = Workers::start(self.spawn.clone(), self.signal.clone());
-        let draft = Draft::resume(id).await?;
-        encoder.prepare_for(&draft.head().snapshot);
-        self.make(url, None, draft, &encoder).await
-    }
-
-    /// Fills a draft: from this source, which has just been opened, or from the one that it has been of.
-    async fn make(
-        &self,
-        url: &str,
-        source: Option<HttpSource<Fetch>>,
-        mut draft: Draft,
-        encoder: &Workers,
-    ) -> Result<Answer, Failure> {
-        let Head { snapshot, categories, .. } = draft.head().clone();
-        let held = source.is_none().then_some(snapshot);
-        let first = RefCell::new((source, held));
-        let open = async || {
-            let (opened, held) = first.take();
-            match (opened, held) {
-                (Some(source), _) => Ok(source),
-                (None, Some(snapshot)) => HttpSource::resume(self.transport(url)?, snapshot).await,
-                (None, None) => {
-                    notice(Notice::StartedOver);
-                    self.open(url, categories.clone()).await
-                }
-            }
-        };
-        let watch = PageWatch::new(self.signal.clone());
-        let outcome = match backup(open, encoder, &mut draft, &Options::default(), &watch).await {
-            Ok(outcome) => outcome,
-            Err(error) => return Err(Failure { interrupted: draft.set_aside().await, ..error.into() }),
-        };
-        watch.flush();
-        let (archive, file) = draft.keep(&outcome).await?;
-        if outcome.plain_parts > 0 {
-            notice(Notice::PlainParts { parts: outcome.plain_parts });
-        }
-        Ok((Event::BackedUp { archive, contents: contents(outcome.manifest) }, Some(file)))
-    }
-
-    async fn back_up_on_server(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Answer> {
-        let watch = PageWatch::new(self.signal.clone());
-        let remote = Remote::new(self.transport(url)?);
-        let (id, archive, manifest) = remote.backup(&SnapshotRequest { categories }, &watch).await?;
-        watch.flush();
-        if archive.restarts > 0 {
-            notice(Notice::StartedOver);
-        }
-        if archive.plain_parts > 0 {
-            notice(Notice::PlainParts { parts: archive.plain_parts });
-        }
-        Ok((Event::BackedUp { archive: on_server(id, archive), contents: contents(manifest) }, None))
-    }
-
-    async fn is_held(&self, url: &str, id: &str) -> Result<Event> {
-        let snapshot = archives().await?.snapshot_of(&Lock::wait().await, id).await?;
-        match HttpSource::resume(self.transport(url)?, snapshot).await {
-            Ok(_) => Ok(Event::Held { held: true }),
-            Err(error) if error.kind == ErrorKind::SnapshotGone => Ok(Event::Held { held: false }),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn contents(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Event> {
-        let source = self.open(url, categories).await?;
-        let snapshot = source.snapshot().clone();
-        // The answer does not depend on the farewell: a snapshot that nobody closes expires.
-        let _ = source.close().await;
-        let Snapshot { created, source, collections, .. } = snapshot;
-        Ok(Event::Contents(Contents { created, source, collections }))
-    }
-
-    async fn open(&self, url: &str, categories: Option<Vec<Category>>) -> Result<HttpSource<Fetch>> {
-        HttpSource::open(self.transport(url)?, &SnapshotRequest { categories }).await
     }
 
     pub(super) fn transport(&self, url: &str) -> Result<Fetch> {
         Fetch::new(url, self.signal.clone(), Rc::clone(&self.tokens))
     }
-}
-
-/// What there is in this browser.
-async fn list(clean_up: bool) -> Result<Event> {
-    let Some(archives) = Archives::open().await? else {
-        return Ok(Event::Archives { archives: Vec::new(), interrupted: Vec::new() });
-    };
-    let lock = Lock::wait().await;
-    let interrupted = archives.interrupted(&lock).await?;
-    if clean_up {
-        archives.remove_old(&lock).await?;
-        archives.remove_leftovers(&lock, &interrupted).await?;
-    }
-    Ok(Event::Archives { archives: archives.list(&lock).await?, interrupted })
-}
-
-/// What an archive holds. Its manifest with all the attachments does not travel: the archive has it.
-fn contents(manifest: Manifest) -> Contents {
-    let collections = manifest.summaries();
-    Contents { created: manifest.created, source: manifest.source, collections }
-}
-
-/// An archive that the server keeps.
-fn on_server(id: String, archive: JobArchive) -> Archive {
-    let JobArchive { name, created, finished, size, sha256, documents, attachments, business, .. } = archive;
-    let place = Place::Server;
-    Archive { id, name, place, created, finished, size, sha256, documents, attachments, business }
-}
-
-/// The archive beside a command.
-pub(super) fn open_file(file: Option<Blob>) -> Result<BackupReader<Paged<Given>>> {
-    let file = file.ok_or_else(|| Error::new(ErrorKind::BadArgument, "not a file"))?;
-    open_given(Given::Blob(BlobSource::new(file)?))
-}
-
-/// The archive at an address.
-pub(super) fn open_address(url: &str) -> Result<BackupReader<Paged<Given>>> {
-    open_given(Given::Ranges(Ranges::open(url)?))
-}
-
-fn open_given(given: Given) -> Result<BackupReader<Paged<Given>>> {
-    let limits = Limits { lines_bytes: MAX_LINES_BYTES, ..Limits::default() };
-    BackupReader::open_with(Paged::new(given), limits)
-}
-
-async fn archives() -> Result<Archives> {
-    let missing = || Error::new(ErrorKind::NoStorage, "the browser gives this page no file system");
-    Archives::open().await?.ok_or_else(missing)
 }
 
 /// Tells the page that the job has failed.
@@ -340,11 +143,6 @@ pub(super) fn post(event: &Event, file: Option<&File>) {
     });
     // Where posting fails there is nobody left to tell.
     let _ = sent;
-}
-
-/// Tells the page something that the person should know.
-pub(super) fn notice(notice: Notice) {
-    post(&Event::Notice { notice }, None);
 }
 
 /// The page's logins, asked for by message.

@@ -3,6 +3,7 @@
 
 import { spawn } from "./spawn.js";
 
+/** @import { Engine } from "./spawn.js" */
 /** @import { Command, ErrorKind, Event, Notice, Progress, Refusal } from "./protocol.js" */
 
 /** @typedef {string | ((asked: { rejected: string | null }) => Promise<string>)} Auth A bearer token, or who gives one:
@@ -40,29 +41,39 @@ export class BackupError extends Error {
   }
 }
 
-/** The engine, compiled once. @type {Promise<WebAssembly.Module> | undefined} */
-let compiled;
+/** The modules, each compiled once. @type {Map<Engine, Promise<WebAssembly.Module>>} */
+const compiled = new Map();
 
-function compile() {
-  const url = new URL("./pkg/dikas_archive_bg.wasm", import.meta.url);
-  compiled ??= WebAssembly.compileStreaming(fetch(url)).catch((error) => {
-    compiled = undefined;
+/** @param {Engine} engine */
+function compile(engine) {
+  const known = compiled.get(engine);
+  if (known) return known;
+  const url = new URL(`./pkg/${engine}_bg.wasm`, import.meta.url);
+  const compiling = WebAssembly.compileStreaming(fetch(url)).catch((error) => {
+    compiled.delete(engine);
     throw error;
   });
-  return compiled;
+  compiled.set(engine, compiling);
+  return compiling;
+}
+
+/** @param {Command} command @returns {Engine} */
+function engineFor(command) {
+  return typeof command === "object" && ("restore" in command || "inspect" in command) ? "opening" : "making";
 }
 
 /**
  * A worker for one job. A cancel need not wait for it: one that comes too late is ended.
+ * @param {Engine} engine
  * @param {AbortSignal} [signal]
  * @returns {Promise<Worker>}
  */
-function started(signal) {
+function started(engine, signal) {
   return new Promise((resolve, reject) => {
     const cancel = () => reject(cancelled());
     signal?.addEventListener("abort", cancel);
-    compile()
-      .then((module) => (signal?.aborted ? undefined : spawn(module, "job")))
+    compile(engine)
+      .then((module) => (signal?.aborted ? undefined : spawn(module, engine, "job")))
       .then((worker) => {
         if (signal?.aborted) worker?.terminate();
         else if (worker) resolve(worker);
@@ -112,7 +123,7 @@ export async function job(command, last, options) {
  */
 export async function conversation(command, last, options) {
   if (options.signal?.aborted) throw cancelled();
-  const worker = await started(options.signal);
+  const worker = await started(engineFor(command), options.signal);
   const end = () => worker.terminate();
   /** @template {Event["type"]} Next @param {Command} command @param {Next} last @param {Asking} options */
   const ask = (command, last, options) => asked(worker, command, last, { silent: true, ...options });

@@ -6,28 +6,35 @@ const LOAD = 30_000;
 
 /** @typedef {{ createScriptURL(url: string): any }} Policy */
 
-// A page under `require-trusted-types-for 'script'` starts no worker from a mere string. This policy vouches for one
-// script, and for nothing that comes from elsewhere.
+/** @typedef {"making" | "opening"} Engine What makes backups, or what opens archives: a module of its own each. */
+
+const WORKERS = {
+  making: new URL("./making.js", import.meta.url).href,
+  opening: new URL("./opening.js", import.meta.url).href,
+};
+
+// A page under `require-trusted-types-for 'script'` starts no worker from a mere string. This policy vouches for these
+// scripts, and for nothing that comes from elsewhere.
 /** @type {Policy | undefined} */
 const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("dikas-engine", {
   /** @param {string} url */
   createScriptURL(url) {
-    if (url === WORKER) return url;
+    if (Object.values(WORKERS).includes(url)) return url;
     throw new TypeError("not the worker of the engine");
   },
 });
 
-const WORKER = new URL("./worker.js", import.meta.url).href;
-
 /**
  * Starts a worker with the compiled engine, and waits until it is ready.
  * @param {WebAssembly.Module} module
+ * @param {Engine} engine What the module is.
  * @param {"job" | "encoder"} role
  * @returns {Promise<Worker>}
  */
-export function spawn(module, role) {
+export function spawn(module, engine, role) {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(policy ? policy.createScriptURL(WORKER) : WORKER, { type: "module" });
+    const url = WORKERS[engine];
+    const worker = new Worker(policy ? policy.createScriptURL(url) : url, { type: "module", name: engine });
     /** @param {string} why */
     const fail = (why) => {
       clearTimeout(timer);

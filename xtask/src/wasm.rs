@@ -21,7 +21,10 @@ const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
 /// The names of functions are a fifteenth of the download, and panics name file and line without them.
 const BINDGEN: &[&str] = &["--target", "web", "--remove-name-section", "--remove-producers-section"];
 
-/// What the engine may weigh on its way to the browser.
+/// The engine's modules, by the features that make them.
+const MODULES: [&str; 2] = ["making", "opening"];
+
+/// What each may weigh on its way to the browser.
 const BUDGET: u64 = 600_000;
 
 /// A compiler with a standard library for wasm32.
@@ -145,43 +148,45 @@ pub(crate) fn bindgen() -> Result<PathBuf> {
     Ok(here)
 }
 
-/// Builds the engine into `www/engine/pkg`, with compressed siblings for the server to send.
+/// Builds the engine into `www/engine/pkg`, both of its modules, with compressed siblings for the server to send.
 pub(crate) fn build_engine(toolchain: &Toolchain) -> Result<()> {
     let tools = bindgen()?;
-    say("building the engine for the browser");
+    for module in MODULES {
+        build_module(toolchain, &tools, module)?;
+    }
+    Ok(())
+}
+
+/// Builds what the engine is with one of its features.
+fn build_module(toolchain: &Toolchain, tools: &Path, name: &str) -> Result<()> {
+    say(format_args!("building the engine for the browser: {name}"));
     // As the cdylib alone: cargo leaves link-time optimisation out where an rlib is made with it.
     let mut build = toolchain.cargo("rustc");
     build.args(["--package", "dikas-archive", "--lib", "--crate-type", "cdylib", "--profile", "wasm"]);
-    run(&mut build)?;
+    run(build.args(["--no-default-features", "--features", name]))?;
     let built = target().join("wasm").join(TRIPLE).join("wasm").join("dikas_archive.wasm");
     let bytes = fs::read(&built).with_context(|| built.display().to_string())?;
 
     let package = root().join("www").join("engine").join("pkg");
-    let module = package.join("dikas_archive_bg.wasm");
-    let files =
-        [package.join("dikas_archive.js"), module.clone(), sibling(&module, "br"), sibling(&module, "gz")];
-    let stamp_file = target().join("wasm").join("engine.stamp");
-    let stamp = stamp(&bytes, &tools);
+    let module = package.join(format!("{name}_bg.wasm"));
+    let glue = package.join(format!("{name}.js"));
+    let files = [glue, module.clone(), sibling(&module, "br"), sibling(&module, "gz")];
+    let stamp_file = target().join("wasm").join(format!("{name}.stamp"));
+    let stamp = stamp(&bytes, tools);
     let known = fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp);
     if known && files.iter().all(|file| file.is_file()) {
         return Ok(());
     }
 
     let mut bindgen = Command::new(tools.join("wasm-bindgen"));
-    bindgen.args(BINDGEN).arg("--out-dir").arg(&package).arg(&built);
-    run(&mut bindgen)?;
+    run(bindgen.args(BINDGEN).args(["--out-name", name, "--out-dir"]).arg(&package).arg(&built))?;
     let bytes = fs::read(&module)?;
     let brotli = brotli(&bytes)?;
     fs::write(sibling(&module, "br"), &brotli)?;
     let gzip = gzip(&bytes)?;
     fs::write(sibling(&module, "gz"), &gzip)?;
     let kb = |bytes: &[u8]| bytes.len().div_ceil(1000);
-    say(format_args!(
-        "the engine: {} KB; as Brotli {} KB, as gzip {} KB",
-        kb(&bytes),
-        kb(&brotli),
-        kb(&gzip)
-    ));
+    say(format_args!("{name}: {} KB; as Brotli {} KB, as gzip {} KB", kb(&bytes), kb(&brotli), kb(&gzip)));
     if brotli.len() as u64 > BUDGET {
         say(format_args!("that is more than the {} KB it should be as Brotli", BUDGET / 1000));
     }

@@ -131,9 +131,9 @@ let encoders = [];
 /** Ends the encoders and starts others. @param {number} count */
 export async function startEncoders(count) {
   const { spawn } = await engine('spawn.js');
-  module ??= await WebAssembly.compileStreaming(fetch('/engine/pkg/dikas_archive_bg.wasm'));
+  module ??= await WebAssembly.compileStreaming(fetch('/engine/pkg/making_bg.wasm'));
   for (const encoder of encoders) encoder.terminate();
-  encoders = await Promise.all(Array.from({ length: count }, () => spawn(module, 'encoder')));
+  encoders = await Promise.all(Array.from({ length: count }, () => spawn(module, 'making', 'encoder')));
 }
 
 /** Has the encoders compress and verify all parts so many times over. @param {number} times */

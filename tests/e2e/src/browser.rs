@@ -371,7 +371,7 @@ fn program(variable: &str, names: &[&str]) -> Option<PathBuf> {
 
 /// The page cannot work without the engine.
 fn require_wasm() {
-    let wasm = checkout().join("www/engine/pkg/dikas_archive_bg.wasm");
+    let wasm = checkout().join("www/engine/pkg/making_bg.wasm");
     assert!(wasm.is_file(), "{} is missing: run `cargo xtask build` first", wasm.display());
 }
 

@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The size of a worker's WebAssembly memory: an engine that has started gives its exports once more. Before a worker
 /// listens its script is still loading, and Chromium's tab crashes at a second import.
-const MEMORY: &str = "onmessage && import(`${location.origin}/engine/pkg/dikas_archive.js`)
+const MEMORY: &str = "onmessage && import(`${location.origin}/engine/pkg/${name}.js`)
     .then((engine) => engine.initSync().memory.buffer.byteLength)";
 
 /// The most memory that was seen, in bytes.

@@ -35,9 +35,7 @@ async fn after_one_visit_the_page_opens_without_the_server_and_its_engine_works(
     browser.goto(&format!("{}/", server.url)).await;
     let kept = whole(&browser).await;
     let files = kept["versions"][kept["current"].as_str().unwrap()].as_array().unwrap();
-    for path in
-        ["/", "/app/main.js", "/engine/pkg/dikas_archive_bg.wasm", "/icons/192.png", "/app-version.json"]
-    {
+    for path in ["/", "/app/main.js", "/engine/pkg/making_bg.wasm", "/icons/192.png", "/app-version.json"] {
         assert!(files.contains(&json!(path)), "{path} of {files:?}");
     }
     assert!(!files.iter().any(|path| path.as_str().unwrap().starts_with("/api")), "{files:?}");

@@ -331,9 +331,9 @@ pub fn version(folder: &Path, library: &str) -> Option<String> {
     Some(serde_json::from_slice::<Value>(&package).ok()?["version"].as_str()?.to_owned())
 }
 
-/// What an engine weighs on its way to the browser, in bytes: as Brotli and as gzip.
-pub fn engine_over_the_wire() -> (u64, u64) {
-    let file = checkout().join("www/engine/pkg/dikas_archive_bg.wasm");
+/// What a module of the engine weighs on its way to the browser, in bytes: as Brotli and as gzip.
+pub fn module_over_the_wire(name: &str) -> (u64, u64) {
+    let file = checkout().join(format!("www/engine/pkg/{name}_bg.wasm"));
     let size = |suffix| std::fs::metadata(file.with_extension(suffix)).unwrap().len();
     (size("wasm.br"), size("wasm.gz"))
 }
