@@ -143,7 +143,7 @@ fn a_chain_of_blobs_is_a_file() {
         let mut expected = Vec::new();
         file.rewind().unwrap();
         file.read_to_end(&mut expected).unwrap();
-        let whole = file.into_blocks().unwrap().into_file("archive.zip").unwrap();
+        let whole = file.into_blocks().unwrap().into_file("archive.zip", "application/zip").unwrap();
         assert_eq!((whole.name().as_str(), whole.size()), ("archive.zip", expected.len() as f64));
         let mut found = Vec::new();
         Paged::new(BlobSource::new(whole.into()).unwrap()).read_to_end(&mut found).unwrap();

@@ -4,6 +4,7 @@ mod create;
 mod ended;
 mod login;
 mod look;
+mod open;
 mod restore;
 mod teller;
 mod terminal;
@@ -52,6 +53,8 @@ enum Command {
     /// Backs up a server into a file, reads it back, and only then gives it its name.
     #[command(after_help = EXIT_CODES)]
     Create(create::Arguments),
+    /// Shows a backup in the browser, with the page that this program carries; needs no server and no network.
+    Open(open::Arguments),
     /// Restores a backup to a server: checks it, sends it, shows what would change, asks, and makes it live at once.
     #[command(after_help = EXIT_CODES)]
     Restore(restore::Arguments),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Create(arguments) => {
             ended(arguments.json, async |interrupt| create::create(&arguments, &interrupt).await)
         }
+        Command::Open(arguments) => ended(false, async |interrupt| open::open(&arguments, &interrupt).await),
         Command::Restore(arguments) => {
             ended(arguments.json, async |interrupt| restore::restore(&arguments, &interrupt).await)
         }

@@ -30,10 +30,10 @@ mod web;
 
 pub use api::ROLES_EXTENSION;
 pub use connections::ConnectionLimits;
+pub use dikas_page::POLICY;
 pub use failure::{Failure, Result};
 pub use jobs::JobOptions;
 pub use setup::{DEMO_LOGIN, Setup};
-pub use web::POLICY;
 
 use auth::Auth;
 use axum::Router;

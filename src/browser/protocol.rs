@@ -13,9 +13,15 @@ use crate::catalog::Category;
 use crate::digest::Sha256;
 use crate::error::Error;
 use crate::job::Progress;
-use crate::manifest::Manifest;
 use crate::reader::AttachmentInfo;
 use serde::{Deserialize, Serialize};
+
+mod inspect;
+
+pub use inspect::{
+    Column, ColumnKind, Compared, Difference, DifferenceKind, DocumentPlace, ExportFormat, FieldDifference,
+    Found, Hit, InspectCommand, ManifestHead, RowCells, RowText, Summary,
+};
 
 /// What the page asks for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,8 +49,6 @@ pub enum Command {
         /// The categories to look at; null means all.
         categories: Option<Vec<Category>>,
     },
-    /// Open the archive beside this command; answered by [`Event::Opened`].
-    OpenBackup,
     /// List the archives of this browser; answered by [`Event::Archives`].
     ListArchives {
         /// Remove first what is left over of earlier backups and cannot be gone on with, and archives that are older than a
@@ -71,6 +75,8 @@ pub enum Command {
     Storage,
     /// Restore something, or undo it.
     Restore(RestoreCommand),
+    /// Look into the archive beside this command, or into the one that the worker has open.
+    Inspect(InspectCommand),
     /// The answer to [`Event::NeedToken`].
     Token {
         /// The bearer token.
@@ -194,10 +200,88 @@ pub enum Event {
     Contents(Contents),
     /// The archive can be read. The worker stays until the page ends it.
     Opened {
-        /// What the archive says it holds; null where it does not.
-        manifest: Option<Manifest>,
+        /// What the archive says of itself; null where it does not.
+        manifest: Option<ManifestHead>,
         /// What was found in it.
         summary: Summary,
+        /// Where its documents are, for [`InspectCommand::Join`].
+        index: String,
+    },
+    /// The archive can be read here as well.
+    Joined,
+    /// So much more of the archive has been read; the job goes on.
+    Read {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// Documents as they are.
+    Rows {
+        /// Those that can be read.
+        rows: Vec<RowText>,
+        /// The row to go on with.
+        next: u64,
+        /// How many rows from there on cannot be read.
+        hidden: u64,
+        /// Why not, or what else is wrong with a part that was read.
+        problem: Option<Error>,
+    },
+    /// Documents as rows of a table.
+    Cells {
+        /// What its columns are: the same for each piece of a collection.
+        columns: Vec<Column>,
+        /// Those that can be read.
+        rows: Vec<RowCells>,
+        /// How many rows behind them cannot be read.
+        hidden: u64,
+        /// Why not, or what else is wrong with a part that was read.
+        problem: Option<Error>,
+    },
+    /// Where a document is.
+    Place {
+        /// Null where there is none of this id.
+        place: Option<DocumentPlace>,
+    },
+    /// Attachments, in the order of the archive.
+    Attachments {
+        /// Those that were asked for.
+        attachments: Vec<AttachmentInfo>,
+        /// How many there are.
+        total: u32,
+    },
+    /// What was asked for is beside this event.
+    Content {
+        /// Its CRC-32.
+        crc32: u32,
+        /// Why not all that was asked for is in it.
+        problem: Option<Error>,
+    },
+    /// Documents in which something was found; the search goes on.
+    Hits {
+        /// Some of them.
+        hits: Vec<Hit>,
+    },
+    /// A part has been searched.
+    Searched {
+        /// In how many documents it was found.
+        matches: u64,
+        /// Why not all of the part could be searched.
+        problem: Option<Error>,
+    },
+    /// Entries have been checked.
+    Verified {
+        /// What is wrong. The first thousand.
+        problems: Vec<Error>,
+        /// How much is wrong.
+        found: u32,
+        /// How many documents were read.
+        documents: u64,
+    },
+    /// Two archives have been compared.
+    Compared {
+        /// How collections differ, where all were compared.
+        collections: Vec<Compared>,
+        /// The documents of one that differ.
+        differences: Vec<Difference>,
     },
     /// What there is.
     Archives {
@@ -393,40 +477,6 @@ pub struct Storage {
     pub usage: Option<u64>,
     /// The most that one archive may have, in bytes; null where only the space decides.
     pub limit: Option<u64>,
-}
-
-/// What was found in an archive, with or without a manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Summary {
-    /// Size of the archive in bytes.
-    pub size: u64,
-    /// Every collection, in the order of their names as bytes.
-    pub collections: Vec<Found>,
-    /// Every attachment, in the order of the archive.
-    pub attachments: Vec<AttachmentInfo>,
-    /// What cannot be read; the rest can.
-    pub problems: Vec<Error>,
-}
-
-/// What was found of one collection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Found {
-    /// Its name; for documents that nobody knows, the stem of their part's name.
-    pub name: String,
-    /// Its category.
-    pub category: Category,
-    /// How many documents.
-    pub documents: u64,
-    /// Bytes of JSON lines, line feeds included.
-    pub bytes: u64,
-    /// How many attachments its documents own.
-    pub attachments: u64,
-    /// Bytes of these attachments.
-    pub attachment_bytes: u64,
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

@@ -32,11 +32,11 @@ impl BlobRope {
         Self { blobs: Vec::new(), size: 0, limit }
     }
 
-    /// The whole chain as one file of this name. Nothing is copied.
-    pub fn into_file(self, name: &str) -> io::Result<File> {
+    /// The whole chain as one file of this name and media type. Nothing is copied.
+    pub fn into_file(self, name: &str, media_type: &str) -> io::Result<File> {
         let parts: Array = self.blobs.iter().collect();
         let options = FilePropertyBag::new();
-        options.set_type("application/zip");
+        options.set_type(media_type);
         File::new_with_blob_sequence_and_options(&parts, name, &options).map_err(js::io_error)
     }
 }

@@ -140,7 +140,7 @@ impl Draft {
             business: manifest.source.business.clone(),
         };
         let file = match (sink, shelf) {
-            (Sink::Memory(rope), _) => rope.into_file(&name)?,
+            (Sink::Memory(rope), _) => rope.into_file(&name, "application/zip")?,
             (Sink::Disk(file), Some(Shelf { archives, journal, .. })) => {
                 let synced = file.sync();
                 // Held until the file is closed: before, it cannot be removed, and its record alone would be.

@@ -3,18 +3,18 @@
 use super::archives::{Archives, Lock, storage};
 use super::encoder::Workers;
 use super::fetch::Fetch;
+use super::inspect::Inspected;
 use super::journal::Head;
 use super::js;
 use super::pages::Paged;
-use super::protocol::{
-    Archive, Command, Contents, Event, Found, Item, Notice, Place, Refusal, Server, Summary,
-};
+use super::protocol::{Archive, Command, Contents, Event, Item, Notice, Place, Refusal, Server};
+use super::ranges::{Given, Ranges};
 use super::restore::Kept;
 use super::rope::BlobSource;
 use super::sink::Draft;
 use super::turn::{PageWatch, Signal};
 use crate::api::{JobArchive, Snapshot, SnapshotRequest};
-use crate::catalog::{Category, category_of};
+use crate::catalog::Category;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Source;
 use crate::job::backup::{Options, backup};
@@ -22,11 +22,10 @@ use crate::job::http::HttpSource;
 use crate::job::remote::Remote;
 use crate::limits::Limits;
 use crate::manifest::Manifest;
-use crate::reader::{self, BackupReader, CollectionInfo};
+use crate::reader::BackupReader;
 use futures::channel::oneshot;
 use js_sys::{Function, Object, Reflect};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -48,8 +47,13 @@ pub fn prepare() {
 /// Makes this worker take commands. `spawn` starts an encoding worker: `() => Promise<Worker>`.
 #[wasm_bindgen]
 pub fn start(spawn: Function) -> Result<(), JsValue> {
-    let job =
-        Rc::new(Job { signal: Signal::default(), tokens: Rc::default(), spawn, restore: Kept::default() });
+    let job = Rc::new(Job {
+        signal: Signal::default(),
+        tokens: Rc::default(),
+        spawn,
+        restore: Kept::default(),
+        inspected: Inspected::default(),
+    });
     let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
         let data = message.data();
         match js::from_js(&js::property(&data, "command")) {
@@ -60,9 +64,10 @@ pub fn start(spawn: Function) -> Result<(), JsValue> {
             }
             Ok(command) => {
                 let job = Rc::clone(&job);
-                let file = js::property(&data, "file").dyn_into().ok();
+                let blob = |name| js::property(&data, name).dyn_into().ok();
+                let files = Files { file: blob("file"), other: blob("other") };
                 spawn_local(async move {
-                    match job.run(command, file).await {
+                    match job.run(command, files).await {
                         Ok((event, file)) => post(&event, file.as_ref()),
                         Err(failure) => failed(failure),
                     }
@@ -85,9 +90,17 @@ pub(super) struct Job {
     spawn: Function,
     /// What was prepared by one command, for the next.
     pub(super) restore: Kept,
+    /// The archive that is looked at.
+    pub(super) inspected: Inspected,
 }
 
-type Answer = (Event, Option<File>);
+/// What came beside a command.
+pub(super) struct Files {
+    pub(super) file: Option<Blob>,
+    pub(super) other: Option<Blob>,
+}
+
+pub(super) type Answer = (Event, Option<File>);
 
 /// Why a job failed, what is left of it to go on with, and what the server says beside that.
 pub(super) struct Failure {
@@ -103,24 +116,24 @@ impl From<Error> for Failure {
 }
 
 impl Job {
-    async fn run(&self, command: Command, file: Option<Blob>) -> Result<Answer, Failure> {
+    async fn run(&self, command: Command, files: Files) -> Result<Answer, Failure> {
         match command {
             Command::CreateBackup { url, categories, on_server: true } => {
                 Ok(self.back_up_on_server(&url, categories).await?)
             }
             Command::CreateBackup { url, categories, .. } => self.back_up(&url, categories).await,
             Command::ResumeBackup(Item { url, id }) => self.resume(&url, &id).await,
-            Command::Restore(command) => Ok((self.restore(command, file).await?, None)),
-            command => Ok(self.answer(command, file).await?),
+            Command::Restore(command) => Ok((self.restore(command, files.file).await?, None)),
+            Command::Inspect(command) => Ok(self.inspect(command, files)?),
+            command => Ok(self.answer(command).await?),
         }
     }
 
     /// What leaves nothing behind.
-    async fn answer(&self, command: Command, file: Option<Blob>) -> Result<Answer> {
+    async fn answer(&self, command: Command) -> Result<Answer> {
         let event = match command {
             Command::AskHeld(Item { url, id }) => self.is_held(&url, &id).await?,
             Command::Contents { url, categories } => self.contents(&url, categories).await?,
-            Command::OpenBackup => open_backup(file)?,
             Command::ListArchives { clean_up } => list(clean_up).await?,
             Command::OpenArchive { id } => {
                 return Ok((Event::ArchiveFile, Some(archives().await?.file(&id).await?)));
@@ -147,6 +160,7 @@ impl Job {
             Command::CreateBackup { .. }
             | Command::ResumeBackup(_)
             | Command::Restore(_)
+            | Command::Inspect(_)
             | Command::Token { .. }
             | Command::NoToken { .. }
             | Command::Cancel => return Err(Error::new(ErrorKind::Internal, "not a job")),
@@ -288,48 +302,19 @@ fn on_server(id: String, archive: JobArchive) -> Archive {
 }
 
 /// The archive beside a command.
-pub(super) fn open_file(file: Option<Blob>) -> Result<BackupReader<Paged<BlobSource>>> {
+pub(super) fn open_file(file: Option<Blob>) -> Result<BackupReader<Paged<Given>>> {
     let file = file.ok_or_else(|| Error::new(ErrorKind::BadArgument, "not a file"))?;
-    let limits = Limits { lines_bytes: MAX_LINES_BYTES, ..Limits::default() };
-    BackupReader::open_with(Paged::new(BlobSource::new(file)?), limits)
+    open_given(Given::Blob(BlobSource::new(file)?))
 }
 
-/// Looks through an archive. Where it has no manifest, that is reading all documents.
-fn open_backup(file: Option<Blob>) -> Result<Event> {
-    let mut reader = open_file(file)?;
-    let reader::Summary { collections, attachments, mut problems } = reader.summary(&mut |_| Ok(()))?;
-    // What the directory shows already to be missing or of another size need not be read for that.
-    let known = |error: &Error| matches!(error.kind, ErrorKind::MissingEntry | ErrorKind::DamagedEntry);
-    problems.extend(reader.verify_directory().problems.into_iter().filter(known));
-    let manifest = match reader.manifest() {
-        Ok(manifest) => manifest.cloned(),
-        Err(error) => {
-            problems.insert(0, error);
-            None
-        }
-    };
-    let mut found = BTreeMap::new();
-    for CollectionInfo { name, category, documents, bytes, .. } in collections {
-        let of_it =
-            Found { name: name.clone(), category, documents, bytes, attachments: 0, attachment_bytes: 0 };
-        found.insert(name, of_it);
-    }
-    for attachment in &attachments {
-        let name = attachment.collection.as_deref().unwrap_or("other");
-        let of_it = found.entry(name.to_owned()).or_insert_with(|| Found {
-            name: name.to_owned(),
-            category: category_of(name),
-            documents: 0,
-            bytes: 0,
-            attachments: 0,
-            attachment_bytes: 0,
-        });
-        of_it.attachments += 1;
-        of_it.attachment_bytes += attachment.size;
-    }
-    let collections = found.into_values().collect();
-    let summary = Summary { size: reader.length(), collections, attachments, problems };
-    Ok(Event::Opened { manifest, summary })
+/// The archive at an address.
+pub(super) fn open_address(url: &str) -> Result<BackupReader<Paged<Given>>> {
+    open_given(Given::Ranges(Ranges::open(url)?))
+}
+
+fn open_given(given: Given) -> Result<BackupReader<Paged<Given>>> {
+    let limits = Limits { lines_bytes: MAX_LINES_BYTES, ..Limits::default() };
+    BackupReader::open_with(Paged::new(given), limits)
 }
 
 async fn archives() -> Result<Archives> {

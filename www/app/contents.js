@@ -160,8 +160,9 @@ export function inOrder(rows) {
  * What an archive says it holds.
  *
  * @param {readonly CollectionSummary[]} collections
+ * @param {(name: string) => string} [address] where the documents of a collection are to be seen
  */
-export function collectionTable(collections) {
+export function collectionTable(collections, address) {
   const w = words().manifest;
   const names = /** @type {Record<string, string>} */ (words().collections);
   const rows = inOrder(collections);
@@ -180,7 +181,9 @@ export function collectionTable(collections) {
           h(
             'th',
             { scope: 'row' },
-            h('span', { class: 'name' }, names[row.name] ?? row.name),
+            address
+              ? h('a', { class: 'name', href: address(row.name) }, names[row.name] ?? row.name)
+              : h('span', { class: 'name' }, names[row.name] ?? row.name),
             h('span', { class: 'about' }, categoryName(row.category)),
           ),
           ...figures(sum([row]), w),

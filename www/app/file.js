@@ -6,14 +6,14 @@ import { collectionTable, sum } from './contents.js';
 import { byId, fill, h, icon } from './dom.js';
 import { dropZone } from './drop.js';
 import { explained, failurePanel } from './failure.js';
+import { inspecting } from './inspect/inspecting.js';
 import { bytes, dateTime, number, words } from './language.js';
 
 /**
- * @typedef {import('../engine/protocol.js').Manifest} Manifest
+ * @typedef {import('../engine/protocol.js').ManifestHead} Manifest
  * @typedef {import('../engine/protocol.js').CollectionSummary} CollectionSummary
  * @typedef {import('./failure.js').Problem} Problem
- * @typedef {{ name: string, size: number, manifest: Manifest | null, collections: CollectionSummary[],
- *   problems: Problem[] }} Opened
+ * @typedef {{ file: File, manifest: Manifest | null, collections: CollectionSummary[], problems: Problem[], found: number }} Opened
  */
 
 /** So many problems are told one by one. */
@@ -48,8 +48,8 @@ async function open(file) {
     const backup = await openBackup(file, { signal: mine.signal });
     backup.close();
     if (opening !== mine) return;
-    const { collections, problems } = backup.summary;
-    const found = { name: file.name, size: file.size, manifest: backup.manifest, collections, problems };
+    const { collections, problems, found: count } = backup.summary;
+    const found = { file, manifest: backup.manifest, collections, problems, found: count };
     // What cannot be shown does not count as open, or it would be in the way of every later view.
     show(overview(found));
     opened = found;
@@ -89,30 +89,39 @@ function current() {
 }
 
 /** @param {Opened} opened */
-function overview({ name, size, manifest, collections, problems }) {
+function overview({ file, manifest, collections, problems, found }) {
   const w = words().file;
   const { documents, files } = sum(collections);
   const basis = manifest ? w.notVerified : problems.some(concernsManifest) ? w.badManifest : w.noManifest;
   const fact = (/** @type {string} */ label, /** @type {string | null} */ value) =>
     h('div', {}, h('dt', {}, label), h('dd', {}, value ?? w.unknown));
+  function inside() {
+    void inspecting.open(file);
+    inspecting.go('');
+  }
   return h(
     'section',
     { class: 'opened', id: 'opened', 'aria-labelledby': 'file-title' },
-    h('h3', { id: 'file-title', tabindex: -1 }, name),
+    h('h3', { id: 'file-title', tabindex: -1 }, file.name),
     h(
       'dl',
       { class: 'figures' },
       fact(w.created, manifest && dateTime(manifest.created)),
       fact(w.business, manifest && manifest.source.business),
       fact(w.product, manifest && manifest.source.product),
-      fact(w.size, bytes(size)),
+      fact(w.size, bytes(file.size)),
       fact(w.documents, number(documents)),
       fact(w.files, number(files)),
     ),
-    problems.length > 0 && damage(problems),
+    problems.length > 0 && damage(problems, found),
     h('p', { class: 'note' }, icon('info'), h('span', {}, basis)),
     collectionTable(collections),
-    h('div', { class: 'actions' }, h('button', { type: 'button', onclick: close }, w.close)),
+    h(
+      'div',
+      { class: 'actions' },
+      h('button', { type: 'button', class: 'primary', id: 'look-inside', onclick: inside }, icon('search'), words().inspect.looking),
+      h('button', { type: 'button', onclick: close }, w.close),
+    ),
   );
 }
 
@@ -120,20 +129,21 @@ function overview({ name, size, manifest, collections, problems }) {
  * What of a backup cannot be read.
  *
  * @param {readonly Problem[]} problems
+ * @param {number} [found] how many there are, where not all are listed
  */
-export function damage(problems) {
+export function damage(problems, found = problems.length) {
   const w = words().file;
   const told = problems.slice(0, TOLD).map(({ kind, subject }) => {
     // The sentence for this kind speaks of a server.
     const what = kind === 'bad-document' ? w.badDocument : (explained(kind)[0] ?? '');
     return h('li', {}, subject ? [what, ' (', h('bdi', {}, subject), ')'] : what);
   });
-  const more = problems.length - told.length;
+  const more = found - told.length;
   return h(
     'div',
     { class: 'note warn', id: 'file-problems', role: 'alert' },
     icon('alert'),
-    h('div', {}, h('p', {}, w.problems(problems.length)), h('ul', {}, told), more > 0 && h('p', {}, w.moreProblems(more))),
+    h('div', {}, h('p', {}, w.problems(found)), h('ul', {}, told), more > 0 && h('p', {}, w.moreProblems(more))),
   );
 }
 

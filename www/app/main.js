@@ -18,7 +18,7 @@
  *   question before removing, and when signing out would leave some behind: `#answer-yes`, `#answer-no`;
  *   `#archive-error[data-kind]`.
  * - A file: `#file` (input), `#file-cancel`, `#opened`, `#file-problems`, `#file-error[data-kind]`.
- * - Views: `#view-backup`, `#view-restore`, also as `#backup` and `#restore` in the address.
+ * - Views: `#view-backup`, `#view-restore`, `#view-inspect`, also as `#backup`, `#restore` and `#inspect` in the address.
  * - Restore, the choice: `#restore-file` (input), `#restore-facts`, `#foreign`, `#file-problems`, `#mode-full`,
  *   `#mode-identical`, `#mode-update`, `#category-<name>`, `#business-name`, `#show-changes`, `#restore-close`,
  *   `#recovered`; failures as for a backup, `#error-subject`, and `#insist` where another restore is in the way.
@@ -28,16 +28,29 @@
  * - The confirmation: `#confirm`, `#word`, `#acknowledge`, `#pause`, `#confirm-yes`, `#confirm-no`.
  * - Done: `#restored[data-seq]`, `#logins-ended`, `#users-kept`, `#lost`, `#undo`, `#restored-close`.
  * - Restore points: `#points > [data-point][data-action=restore|undo]`, each with a button; `#points-state`.
+ * - Inspect: `#inspect-file` (input), `#inspect-error[data-kind]`, `#inspected`, `#salvaged`, `#inspect-close`, and the rooms
+ *   `#room-contents`, `#room-search`, `#room-files`, `#room-verify`, `#room-compare`; `#look-inside` leads there.
+ * - A collection: `#collection[data-collection]`, `#rows` with `[data-row][data-state=there|waiting|broken]`, `#jump-row`,
+ *   `#jump-id`, `#not-found`, `#take-out-lines`, `#take-out-csv`, `#taken-out`.
+ * - A document: `#document[data-collection][data-row][data-id][data-state=there|broken]`, `#document-copy`, `#document-save`.
+ * - Search: `#search[data-state]`, `#search-query`, `#search-where`, `#search-start`, `#matches[data-matches][data-exact]`,
+ *   `#hits > [data-collection][data-row][data-id]`. Files: `#tiles > [data-path]`, `#files-zip`.
+ * - Verify: `#verify[data-state]`, `#verify-start`, `#verdict[data-verdict=sound|complete|damaged][data-problems]`,
+ *   `#problems tr[data-kind]`, `#verify-report`. Compare: `#compare-file` (input), `#compared[data-same]`,
+ *   `#compare tr[data-collection] [data-count]`, `#differences [data-id][data-kind] [data-field]`.
  */
 
 import { offerRemoval } from './archives.js';
 import { backupView } from './backup.js';
 import { announce, ask, byId, fill } from './dom.js';
 import { fileCard } from './file.js';
+import { inspectView } from './inspect.js';
+import { inspecting, roomOf } from './inspect/inspecting.js';
 import { job } from './job.js';
 import { bytes, language, percent, setLanguage, words } from './language.js';
 import { loginView } from './login.js';
 import { keep, kept } from './memory.js';
+import './offline.js';
 import { restoredPanel } from './restored.js';
 import { restoring } from './restoring.js';
 import { restoreView } from './restore.js';
@@ -57,6 +70,9 @@ let leaving = false;
 /** Stays where an address names another place on the page. @type {View} */
 let view = addressed() ?? 'backup';
 
+/** The room of the Inspect view that is shown. */
+let shownRoom = roomOf(location.hash);
+
 /** The outcome for which everybody was signed out. @type {object | null} */
 let signedOutFor = null;
 
@@ -68,9 +84,19 @@ function draw() {
   document.documentElement.lang = language();
   drawBar();
   const main = byId('main');
-  if (main) fill(main, ...(user() || atWork() ? signedIn() : signedOut()));
+  if (main) {
+    main.classList.toggle('broad', view === 'inspect' && inspecting.state === 'open');
+    fill(main, ...(view === 'inspect' ? inspectView() : user() || atWork() ? signedIn() : signedOut()));
+  }
   drawTitle();
   if (focused) byId(focused)?.focus({ preventScroll: true });
+}
+
+/** Draws what a job has changed: whoever looks into a backup is not disturbed by it. */
+function redraw() {
+  if (view !== 'inspect') return draw();
+  drawBar();
+  drawTitle();
 }
 
 function signedIn() {
@@ -90,20 +116,24 @@ function signedOut() {
 }
 
 function drawBar() {
-  drawTop({ view, tabs: user() !== null || atWork(), switchLanguage, switchTheme, logout });
+  drawTop({ view, switchLanguage, switchTheme, logout });
 }
 
 /** The view that the address names. @returns {View | undefined} */
 function addressed() {
-  return VIEWS.find((name) => location.hash === `#${name}`);
+  return VIEWS.find((name) => location.hash === `#${name}` || location.hash.startsWith(`#${name}/`));
 }
 
 /** @param {View} wanted */
 function show(wanted) {
-  if (view === wanted) return;
+  const room = roomOf(location.hash);
+  if (view === wanted && (view !== 'inspect' || room === shownRoom)) return;
+  const within = view === wanted;
   view = wanted;
+  shownRoom = room;
   draw();
-  focusTitle();
+  if (within) byId('main')?.querySelector('h2')?.focus({ preventScroll: true });
+  else focusTitle();
   scrollTo({ top: 0 });
 }
 
@@ -172,13 +202,13 @@ function leave(unasked) {
 }
 
 function jobChanged() {
-  draw();
+  redraw();
   const title = { idle: 'backup-title', running: 'running-title', done: 'result-title', failed: 'error-title' }[
     job.state
   ];
   byId(title)?.focus();
   if (job.state === 'done' && job.result) announce(words().result.said(bytes(job.result.archive.size)));
-  scrollTo({ top: 0 });
+  if (view !== 'inspect') scrollTo({ top: 0 });
 }
 
 function restoringChanged() {
@@ -189,7 +219,7 @@ function restoringChanged() {
     signOut();
   }
   if (outcome && view !== 'restore') location.hash = 'restore';
-  draw();
+  redraw();
   if (view !== 'restore') return;
   const titles = {
     idle: 'restore-title', opening: 'restore-cancel-opening', chosen: 'restore-name', staging: 'running-title',
@@ -198,6 +228,33 @@ function restoringChanged() {
   byId(error ? 'error-title' : titles[state])?.focus();
   if (state === 'done') announce(words().restored.said);
   if (state !== 'opening' && (error || state !== 'chosen')) scrollTo({ top: 0 });
+}
+
+/** Opens the backup at the address that the page was called with: `dikas-backup open` does so. */
+function openAddressed() {
+  const [, address] = /^#inspect=(.+)$/.exec(location.hash) ?? [];
+  if (!address) return;
+  history.replaceState(null, '', '#inspect');
+  view = 'inspect';
+  shownRoom = '';
+  const url = plain(address);
+  void inspecting.open(url, plain(url.replace(/^.*\//, '')));
+}
+
+/** @param {string} encoded */
+function plain(encoded) {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return encoded;
+  }
+}
+
+function inspectingChanged() {
+  if (view !== 'inspect') return;
+  draw();
+  byId(inspecting.error ? 'inspect-error-title' : inspecting.state === 'opening' ? 'inspect-cancel' : 'inspect-title')?.focus();
+  scrollTo({ top: 0 });
 }
 
 /** @param {BeforeUnloadEvent} event */
@@ -218,9 +275,11 @@ job.addEventListener('change', jobChanged);
 job.addEventListener('tick', drawTitle);
 restoring.addEventListener('change', restoringChanged);
 restoring.addEventListener('tick', drawTitle);
-addEventListener('hashchange', () => show(addressed() ?? view));
+inspecting.addEventListener('change', inspectingChanged);
+addEventListener('hashchange', () => (openAddressed(), show(addressed() ?? view)));
 addEventListener('beforeunload', holdBack);
 applyTheme();
+openAddressed();
 draw();
 void restoring.recover();
-if (!user()) byId('username')?.focus();
+if (!user() && view !== 'inspect') byId('username')?.focus();

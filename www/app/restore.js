@@ -145,7 +145,7 @@ function sourceCard() {
 }
 
 /** @param {Backup} backup */
-function facts({ file, manifest, summary: { collections, attachments, problems } }) {
+function facts({ file, manifest, summary: { collections, attachments, problems, found } }) {
   const w = words().file;
   const { verdict } = words().restore;
   const documents = collections.reduce((all, row) => all + row.documents, 0);
@@ -174,9 +174,9 @@ function facts({ file, manifest, summary: { collections, attachments, problems }
       fact(w.product, manifest && manifest.source.product),
       fact(w.size, bytes(file.size)),
       fact(w.documents, number(documents)),
-      fact(w.files, number(attachments.length)),
+      fact(w.files, number(attachments)),
     ),
-    problems.length > 0 && damage(problems),
+    problems.length > 0 && damage(problems, found),
     foreign,
     h('p', { class: 'note' }, icon(manifest ? 'check' : 'info'), h('span', {}, says)),
   );

@@ -10,7 +10,7 @@ import { Work } from './work.js';
 
 /**
  * @typedef {import('../engine/protocol.js').Category} Category
- * @typedef {import('../engine/protocol.js').Manifest} Manifest
+ * @typedef {import('../engine/protocol.js').ManifestHead} Manifest
  * @typedef {import('../engine/protocol.js').Summary} Summary
  * @typedef {import('../engine/protocol.js').RestoreMode} Mode
  * @typedef {import('../engine/protocol.js').RestorePreview} Preview
@@ -85,8 +85,9 @@ class Restoring extends Work {
     this.#opening = mine;
     this.#become('opening');
     try {
-      const { manifest, summary, close } = await openBackup(file, { signal: mine.signal });
-      close();
+      const opened = await openBackup(file, { signal: mine.signal });
+      const { manifest, summary } = opened;
+      opened.close();
       if (this.#opening !== mine) return;
       this.backup = { file, manifest, summary };
       this.#become('chosen');

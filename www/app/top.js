@@ -5,15 +5,14 @@ import { byId, fill, h, icon } from './dom.js';
 import { language, words } from './language.js';
 import { user } from './session.js';
 
-export const VIEWS = /** @type {const} */ (['backup', 'restore']);
+export const VIEWS = /** @type {const} */ (['backup', 'restore', 'inspect']);
 
 /** @typedef {typeof VIEWS[number]} View */
 
 /**
- * @param {{ view: View, tabs: boolean, switchLanguage: () => void, switchTheme: () => void, logout: () => void }} options
- *   `tabs`: whether there are views to choose from
+ * @param {{ view: View, switchLanguage: () => void, switchTheme: () => void, logout: () => void }} options
  */
-export function drawTop({ view, tabs, switchLanguage, switchTheme, logout }) {
+export function drawTop({ view, switchLanguage, switchTheme, logout }) {
   const w = words().shell;
   const who = user();
   const dark = document.documentElement.dataset.theme === 'dark';
@@ -79,13 +78,12 @@ export function drawTop({ view, tabs, switchLanguage, switchTheme, logout }) {
           ),
       ),
     ),
-    tabs &&
-      h(
-        'nav',
-        { class: 'tabs', 'aria-label': w.views },
-        VIEWS.map((name) =>
-          h('a', { href: `#${name}`, id: `view-${name}`, 'aria-current': name === view && 'page' }, words()[name].view),
-        ),
+    h(
+      'nav',
+      { class: 'tabs', 'aria-label': w.views },
+      VIEWS.map((name) =>
+        h('a', { href: `#${name}`, id: `view-${name}`, 'aria-current': name === view && 'page' }, words()[name].view),
       ),
+    ),
   );
 }

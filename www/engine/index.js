@@ -9,13 +9,14 @@
  * a {@link BackupError}.
  */
 
-import { address, BackupError, cancelled, conversation, internal, job, text } from "./job.js";
+import { open } from "./inspect.js";
+import { address, BackupError, cancelled, internal, job, text } from "./job.js";
 
 export { BackupError };
 export { listRestorePoints, prepareRestore, previewUndo, restoreEnd, stopRestore, undo } from "./restore.js";
 
 /**
- * @import { Archive, Category, Command, Contents, Interrupted, Manifest, Notice, Progress, Storage, Summary } from "./protocol.js"
+ * @import { Archive, Category, Command, Contents, Interrupted, Notice, Progress, Storage } from "./protocol.js"
  */
 
 /** @typedef {import("./job.js").Auth} Auth */
@@ -180,15 +181,32 @@ export async function storage({ signal } = {}) {
 }
 
 /**
- * Opens an archive, with or without a manifest, to see what is in it. Needs no server.
- * @param {Blob | string} fileOrUrl A file, or the address of one.
- * @param {{ signal?: AbortSignal }} [options]
- * @returns {Promise<{ manifest: Manifest | null, summary: Summary, close(): void }>}
+ * Opens an archive, with or without a manifest, to see what is in it. Needs no server, and no memory to speak of, whatever the
+ * size: what is asked for is read then. Paste this into a page of your own:
+ *
+ *     <input type="file" id="file">
+ *     <script type="module">
+ *       import { openBackup } from "/engine/index.js";
+ *       document.querySelector("#file").onchange = async ({ target }) => {
+ *         const backup = await openBackup(target.files[0]);
+ *         console.log(backup.manifest?.source.business, backup.summary.collections);
+ *         for await (const { row, id, text } of backup.documents({ collection: "receipts", count: 10 })) console.log(row, id, text);
+ *         const { matches } = await backup.search({ query: "müller total:12.50", onHits: (hits) => console.log(hits) });
+ *         const { sound, problems } = await backup.verify({ onProgress: ({ bytes, total }) => console.log(bytes / total) });
+ *         console.log(matches, sound, problems);
+ *         backup.close();
+ *       };
+ *     </script>
+ *
+ * @param {Blob | string} fileOrUrl A file, or the address of one: where its server answers ranges, only what is asked for is
+ *   fetched, else all of it.
+ * @param {{ onProgress?: (done: { bytes: number, total: number }) => void, signal?: AbortSignal }} [options] Opening takes a
+ *   moment where there is a manifest; else all documents are read once.
+ * @returns {Promise<import("./inspect.js").Backup>}
  */
-export async function openBackup(fileOrUrl, { signal } = {}) {
-  const file = typeof fileOrUrl === "string" ? await download(fileOrUrl, signal) : fileOrUrl;
-  const { answer, end } = await conversation("openBackup", "opened", { file, signal });
-  return { manifest: answer.event.manifest, summary: answer.event.summary, close: end };
+export async function openBackup(fileOrUrl, { onProgress, signal } = {}) {
+  const given = typeof fileOrUrl === "string" ? await addressed(fileOrUrl, signal) : { file: fileOrUrl };
+  return open(given, { onProgress, signal });
 }
 
 /** Whether old archives and leftovers have been removed since the page was opened. */
@@ -199,20 +217,38 @@ let cleanedUp = false;
 const inMemory = new Map();
 
 /**
- * @param {string} url
+ * @param {string} address
  * @param {AbortSignal} [signal]
  */
-async function download(url, signal) {
-  try {
-    const answer = await fetch(url, { signal, cache: "no-store" });
-    if (answer.ok) return await answer.blob();
-    throw new BackupError({
-      kind: "server-error", message: "the archive cannot be fetched", subject: url,
-      expected: "status 200", actual: `status ${answer.status}`,
-    });
-  } catch (error) {
-    if (error instanceof BackupError) throw error;
-    if (signal?.aborted) throw cancelled();
-    throw new BackupError({ kind: "unreachable", message: `the archive cannot be fetched: ${text(error)}`, subject: url });
-  }
+async function addressed(address, signal) {
+  const url = new URL(address, location.href).href;
+  const { headers } = await fetched(url, { method: "HEAD", signal });
+  const size = Number(headers.get("content-length"));
+  if (headers.get("accept-ranges") === "bytes" && size > 0) return { url, size };
+  const answer = await fetched(url, { signal });
+  return { file: await answer.blob().catch((error) => Promise.reject(unfetched(url, error, signal))) };
+}
+
+/**
+ * @param {string} url
+ * @param {RequestInit} options
+ */
+async function fetched(url, options) {
+  const answer = await fetch(url, { ...options, cache: "no-store" })
+    .catch((error) => Promise.reject(unfetched(url, error, options.signal)));
+  if (answer.ok) return answer;
+  throw new BackupError({
+    kind: "server-error", message: "the archive cannot be fetched", subject: url,
+    expected: "status 200", actual: `status ${answer.status}`,
+  });
+}
+
+/**
+ * @param {string} url
+ * @param {unknown} error
+ * @param {AbortSignal | null} [signal]
+ */
+function unfetched(url, error, signal) {
+  if (signal?.aborted) return cancelled();
+  return new BackupError({ kind: "unreachable", message: `the archive cannot be fetched: ${text(error)}`, subject: url });
 }

@@ -81,6 +81,7 @@ function started(signal) {
  * @typedef {object} Asking
  * @property {Auth} [auth]
  * @property {Blob} [file] Goes beside the command.
+ * @property {Blob} [other] A second one.
  * @property {(event: Event) => void} [onEvent] Called for events on the way that are none of the following.
  * @property {(progress: Progress) => void} [onProgress]
  * @property {(notice: Notice) => void} [onNotice]
@@ -133,9 +134,9 @@ export async function conversation(command, last, options) {
  * @param {Asking} options
  * @returns {Promise<Answer<Type>>}
  */
-async function asked(worker, command, last, { auth, file, onEvent, onProgress, onNotice, signal, silent }) {
-  /** @param {Command} command @param {Blob} [file] */
-  const send = (command, file) => worker.postMessage({ command, file });
+async function asked(worker, command, last, { auth, file, other, onEvent, onProgress, onNotice, signal, silent }) {
+  /** @param {Command} command @param {{ file?: Blob, other?: Blob }} [files] */
+  const send = (command, files) => worker.postMessage({ command, ...files });
   /** @type {number | undefined} */
   let patience;
   /** @type {number | undefined} */
@@ -165,10 +166,10 @@ async function asked(worker, command, last, { auth, file, onEvent, onProgress, o
         else if (event.type === "failed") reject(new BackupError(event.error, event));
         else if (event.type === "progress") guard(reject, () => onProgress?.(event.progress));
         else if (event.type === "notice") guard(reject, () => onNotice?.(event.notice));
-        else if (event.type === "needToken") answerToken(auth, event.rejected).then(send);
+        else if (event.type === "needToken") answerToken(auth, event.rejected).then((answer) => send(answer));
         else guard(reject, () => onEvent?.(event));
       };
-      send(command, file);
+      send(command, { file, other });
     });
   } finally {
     clearTimeout(patience);

@@ -73,39 +73,6 @@ source: SourceInfo | null, };
 /**
  * One attachment.
  */
-export type AttachmentEntry = { 
-/**
- * The name of the entry.
- */
-path: string, 
-/**
- * Collection of the owner.
- */
-collection: CollectionName, 
-/**
- * `_id` of the owner.
- */
-id: string, 
-/**
- * File name, as the owner has it.
- */
-name: string, 
-/**
- * Media type, as it was uploaded.
- */
-type: string, 
-/**
- * Size in bytes.
- */
-size: number, 
-/**
- * Digest of the content; also its address.
- */
-sha256: Sha256, };
-
-/**
- * One attachment.
- */
 export type AttachmentInfo = { 
 /**
  * The name of the entry.
@@ -198,31 +165,6 @@ bytes: number,
 signedLoss: number, };
 
 /**
- * One covered collection.
- */
-export type CollectionEntry = { 
-/**
- * Its name.
- */
-name: CollectionName, 
-/**
- * Its category. One that this version does not know is read as [`Category::Other`].
- */
-category: Category, 
-/**
- * How many documents.
- */
-documents: number, 
-/**
- * Bytes of JSON lines, line feeds included.
- */
-bytes: number, 
-/**
- * Its parts; none where it is empty.
- */
-parts: Array<PartEntry>, };
-
-/**
  * The name of a collection: `[a-z0-9-]{1,64}`, and no device name of Windows (FORMAT.md section 3).
  */
 export type CollectionName = string;
@@ -257,6 +199,24 @@ attachments: number,
 attachmentBytes: number, };
 
 /**
+ * A column of a table.
+ */
+export type Column = { 
+/**
+ * The field, with dots where it is nested.
+ */
+name: string, 
+/**
+ * What stands in it.
+ */
+kind: ColumnKind, };
+
+/**
+ * What stands in a column.
+ */
+export type ColumnKind = "id" | "figure" | "date" | "text";
+
+/**
  * What the page asks for.
  */
 export type Command = { "createBackup": { 
@@ -279,7 +239,7 @@ url: string,
 /**
  * The categories to look at; null means all.
  */
-categories: Array<Category> | null, } } | "openBackup" | { "listArchives": { 
+categories: Array<Category> | null, } } | { "listArchives": { 
 /**
  * Remove first what is left over of earlier backups and cannot be gone on with, and archives that are older than a
  * day.
@@ -292,7 +252,7 @@ id: string, } } | { "removeArchive": {
 /**
  * Which one.
  */
-id: string, } } | "storage" | { "restore": RestoreCommand } | { "token": { 
+id: string, } } | "storage" | { "restore": RestoreCommand } | { "inspect": InspectCommand } | { "token": { 
 /**
  * The bearer token.
  */
@@ -301,6 +261,39 @@ token: string, } } | { "noToken": {
  * Why.
  */
 message: string, } } | "cancel";
+
+/**
+ * How a collection differs in another archive.
+ */
+export type Compared = { 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Its category.
+ */
+category: Category, 
+/**
+ * Documents that only the other archive has.
+ */
+added: number, 
+/**
+ * Documents that the other archive has not.
+ */
+removed: number, 
+/**
+ * Documents that are not the same to the byte.
+ */
+changed: number, 
+/**
+ * Documents that are.
+ */
+same: number, 
+/**
+ * Why not all of it could be compared.
+ */
+problem: Error | null, };
 
 /**
  * What a backup holds, without the lists of its parts and attachments: they can be very long.
@@ -318,6 +311,41 @@ source: SourceInfo,
  * Every collection that is covered.
  */
 collections: Array<CollectionSummary>, };
+
+/**
+ * A document that differs in another archive.
+ */
+export type Difference = { 
+/**
+ * Its `_id`.
+ */
+id: string, 
+/**
+ * How.
+ */
+kind: DifferenceKind, 
+/**
+ * The fields that differ, of one that was changed. The first hundred.
+ */
+fields: Array<FieldDifference>, };
+
+/**
+ * How a document differs in another archive.
+ */
+export type DifferenceKind = "added" | "removed" | "changed";
+
+/**
+ * Where a document is.
+ */
+export type DocumentPlace = { 
+/**
+ * Its collection.
+ */
+collection: string, 
+/**
+ * Its row there, from 0.
+ */
+row: number, };
 
 /**
  * One failure: what happened, where, what was expected, what to do.
@@ -374,13 +402,105 @@ archive: Archive,
  */
 contents: Contents, } | { "type": "contents" } & Contents | { "type": "opened", 
 /**
- * What the archive says it holds; null where it does not.
+ * What the archive says of itself; null where it does not.
  */
-manifest: Manifest | null, 
+manifest: ManifestHead | null, 
 /**
  * What was found in it.
  */
-summary: Summary, } | { "type": "archives", 
+summary: Summary, 
+/**
+ * Where its documents are, for [`InspectCommand::Join`].
+ */
+index: string, } | { "type": "joined" } | { "type": "read", 
+/**
+ * How many bytes.
+ */
+bytes: number, } | { "type": "rows", 
+/**
+ * Those that can be read.
+ */
+rows: Array<RowText>, 
+/**
+ * The row to go on with.
+ */
+next: number, 
+/**
+ * How many rows from there on cannot be read.
+ */
+hidden: number, 
+/**
+ * Why not, or what else is wrong with a part that was read.
+ */
+problem: Error | null, } | { "type": "cells", 
+/**
+ * What its columns are: the same for each piece of a collection.
+ */
+columns: Array<Column>, 
+/**
+ * Those that can be read.
+ */
+rows: Array<RowCells>, 
+/**
+ * How many rows behind them cannot be read.
+ */
+hidden: number, 
+/**
+ * Why not, or what else is wrong with a part that was read.
+ */
+problem: Error | null, } | { "type": "place", 
+/**
+ * Null where there is none of this id.
+ */
+place: DocumentPlace | null, } | { "type": "attachments", 
+/**
+ * Those that were asked for.
+ */
+attachments: Array<AttachmentInfo>, 
+/**
+ * How many there are.
+ */
+total: number, } | { "type": "content", 
+/**
+ * Its CRC-32.
+ */
+crc32: number, 
+/**
+ * Why not all that was asked for is in it.
+ */
+problem: Error | null, } | { "type": "hits", 
+/**
+ * Some of them.
+ */
+hits: Array<Hit>, } | { "type": "searched", 
+/**
+ * In how many documents it was found.
+ */
+matches: number, 
+/**
+ * Why not all of the part could be searched.
+ */
+problem: Error | null, } | { "type": "verified", 
+/**
+ * What is wrong. The first thousand.
+ */
+problems: Array<Error>, 
+/**
+ * How much is wrong.
+ */
+found: number, 
+/**
+ * How many documents were read.
+ */
+documents: number, } | { "type": "compared", 
+/**
+ * How collections differ, where all were compared.
+ */
+collections: Array<Compared>, 
+/**
+ * The documents of one that differ.
+ */
+differences: Array<Difference>, } | { "type": "archives", 
 /**
  * Finished archives, the newest first.
  */
@@ -447,6 +567,28 @@ interrupted: string | null,
 data: Refusal | null, };
 
 /**
+ * What a file with documents is.
+ */
+export type ExportFormat = "json-lines" | "csv-comma" | "csv-semicolon";
+
+/**
+ * A field that differs.
+ */
+export type FieldDifference = { 
+/**
+ * The field, with dots where it is nested.
+ */
+path: string, 
+/**
+ * Its value as it is written, cut where it is long; null where there is none.
+ */
+old: string | null, 
+/**
+ * Its value in the other archive, the same way.
+ */
+new: string | null, };
+
+/**
  * The `data` of the failure `foreign-backup`.
  */
 export type ForeignBackup = { 
@@ -486,7 +628,157 @@ attachments: number,
 /**
  * Bytes of these attachments.
  */
-attachmentBytes: number, };
+attachmentBytes: number, 
+/**
+ * The parts in which they stand.
+ */
+parts: Array<number>, };
+
+/**
+ * A document in which something was found.
+ */
+export type Hit = { 
+/**
+ * Its collection.
+ */
+collection: string, 
+/**
+ * Its row there, from 0.
+ */
+row: number, 
+/**
+ * Its `_id`.
+ */
+id: string, 
+/**
+ * The text around what was found.
+ */
+snippet: string, 
+/**
+ * Where it stands in the snippet: from and to, in UTF-16 units.
+ */
+marks: Array<[number, number]>, };
+
+/**
+ * What the page asks about an archive.
+ */
+export type InspectCommand = { "open": { 
+/**
+ * Where it is; null means beside this command.
+ */
+url: string | null, } } | { "join": { 
+/**
+ * Where it is; null means beside this command.
+ */
+url: string | null, 
+/**
+ * That of [`Event::Opened`](super::Event::Opened).
+ */
+index: string, } } | { "rows": { 
+/**
+ * Of which collection.
+ */
+collection: string, 
+/**
+ * The first row.
+ */
+from: number, 
+/**
+ * How many rows at most.
+ */
+count: number, 
+/**
+ * Only those in which this is found; null means each.
+ */
+query: string | null, 
+/**
+ * Whether the rows come, too, in which it is not found.
+ */
+all: boolean, } } | { "cells": { 
+/**
+ * Of which collection.
+ */
+collection: string, 
+/**
+ * The first row.
+ */
+from: number, 
+/**
+ * How many at most.
+ */
+count: number, } } | { "find": { 
+/**
+ * Its `_id`.
+ */
+id: string, 
+/**
+ * Its collection; null means any.
+ */
+collection: string | null, } } | { "attachments": { 
+/**
+ * How many to leave out.
+ */
+from: number, 
+/**
+ * How many at most.
+ */
+count: number, 
+/**
+ * Of this collection alone.
+ */
+collection: string | null, 
+/**
+ * Of this document alone.
+ */
+id: string | null, } } | { "attachment": { 
+/**
+ * Its path in the archive.
+ */
+path: string, } } | { "search": { 
+/**
+ * The part, counted as in [`Summary::parts`].
+ */
+part: number, 
+/**
+ * The collection; null means each that has documents in it.
+ */
+collection: string | null, 
+/**
+ * What is searched for.
+ */
+query: string, 
+/**
+ * How many hits are wanted; the rest is counted.
+ */
+max: number, } } | { "verify": { 
+/**
+ * From and to, counted in the order of the directory; null means the directory, and whose the attachments are.
+ */
+entries: [number, number] | null, } } | { "compare": { 
+/**
+ * The collection of which documents that differ are to be listed; null means to count in all.
+ */
+collection: string | null, 
+/**
+ * How many differences to leave out.
+ */
+from: number, } } | { "exportDocuments": { 
+/**
+ * Of which collections, one behind the other.
+ */
+collections: Array<string>, 
+/**
+ * Only those in which this is found; null means all.
+ */
+query: string | null, 
+/**
+ * As what.
+ */
+format: ExportFormat, 
+/**
+ * What the file is called.
+ */
+name: string, } };
 
 /**
  * A backup that did not come to its end, though it can.
@@ -539,13 +831,9 @@ url: string,
 id: string, };
 
 /**
- * What an archive holds.
+ * What an archive says of itself, without the lists of its parts and attachments.
  */
-export type Manifest = { 
-/**
- * [`FORMAT`].
- */
-format: string, 
+export type ManifestHead = { 
 /**
  * The version of the format.
  */
@@ -557,15 +845,7 @@ created: string,
 /**
  * Whose data it is.
  */
-source: SourceInfo, 
-/**
- * Every covered collection, empty ones included, in the order of their names as bytes.
- */
-collections: Array<CollectionEntry>, 
-/**
- * Every attachment, in the order of collection, id and name as bytes.
- */
-attachments: Array<AttachmentEntry>, };
+source: SourceInfo, };
 
 /**
  * What the person should know, though the job goes on.
@@ -579,39 +859,6 @@ limit: number, } | { "kind": "on-server" } | { "kind": "plain-parts",
  * How many.
  */
 parts: number, };
-
-/**
- * One part of a collection.
- */
-export type PartEntry = { 
-/**
- * The name of the entry.
- */
-name: string, 
-/**
- * How many documents.
- */
-documents: number, 
-/**
- * Bytes of JSON lines, line feeds included.
- */
-bytes: number, 
-/**
- * `_id` of the first document.
- */
-first: string, 
-/**
- * `_id` of the last document.
- */
-last: string, 
-/**
- * Bytes of the entry as stored.
- */
-size: number, 
-/**
- * Digest of the entry as stored.
- */
-sha256: Sha256, };
 
 /**
  * What a job is doing.
@@ -860,6 +1107,44 @@ raised: number,
 lowered: number, } | { "kind": "logins-end" } | { "kind": "users-kept" };
 
 /**
+ * A document as a row of a table.
+ */
+export type RowCells = { 
+/**
+ * Its row in its collection, from 0.
+ */
+row: number, 
+/**
+ * A text for each column.
+ */
+cells: Array<string>, };
+
+/**
+ * A document as it is.
+ */
+export type RowText = { 
+/**
+ * Its row in its collection, from 0.
+ */
+row: number, 
+/**
+ * Its `_id`.
+ */
+id: string, 
+/**
+ * Its line, without the line feed.
+ */
+text: string, 
+/**
+ * Where what was searched for stands in the text: from and to, in UTF-16 units. The first thousand.
+ */
+marks: Array<[number, number]>, 
+/**
+ * The values in the text that let somebody log in, the same way.
+ */
+masked: Array<[number, number]>, };
+
+/**
  * A restore that is under way; the `data` of the failure `restore-running`.
  */
 export type RunningRestore = { 
@@ -945,17 +1230,33 @@ export type Summary = {
  */
 size: number, 
 /**
+ * How many entries its directory has.
+ */
+entries: number, 
+/**
+ * Whether there was no directory to read, so that the entries were found by their headers.
+ */
+salvaged: boolean, 
+/**
  * Every collection, in the order of their names as bytes.
  */
 collections: Array<Found>, 
 /**
- * Every attachment, in the order of the archive.
+ * Bytes of each part, as stored.
  */
-attachments: Array<AttachmentInfo>, 
+parts: Array<number>, 
 /**
- * What cannot be read; the rest can.
+ * How many attachments.
  */
-problems: Array<Error>, };
+attachments: number, 
+/**
+ * What cannot be read; the rest can. The first thousand.
+ */
+problems: Array<Error>, 
+/**
+ * How many problems there are.
+ */
+found: number, };
 
 /**
  * A collection that a restore does not touch.

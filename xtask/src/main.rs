@@ -20,8 +20,8 @@ DiKAS Backup & Restore: build, start, test and measure, set-up included.
       --data DIR        keeps the data in this folder instead of target/demo-data
       --demo DAYS       this many days of demo data in a new folder (default: 730; 0: none, an empty shop)
 
-  cargo xtask build     builds the engine for the browser (into www/engine/pkg) and the server
-                        (target/release/dikas-server), which carries page and engine in itself
+  cargo xtask build     builds the engine for the browser (into www/engine/pkg), the server and the command line
+                        (dikas-server and dikas-backup in target/release), which carry page and engine in themselves
       --engine          the engine alone
 
   cargo xtask test      formatting, lints, native tests, the engine's tests in a browser, and the page's with a

@@ -13,12 +13,30 @@ pub(crate) const DEFAULT_PORT: u16 = 5015;
 
 const DEFAULT_DAYS: u32 = 730;
 
-/// Builds the engine, then the server, which carries it; returns the server's path.
-pub(crate) fn build() -> Result<PathBuf> {
+/// The programs that carry the engine.
+pub(crate) struct Programs {
+    pub(crate) server: PathBuf,
+    pub(crate) command_line: PathBuf,
+}
+
+/// Builds the engine, then the programs that carry it.
+pub(crate) fn build() -> Result<Programs> {
+    let server = build_server()?;
+    say("building the command line");
+    run(cargo("build").args(["--release", "--package", "dikas-backup"]))?;
+    Ok(Programs { server, command_line: program("dikas-backup") })
+}
+
+/// Builds the engine, then the server; returns the server's path.
+pub(crate) fn build_server() -> Result<PathBuf> {
     wasm::build_engine(&wasm::Toolchain::find()?)?;
     say("building the server");
     run(cargo("build").args(["--release", "--package", "dikas-server"]))?;
-    Ok(target().join("release").join(format!("dikas-server{}", std::env::consts::EXE_SUFFIX)))
+    Ok(program("dikas-server"))
+}
+
+fn program(name: &str) -> PathBuf {
+    target().join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Builds everything and becomes the server.
@@ -31,7 +49,7 @@ pub(crate) fn serve(port: u16, data: Option<PathBuf>, days: Option<u32>) -> Resu
         // Demo data is made once per folder: another number of days needs another folder.
         None => target().join(format!("demo-data-{days}")),
     };
-    let mut server = Command::new(build()?);
+    let mut server = Command::new(build_server()?);
     server.arg("--data").arg(&data).args(["--listen", &format!("127.0.0.1:{port}")]);
     if days > 0 {
         server.args(["--demo", &days.to_string()]);

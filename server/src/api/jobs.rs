@@ -1,7 +1,6 @@
 //! Backups that the server makes by itself: as an answer that is the archive, or as a job to watch.
 
 use super::answer;
-use super::files::Download;
 use super::request::{Params, Segments, json_or_default};
 use crate::App;
 use crate::auth::Principal;
@@ -16,6 +15,7 @@ use axum::response::Response;
 use dikas_archive::api::{BackupJob, Envelope, JobArchive, SnapshotRequest, Ticket, is_random_id};
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_archive::reader::BackupReader;
+use dikas_page::Download;
 use serde::Deserialize;
 use std::fs::File;
 use std::sync::Arc;
@@ -212,8 +212,8 @@ pub(super) async fn job_ticket(
 
 fn download(file: File, archive: &JobArchive, headers: &HeaderMap) -> Result<Response> {
     let disposition = format!("attachment; filename=\"{}\"", archive.name);
-    let (size, digest) = (archive.size, &archive.sha256);
-    Download { file, size, digest, media_type: "application/zip", disposition }.answer(headers)
+    let (size, tag) = (archive.size, format!("\"{}\"", archive.sha256));
+    Ok(Download { file, size, tag, media_type: "application/zip", disposition }.answer(headers)?)
 }
 
 /// A job that failed, as an answer.

@@ -167,13 +167,29 @@ impl Browser {
         answer["ok"].clone()
     }
 
-    /// Issues a command of the Chrome DevTools Protocol.
-    pub async fn cdp(&self, cmd: &str, params: Value) {
+    /// Issues a command of the Chrome DevTools Protocol, and gives what it answers.
+    pub async fn cdp(&self, cmd: &str, params: Value) -> Value {
         let session = self.driver.session.as_deref().expect("a session");
         let body = json!({ "cmd": cmd, "params": params }).to_string();
         let answer =
             self.driver.post(&format!("/session/{session}/goog/cdp/execute"), &body).expect("an answer");
         assert!(answer.contains(" 200 "), "{cmd}: {answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        serde_json::from_str::<Value>(body).expect("JSON")["value"].take()
+    }
+
+    /// Drags a file from the desktop onto the first element that matches, and lets it go there.
+    pub async fn drop_on(&self, css: &str, file: &Path) {
+        self.find(css).await;
+        let body =
+            "const { x, y, width, height } = document.querySelector(arguments[0]).getBoundingClientRect();
+                    return { x: x + width / 2, y: y + height / 2 }";
+        let at = self.run(body, vec![css.into()]).await;
+        for what in ["dragEnter", "dragOver", "drop"] {
+            let data = json!({ "items": [], "files": [file], "dragOperationsMask": 1 });
+            let event = json!({ "type": what, "x": at["x"], "y": at["y"], "data": data });
+            self.cdp("Input.dispatchDragEvent", event).await;
+        }
     }
 
     /// The process from which all of the browser's descend.

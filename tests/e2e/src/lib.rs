@@ -17,6 +17,7 @@ pub mod browser;
 pub mod checks;
 pub mod devtools;
 pub mod fill;
+pub mod inspecting;
 pub mod native;
 mod paced;
 pub mod page;
@@ -25,6 +26,7 @@ pub mod restoring;
 pub mod sample;
 pub mod server;
 pub mod staging;
+pub mod till;
 pub mod tools;
 
 use std::io::Write as _;

@@ -1,6 +1,7 @@
 // @ts-check
 /** Deutsch. Same shape as the English table. */
 
+import { inspectDe } from './inspect-de.js';
 import { restoreDe } from './restore-de.js';
 
 const number = new Intl.NumberFormat('de');
@@ -12,6 +13,7 @@ const count = (n, one, other) => `${number.format(n)} ${n === 1 ? one : other}`;
 export const de = {
   otherLanguage: 'English',
   ...restoreDe,
+  ...inspectDe,
   justNow: 'gerade eben',
   documents: (n) => count(n, 'Dokument', 'Dokumente'),
   files: (n) => count(n, 'Datei', 'Dateien'),

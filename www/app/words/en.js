@@ -1,6 +1,7 @@
 // @ts-check
 /** English. The German table has the same shape; the type checker compares them. */
 
+import { inspectEn } from './inspect-en.js';
 import { restoreEn } from './restore-en.js';
 
 const number = new Intl.NumberFormat('en');
@@ -11,6 +12,7 @@ const count = (n, one, other) => `${number.format(n)} ${n === 1 ? one : other}`;
 export const en = {
   otherLanguage: 'Deutsch',
   ...restoreEn,
+  ...inspectEn,
   justNow: 'just now',
   documents: (/** @type {number} */ n) => count(n, 'document', 'documents'),
   files: (/** @type {number} */ n) => count(n, 'file', 'files'),

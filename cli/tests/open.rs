@@ -1,0 +1,142 @@
+//! `open`: the page and the backup on an address of this machine, for a browser that was not told anything else.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use support::{assert_ended, dikas_backup, stderr};
+
+/// The program while it shows a file, and the browser that it started: a script that writes down what it is given.
+struct Opened {
+    process: Child,
+    url: String,
+    folder: tempfile::TempDir,
+}
+
+impl Opened {
+    fn start(content: &[u8], arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("Bäckerei & Söhne.zip");
+        std::fs::write(&file, content).unwrap();
+        let browser = folder.path().join("xdg-open");
+        std::fs::write(
+            &browser,
+            "#!/bin/sh\nprintf %s \"$1\" > \"$0.tmp\" && /bin/mv \"$0.tmp\" \"$0.url\"\n",
+        )
+        .unwrap();
+        std::fs::set_permissions(&browser, PermissionsExt::from_mode(0o755)).unwrap();
+        let mut command = dikas_backup();
+        command.arg("open").arg(&file).args(arguments).env("PATH", folder.path()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        assert!(lines.next().unwrap().unwrap().ends_with("Söhne.zip"));
+        let url = lines.next().unwrap().unwrap().trim().to_owned();
+        assert!(lines.next().unwrap().unwrap().contains("Ctrl-C"));
+        Self { process, url, folder }
+    }
+
+    /// What the browser was given.
+    fn in_browser(&self) -> Option<String> {
+        std::fs::read_to_string(self.folder.path().join("xdg-open.url")).ok()
+    }
+
+    fn origin(&self) -> &str {
+        self.url.split("/#").next().unwrap()
+    }
+
+    /// Where the page fetches the file.
+    fn file(&self) -> String {
+        let (origin, encoded) = self.url.split_once("/#inspect=").unwrap();
+        let path = percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap();
+        format!("{origin}{path}")
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_browser_gets_the_page_and_the_file_in_ranges_and_nobody_else_anything() {
+    let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let mut opened = Opened::start(&content, &[]);
+    let patience = tokio::time::timeout(Duration::from_secs(30), async {
+        while opened.in_browser().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    patience.await.unwrap();
+    assert_eq!(opened.in_browser().unwrap(), opened.url);
+
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page = http.get(opened.origin()).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert_eq!(page.headers()["content-security-policy"], dikas_page::POLICY);
+    assert!(page.text().await.unwrap().contains("app/main.js"));
+    // It is there for one file at an address that does not come again: there is nothing to keep.
+    for path in ["/sw.js", "/app-version.json", "/api/v1/health", "/file/", "/file/0/x.zip"] {
+        let answer = http.get(format!("{}{path}", opened.origin())).send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+    }
+
+    let whole = http.get(opened.file()).send().await.unwrap();
+    for (name, value) in [
+        ("content-type", "application/octet-stream"),
+        ("content-disposition", "attachment"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("accept-ranges", "bytes"),
+    ] {
+        assert_eq!(whole.headers()[name], value);
+    }
+    assert!(whole.bytes().await.unwrap() == content);
+    let part = http.get(opened.file()).header("range", "bytes=1048576-2097151").send().await.unwrap();
+    assert_eq!(
+        (part.status().as_u16(), &part.headers()["content-range"]),
+        (206, &"bytes 1048576-2097151/3000000".parse().unwrap())
+    );
+    assert!(part.bytes().await.unwrap() == content[1 << 20..2 << 20]);
+    let head = http.head(opened.file()).send().await.unwrap();
+    assert_eq!(head.headers()["content-length"], "3000000");
+    assert_eq!(http.post(opened.file()).send().await.unwrap().status(), 405);
+
+    // A name that somebody has pointed at this machine.
+    for host in ["evil.example", "127.0.0.1", "evil.example:80"] {
+        for url in [opened.file(), opened.origin().to_owned()] {
+            let answer = http.get(url).header("host", host).send().await.unwrap();
+            assert_eq!(answer.status(), 421, "{host}");
+        }
+    }
+
+    let process = opened.process.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+    assert_eq!(opened.process.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn without_a_browser_the_address_is_enough() {
+    let opened = Opened::start(b"not even an archive", &["--no-browser"]);
+    let mut stream = std::net::TcpStream::connect(opened.origin().strip_prefix("http://").unwrap()).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_ne!(&answer, b"HTTP/1.1 200", "a request without a host");
+    assert_eq!(opened.in_browser(), None);
+}
+
+#[test]
+fn what_is_no_file_is_said() {
+    for path in ["/nowhere.zip", "/"] {
+        let output = dikas_backup().args(["open", path, "--no-browser"]).output().unwrap();
+        assert_ended(&output, 2);
+        assert!(stderr(&output).contains(path), "{}", stderr(&output));
+    }
+}

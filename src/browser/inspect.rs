@@ -1,0 +1,259 @@
+//! Looks into an archive for a page. A worker keeps the archive that its first command opens, and answers one question
+//! after another; what takes long is done by workers of its own, and a page that does not want it any more ends them. So
+//! nothing here gives way in between.
+
+mod long;
+
+use super::pages::Paged;
+use super::protocol::{
+    Column, ColumnKind, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RowCells, RowText, Summary,
+};
+use super::ranges::Given;
+use super::worker::{Answer, Files, Job, open_address, open_file};
+use crate::catalog::category_of;
+use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::{self, Columns, Inspector, Page, Place, Query, Row, Rows, secrets};
+use crate::reader::{AttachmentInfo, BackupReader};
+use long::Report;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use web_sys::Blob;
+
+/// How many problems a message names.
+const PROBLEMS: usize = 1_000;
+
+/// How many documents decide which columns a table has.
+const SAMPLE: usize = 64;
+
+/// How many places of a document are marked.
+const MARKS: usize = 1_000;
+
+/// The largest answer with documents, in bytes, unless one of them is larger.
+const ROWS_BYTES: usize = 1 << 20;
+
+pub(super) type Archive = BackupReader<Paged<Given>>;
+
+/// The archive that is looked at.
+pub(super) type Inspected = RefCell<Option<Open>>;
+
+/// An open archive, and what a page keeps asking for.
+pub(super) struct Open {
+    inspector: Inspector<Paged<Given>>,
+    /// The columns of each collection that was asked for, so that every piece of it has the same.
+    columns: BTreeMap<String, Columns>,
+}
+
+impl Job {
+    pub(super) fn inspect(&self, command: InspectCommand, Files { file, other }: Files) -> Result<Answer> {
+        let mut inspected = self.inspected.borrow_mut();
+        let (inspector, event) = match command {
+            InspectCommand::Open { url } => {
+                let mut report = Report::new();
+                let mut inspector = Inspector::open(open(url, file)?, &mut |bytes| report.add(bytes))?;
+                let event = opened(&mut inspector)?;
+                (inspector, event)
+            }
+            InspectCommand::Join { url, index } => {
+                let index = serde_json::from_slice(index.as_bytes())
+                    .map_err(|error| Error::new(ErrorKind::BadArgument, error.to_string()))?;
+                (Inspector::with_index(open(url, file)?, index), Event::Joined)
+            }
+            command => {
+                let none = || Error::new(ErrorKind::BadArgument, "no archive is open");
+                return inspected.as_mut().ok_or_else(none)?.answer(command, other);
+            }
+        };
+        *inspected = Some(Open { inspector, columns: BTreeMap::new() });
+        Ok((event, None))
+    }
+}
+
+/// The archive at an address, or beside a command.
+fn open(url: Option<String>, file: Option<Blob>) -> Result<Archive> {
+    match url {
+        Some(url) => open_address(&url),
+        None => open_file(file),
+    }
+}
+
+impl Open {
+    fn answer(&mut self, command: InspectCommand, other: Option<Blob>) -> Result<Answer> {
+        let event = match command {
+            InspectCommand::Rows { collection, from, count, query, all } => {
+                self.rows(&collection, from, count as usize, query.as_deref(), all)?
+            }
+            InspectCommand::Cells { collection, from, count } => {
+                self.cells(&collection, from, count as usize)?
+            }
+            InspectCommand::Find { id, collection } => {
+                let place = self.inspector.find(&id, collection.as_deref())?;
+                let place = place.map(|Place { collection, row }| DocumentPlace { collection, row });
+                Event::Place { place }
+            }
+            InspectCommand::Attachments { from, count, collection, id } => {
+                self.attachments(from as usize, count as usize, collection, id)
+            }
+            InspectCommand::Attachment { path } => return long::attachment(self.inspector.reader(), &path),
+            InspectCommand::Verify { entries } => long::verify(self.inspector.reader(), entries)?,
+            InspectCommand::Search { part, collection, query, max } => {
+                let (part, max) = (part as usize, u64::from(max));
+                long::search(&mut self.inspector, part, collection.as_deref(), &query, max)?
+            }
+            InspectCommand::ExportDocuments { collections, query, format, name } => {
+                return long::export(&mut self.inspector, &collections, query.as_deref(), format, &name);
+            }
+            _ => return Err(Error::new(ErrorKind::Internal, "not yet")),
+        };
+        Ok((event, None))
+    }
+
+    fn rows(
+        &mut self,
+        collection: &str,
+        from: u64,
+        count: usize,
+        query: Option<&str>,
+        all: bool,
+    ) -> Result<Event> {
+        let query = query.map(Query::parse);
+        let Page { rows, problem, hidden } = self.inspector.rows(collection, from, count, ROWS_BYTES)?;
+        let next = rows.last().map_or(from, |row| row.row + 1);
+        let found = |row: &Row| all || query.as_ref().is_none_or(|query| query.matches(row.text.as_bytes()));
+        let rows = rows.into_iter().filter(found).map(|Row { row, id, text }| {
+            let marks = query.as_ref().map(|query| query.marks_in(&text)).unwrap_or_default();
+            let marks = utf16(&text, marks.into_iter().take(MARKS));
+            let masked = utf16(&text, secrets(&text).into_iter());
+            RowText { row, id, text, marks, masked }
+        });
+        Ok(Event::Rows { rows: rows.collect(), next, hidden, problem })
+    }
+
+    fn cells(&mut self, collection: &str, from: u64, count: usize) -> Result<Event> {
+        if !self.columns.contains_key(collection) {
+            let sample = self.inspector.rows(collection, 0, SAMPLE, ROWS_BYTES)?;
+            let texts = sample.rows.iter().map(|row| row.text.as_str());
+            self.columns.insert(collection.to_owned(), Columns::of(texts));
+        }
+        let Page { rows, problem, hidden } = self.inspector.rows(collection, from, count, ROWS_BYTES)?;
+        let none = || Error::new(ErrorKind::Internal, "a table without columns");
+        let columns = self.columns.get(collection).ok_or_else(none)?;
+        let rows = rows
+            .into_iter()
+            .map(|Row { row, text, .. }| RowCells { row, cells: columns.cells(&text) })
+            .collect();
+        let columns = columns.columns.iter().map(|column| Column {
+            name: column.path.clone(),
+            kind: match column.kind {
+                inspect::ColumnKind::Id => ColumnKind::Id,
+                inspect::ColumnKind::Amount | inspect::ColumnKind::Number => ColumnKind::Figure,
+                inspect::ColumnKind::Date => ColumnKind::Date,
+                _ => ColumnKind::Text,
+            },
+        });
+        Ok(Event::Cells { columns: columns.collect(), rows, hidden, problem })
+    }
+
+    fn attachments(
+        &mut self,
+        from: usize,
+        count: usize,
+        collection: Option<String>,
+        id: Option<String>,
+    ) -> Event {
+        let wanted = |file: &AttachmentInfo| {
+            collection.is_none() || file.collection == collection && (id.is_none() || file.id == id)
+        };
+        let mut total = 0;
+        let mut attachments = Vec::new();
+        for file in self.inspector.reader().attachments().into_iter().filter(wanted) {
+            if (from..from.saturating_add(count)).contains(&total) {
+                attachments.push(file);
+            }
+            total += 1;
+        }
+        Event::Attachments { attachments, total: total as u32 }
+    }
+}
+
+/// Ranges of bytes as ranges of UTF-16 units, which is how JavaScript counts. They have to be in order.
+fn utf16(text: &str, ranges: impl Iterator<Item = Range<usize>>) -> Vec<(u32, u32)> {
+    let (mut byte, mut unit) = (0, 0);
+    let mut place = |to: usize| {
+        unit += text.get(byte..to).map_or(0, |between| between.encode_utf16().count());
+        byte = to;
+        unit as u32
+    };
+    ranges.map(|range| (place(range.start), place(range.end))).collect()
+}
+
+/// What is in an archive.
+fn opened(inspector: &mut Inspector<Paged<Given>>) -> Result<Event> {
+    let collections = inspector.index().collections.iter().map(Found::from).collect();
+    let mut problems = inspector.index().problems.clone();
+    let parts: Vec<String> = inspector.index().parts.iter().map(|part| part.name.clone()).collect();
+    let index = serde_json::to_string(inspector.index())
+        .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+    let archive = inspector.reader();
+    let stored = |part: &String| archive.entry_named(part).map_or(0, |entry| entry.stored_size);
+    let parts = parts.iter().map(stored).collect();
+    // What the directory shows already to be missing or of another size need not be read for that.
+    let known = |error: &Error| matches!(error.kind, ErrorKind::MissingEntry | ErrorKind::DamagedEntry);
+    problems.extend(archive.verify_directory().problems.into_iter().filter(known));
+    let manifest = match archive.manifest() {
+        Ok(manifest) => manifest.map(|manifest| ManifestHead {
+            version: manifest.version,
+            created: manifest.created.clone(),
+            source: manifest.source.clone(),
+        }),
+        Err(error) => {
+            problems.insert(0, error);
+            None
+        }
+    };
+    let (collections, attachments) = with_attachments(archive, collections);
+    let found = problems.len() as u32;
+    problems.truncate(PROBLEMS);
+    let (size, entries) = (archive.length(), archive.entries().len() as u32);
+    let summary =
+        Summary { size, entries, salvaged: false, collections, parts, attachments, problems, found };
+    Ok(Event::Opened { manifest, summary, index })
+}
+
+impl From<&Rows> for Found {
+    fn from(rows: &Rows) -> Self {
+        let mut parts: Vec<u32> = rows.runs.iter().map(|run| run.part as u32).collect();
+        parts.dedup();
+        Self {
+            name: rows.name.clone(),
+            category: rows.category,
+            documents: rows.documents,
+            bytes: rows.bytes,
+            attachments: 0,
+            attachment_bytes: 0,
+            parts,
+        }
+    }
+}
+
+/// The collections with what their documents own, and how many attachments there are in all.
+fn with_attachments(archive: &Archive, found: Vec<Found>) -> (Vec<Found>, u32) {
+    let mut all: BTreeMap<_, _> = found.into_iter().map(|row| (row.name.clone(), row)).collect();
+    let mut attachments = 0;
+    for attachment in archive.attachments() {
+        let name = attachment.collection.unwrap_or_else(|| "other".to_owned());
+        let row = all.entry(name).or_insert_with_key(|name| Found {
+            name: name.clone(),
+            category: category_of(name),
+            documents: 0,
+            bytes: 0,
+            attachments: 0,
+            attachment_bytes: 0,
+            parts: Vec::new(),
+        });
+        row.attachments += 1;
+        row.attachment_bytes += attachment.size;
+        attachments += 1;
+    }
+    (all.into_values().collect(), attachments)
+}

@@ -1,0 +1,32 @@
+// @ts-check
+// Has the browser keep the page, so that it opens without a network (`www/sw.js`). Only a secure context can: on plain
+// http from elsewhere the page does without, and says nothing.
+
+const WORKER = '/sw.js';
+
+/** How long after the page the worker comes, in milliseconds: it fetches all that the page fetches. */
+const LATER = 2_000;
+
+async function register() {
+  // What `dikas-backup open` serves is there for one file, at an address that does not come again.
+  if (!isSecureContext || !navigator.serviceWorker || location.hash.startsWith('#inspect=')) return;
+  // A page that the worker gave is of a version that it knows.
+  const version = navigator.serviceWorker.controller ? undefined : await served();
+  await new Promise((resolve) => setTimeout(resolve, LATER));
+  /** @type {any} */
+  const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy('dikas-offline', {
+    createScriptURL: () => WORKER,
+  });
+  await navigator.serviceWorker.register(policy ? policy.createScriptURL('') : WORKER, { updateViaCache: 'none' });
+  const { active } = await navigator.serviceWorker.ready;
+  if (version) active?.postMessage({ version });
+}
+
+/** The version that the server has. */
+async function served() {
+  const answer = await fetch('/app-version.json', { cache: 'no-store' });
+  return (await answer.json()).version;
+}
+
+// Without it the page works as before.
+register().catch(() => undefined);
