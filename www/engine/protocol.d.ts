@@ -375,7 +375,7 @@ actual?: string, };
 /**
  * The stable codes. A code never changes its meaning; new ones may come.
  */
-export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "live-changed" | "signed-loss" | "server-error" | "bad-answer" | "incomplete" | "internal";
+export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "orphaned" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "live-changed" | "signed-loss" | "server-error" | "bad-answer" | "incomplete" | "internal";
 
 /**
  * What the worker answers.
@@ -666,7 +666,11 @@ export type InspectCommand = { "open": {
 /**
  * Where it is; null means beside this command.
  */
-url: string | null, } } | { "join": { 
+url: string | null, 
+/**
+ * Whether to look for its entries where it has no directory that can be used.
+ */
+salvage: boolean, } } | { "join": { 
 /**
  * Where it is; null means beside this command.
  */
