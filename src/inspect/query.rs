@@ -10,6 +10,9 @@ use std::ops::{ControlFlow, Range};
 /// A longer value is searched but not marked.
 const MARKED_BYTES: usize = 1 << 20;
 
+/// How many places are marked at most.
+const MOST_MARKS: usize = 10_000;
+
 /// Words that all have to be in the values of a document, each in any of them: `müller`, `"müller söhne"`,
 /// `total:12.5`, `customer.name:"anna b"`. Case, umlauts and escapes do not count, as in [`Query::parse`].
 #[derive(Debug, Clone)]
@@ -218,7 +221,8 @@ fn mark(
     if value.needle().is_empty() {
         return;
     }
-    for at in value.find_iter(folded) {
+    let room = MOST_MARKS.saturating_sub(marks.len());
+    for at in value.find_iter(folded).take(room) {
         if let (Some(first), Some(last)) = (places.get(at), places.get(at + value.needle().len() - 1)) {
             marks.push(offset + first.0..offset + last.1);
         }
