@@ -2,19 +2,23 @@
 
 mod create;
 mod ended;
+mod extract;
+mod folder;
 mod login;
 mod look;
 mod open;
+mod out;
 mod restore;
+mod rows;
 mod teller;
 mod terminal;
+mod verify;
 mod words;
 
 use clap::{Parser, Subcommand};
 use dikas_archive::error::{Error, Result};
 use dikas_backup::interrupt::Interrupt;
 use ended::{Ended, Failure};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use terminal::plain;
 
@@ -37,22 +41,16 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Shows what is in a backup.
-    Inspect {
-        /// The backup.
-        file: PathBuf,
-        /// Answers one JSON object instead of text.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Shows what is in a backup, or the documents of a collection, or those in which something is found.
+    Inspect(look::Arguments),
     /// Reads every byte of a backup and compares it with what it should be.
-    Verify {
-        /// The backup.
-        file: PathBuf,
-    },
+    Verify(verify::Arguments),
     /// Backs up a server into a file, reads it back, and only then gives it its name.
     #[command(after_help = EXIT_CODES)]
     Create(create::Arguments),
+    /// Takes documents and files out of a backup, into a folder.
+    #[command(after_help = EXIT_CODES)]
+    Extract(extract::Arguments),
     /// Shows a backup in the browser, with the page that this program carries; needs no server and no network.
     Open(open::Arguments),
     /// Restores a backup to a server: checks it, sends it, shows what would change, asks, and makes it live at once.
@@ -62,11 +60,15 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Inspect { file, json } => looked(look::inspect(&file, json)),
-        Command::Verify { file } => looked(look::verify(&file)),
+        Command::Inspect(arguments) => looked(|interrupt| look::inspect(&arguments, interrupt)),
+        Command::Verify(arguments) => looked(|interrupt| verify::verify(&arguments, interrupt)),
         Command::Create(arguments) => {
             ended(arguments.json, async |interrupt| create::create(&arguments, &interrupt).await)
         }
+        Command::Extract(arguments) => ended(false, async |interrupt| {
+            interrupt.listen();
+            extract::extract(&arguments, &interrupt)
+        }),
         Command::Open(arguments) => ended(false, async |interrupt| open::open(&arguments, &interrupt).await),
         Command::Restore(arguments) => {
             ended(arguments.json, async |interrupt| restore::restore(&arguments, &interrupt).await)
@@ -74,15 +76,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn looked(sound: Result<bool>) -> ExitCode {
-    match sound {
-        Ok(true) => Ended::Done.into(),
-        Ok(false) => Ended::Failed.into(),
-        Err(error) => {
-            complain(&error);
-            Ended::Unusable.into()
-        }
-    }
+/// Runs a job on a file, which answers whether all is well.
+fn looked(job: impl FnOnce(&Interrupt) -> Result<bool>) -> ExitCode {
+    let mut is_well = true;
+    let code = ended(false, async |interrupt| {
+        interrupt.listen();
+        is_well = job(&interrupt).map_err(|error| Failure::new(Ended::Unusable, error))?;
+        Ok(())
+    });
+    if is_well { code } else { Ended::Failed.into() }
 }
 
 /// Runs a job that talks to a server, and tells how it ended.

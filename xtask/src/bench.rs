@@ -18,7 +18,7 @@ const MARKS: [&str; 2] = ["<!-- cargo xtask bench -->", "<!-- end -->"];
 pub(crate) fn bench(quick: bool, large: bool) -> Result<ExitCode> {
     let browser = Browser::find()?;
     ensure_tools(&["brotli"])?;
-    let server = serve::build()?;
+    let server = serve::build_server()?;
     let work = target().join("bench");
     fs::create_dir_all(&work)?;
     if let Err(error) = libraries(&work.join("npm")) {
