@@ -139,6 +139,8 @@ kinds! {
     UnsupportedEntry = "unsupported-entry",
     /// What the manifest names is not in the archive.
     MissingEntry = "missing-entry",
+    /// The document that an attachment belongs to is not in the archive.
+    Orphaned = "orphaned",
     /// A limit on size, ratio, count or memory was reached.
     LimitExceeded = "limit-exceeded",
     /// The caller asked for something that cannot be.

@@ -12,6 +12,7 @@
 mod support;
 
 use dikas_archive::digest::Sha256;
+use dikas_archive::error::ErrorKind;
 use dikas_archive::part::PART_BYTES;
 use dikas_archive::reader::{BackupReader, EntryKind};
 use std::fs;
@@ -92,7 +93,9 @@ fn check<R: Read + Seek>(input: R) {
         Ok(())
     };
     let verdict = reader.verify(&mut count).unwrap();
-    assert_eq!(verdict.problems, []);
+    let problems: Vec<_> =
+        verdict.problems.iter().map(|problem| (problem.kind, problem.subject.as_deref())).collect();
+    assert_eq!(problems, [(ErrorKind::Orphaned, Some(manifest.attachments[4].path.as_str()))]);
     assert_eq!((verdict.documents, verdict.has_manifest), (60_006, true));
     assert_eq!(seen, reader.entries().iter().map(|entry| entry.stored_size).sum::<u64>());
     assert_eq!(reader.kind(reader.entries().len() - 1), EntryKind::Manifest);

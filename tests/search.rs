@@ -11,7 +11,6 @@ use dikas_archive::reader::BackupReader;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::io::Cursor;
-use std::time::Instant;
 use support::{backup, receipts, zip_of};
 use unicode_normalization::UnicodeNormalization;
 
@@ -145,26 +144,6 @@ fn mixed_parts_are_searched_by_collection() {
     );
     assert_eq!(hits(bytes.clone(), None, "oel").len(), 3);
     assert_eq!(hits(bytes, Some("customers"), "öl"), [("customers".to_owned(), 0)]);
-}
-
-#[test]
-fn a_search_is_fast() {
-    let lines = receipts(0, 400_000);
-    let bytes = backup(&[("receipts", lines.clone())], &[]);
-    let mut inspector = open(bytes);
-    let query = Query::parse("rcp_00399999");
-    let mut found = 0;
-    let start = Instant::now();
-    for part in inspector.index().parts_of(None) {
-        let mut on_hit = |_| {
-            found += 1;
-            Ok(())
-        };
-        inspector.search(part, None, &query, &mut |_| Ok(()), &mut on_hit).unwrap();
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    eprintln!("{:.0} MB/s of JSON, decoding included", lines.len() as f64 / 1e6 / seconds);
-    assert_eq!(found, 1);
 }
 
 fn values() -> impl Strategy<Value = Value> {

@@ -6,13 +6,13 @@ mod long;
 
 use super::pages::Paged;
 use super::protocol::{
-    Column, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RowCells, RowText, Summary,
+    Column, ColumnKind, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RowCells, RowText, Summary,
 };
 use super::ranges::Given;
 use super::worker::{Answer, Files, Job, open_address, open_file};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::{Inspector, Page, Place, Query, Row, Rows};
+use crate::inspect::{self, Columns, Inspector, Page, Place, Query, Row, Rows, secrets};
 use crate::reader::{AttachmentInfo, BackupReader};
 use long::Report;
 use std::cell::RefCell;
@@ -31,9 +31,6 @@ const MARKS: usize = 1_000;
 
 /// The largest answer with documents, in bytes, unless one of them is larger.
 const ROWS_BYTES: usize = 1 << 20;
-
-/// How many characters of a cell travel.
-const CELL: usize = 200;
 
 pub(super) type Archive = BackupReader<Paged<Given>>;
 
@@ -103,6 +100,9 @@ impl Open {
                 let (part, max) = (part as usize, u64::from(max));
                 long::search(&mut self.inspector, part, collection.as_deref(), &query, max)?
             }
+            InspectCommand::ExportDocuments { collections, query, format, name } => {
+                return long::export(&mut self.inspector, &collections, query.as_deref(), format, &name);
+            }
             _ => return Err(Error::new(ErrorKind::Internal, "not yet")),
         };
         Ok((event, None))
@@ -138,16 +138,20 @@ impl Open {
         let Page { rows, problem, hidden } = self.inspector.rows(collection, from, count, ROWS_BYTES)?;
         let none = || Error::new(ErrorKind::Internal, "a table without columns");
         let columns = self.columns.get(collection).ok_or_else(none)?;
-        let short = |cell: String| match cell.char_indices().nth(CELL) {
-            Some((end, _)) => format!("{}…", cell.get(..end).unwrap_or_default()),
-            None => cell,
-        };
-        let rows = rows.into_iter().map(|Row { row, text, .. }| RowCells {
-            row,
-            cells: columns.cells(&text).into_iter().map(short).collect(),
+        let rows = rows
+            .into_iter()
+            .map(|Row { row, text, .. }| RowCells { row, cells: columns.cells(&text) })
+            .collect();
+        let columns = columns.columns.iter().map(|column| Column {
+            name: column.path.clone(),
+            kind: match column.kind {
+                inspect::ColumnKind::Id => ColumnKind::Id,
+                inspect::ColumnKind::Amount | inspect::ColumnKind::Number => ColumnKind::Figure,
+                inspect::ColumnKind::Date => ColumnKind::Date,
+                _ => ColumnKind::Text,
+            },
         });
-        let rows = rows.collect();
-        Ok(Event::Cells { columns: columns.iter().collect(), rows, hidden, problem })
+        Ok(Event::Cells { columns: columns.collect(), rows, hidden, problem })
     }
 
     fn attachments(
@@ -252,27 +256,4 @@ fn with_attachments(archive: &Archive, found: Vec<Found>) -> (Vec<Found>, u32) {
         attachments += 1;
     }
     (all.into_values().collect(), attachments)
-}
-
-// stand-ins
-struct Columns;
-impl Columns {
-    fn of<'a>(_: impl Iterator<Item = &'a str>) -> Self {
-        Self
-    }
-    fn cells(&self, text: &str) -> Vec<String> {
-        text.split(',')
-            .take(6)
-            .map(|x| x.split_once(':').map_or(x, |x| x.1).trim_matches('"').to_owned())
-            .collect()
-    }
-    fn iter(&self) -> impl Iterator<Item = Column> {
-        ["_id", "_rev", "type", "name", "date", "amount"]
-            .into_iter()
-            .enumerate()
-            .map(|(i, n)| Column { name: n.to_owned(), figure: i > 4 })
-    }
-}
-fn secrets(_: &str) -> Vec<Range<usize>> {
-    vec![]
 }

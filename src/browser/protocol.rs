@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 mod inspect;
 
 pub use inspect::{
-    Column, Compared, Difference, DifferenceKind, DocumentPlace, ExportFormat, FieldDifference, Found, Hit,
-    InspectCommand, ManifestHead, RowCells, RowText, Summary,
+    Column, ColumnKind, Compared, Difference, DifferenceKind, DocumentPlace, ExportFormat, FieldDifference,
+    Found, Hit, InspectCommand, ManifestHead, RowCells, RowText, Summary,
 };
 
 /// What the page asks for.
@@ -252,6 +252,8 @@ pub enum Event {
     Content {
         /// Its CRC-32.
         crc32: u32,
+        /// Why not all that was asked for is in it.
+        problem: Option<Error>,
     },
     /// Documents in which something was found; the search goes on.
     Hits {

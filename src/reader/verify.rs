@@ -2,7 +2,7 @@
 
 use super::{BLOCK_BYTES, BackupReader, EntryKind, OnProgress, Role, is_fatal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::MANIFEST_NAME;
+use crate::manifest::{AttachmentEntry, CollectionEntry, MANIFEST_NAME};
 use serde::Serialize;
 use std::io::{Read, Seek};
 
@@ -92,7 +92,7 @@ impl<R: Read + Seek> BackupReader<R> {
     /// As [`BackupReader::verify`].
     pub fn verify_entry(&mut self, at: usize, verdict: &mut Verdict, progress: OnProgress<'_>) -> Result<()> {
         let result = match self.kind(at) {
-            EntryKind::Part => self.verify_part(at, &mut verdict.documents, progress),
+            EntryKind::Part => self.verify_part(at, verdict, progress),
             _ => self.verify_content(at, progress),
         };
         verdict.entries += 1;
@@ -112,19 +112,69 @@ impl<R: Read + Seek> BackupReader<R> {
         while content.read(&mut buffer)? > 0 {
             progress(0)?;
         }
-        Ok(())
+        self.file_without_part(at).map_or(Ok(()), |file| Err(orphaned(file)))
     }
 
-    fn verify_part(&mut self, at: usize, count: &mut u64, progress: OnProgress<'_>) -> Result<()> {
+    fn verify_part(&mut self, at: usize, verdict: &mut Verdict, progress: OnProgress<'_>) -> Result<()> {
+        // Both the documents and the owners of files ascend.
+        let mut owners = self.owners(at).into_iter().peekable();
+        let mut absent = Vec::new();
         let mut documents = self.documents_at(at)?;
         let mut reported = 0;
-        while documents.next_document()?.is_some() {
-            *count += 1;
+        while let Some((document, _)) = documents.next_document()? {
+            verdict.documents += 1;
+            while let Some(owner) = owners.next_if(|owner| *owner < document.id) {
+                absent.push(owner);
+            }
+            owners.next_if_eq(&document.id);
             if documents.bytes() - reported >= BLOCK_BYTES as u64 {
                 reported = documents.bytes();
                 progress(0)?;
             }
         }
+        let files = self.files_of(at).iter().filter(|file| absent.binary_search(&file.record.id).is_ok());
+        verdict.problems.extend(files.map(orphaned));
         Ok(())
     }
+
+    /// The ids of the documents that files belong to, each once, as far as they have to be in this part.
+    fn owners(&self, part: usize) -> Vec<String> {
+        let mut owners: Vec<&str> = self.files_of(part).iter().map(|file| file.record.id.as_str()).collect();
+        owners.dedup();
+        owners.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The attachments whose owners have to be in this part, by what the manifest says.
+    fn files_of(&self, part: usize) -> &[AttachmentEntry] {
+        let (Some(Role::Part(Some((collection, _)))), Some(part)) =
+            (self.roles.get(part), self.part_entry(part))
+        else {
+            return &[];
+        };
+        let Some(manifest) = self.sound_manifest() else { return &[] };
+        let Some(collection) = manifest.collections.get(*collection) else { return &[] };
+        let (first, last) = ((&collection.name, &part.first), (&collection.name, &part.last));
+        let files = &manifest.attachments;
+        let from = files.partition_point(|file| (&file.record.collection, &file.record.id) < first);
+        let to = files.partition_point(|file| (&file.record.collection, &file.record.id) <= last);
+        files.get(from..to).unwrap_or_default()
+    }
+
+    /// The attachment that this entry is, where no part can have its owner.
+    fn file_without_part(&self, at: usize) -> Option<&AttachmentEntry> {
+        let Some(Role::Attachment(Some(number))) = self.roles.get(at) else { return None };
+        let manifest = self.sound_manifest()?;
+        let file = manifest.attachments.get(*number)?;
+        let of_it = |collection: &&CollectionEntry| collection.name == file.record.collection;
+        let parts = manifest.collections.iter().find(of_it).map_or(&[][..], |collection| &collection.parts);
+        let part = parts.get(parts.partition_point(|part| part.last < file.record.id));
+        part.is_none_or(|part| part.first > file.record.id).then_some(file)
+    }
+}
+
+fn orphaned(file: &AttachmentEntry) -> Error {
+    let owner = format!("the document {:?} in {}", file.record.id, file.record.collection);
+    Error::new(ErrorKind::Orphaned, "the document that an attachment belongs to is not in the backup")
+        .on(file.path.as_str())
+        .expected(owner, "none")
 }

@@ -248,15 +248,16 @@ export class Backup {
 
   /**
    * Takes documents out, as JSON lines or as CSV for spreadsheets: all of these collections, or those in which something is
-   * found.
+   * found. What is damaged is left out, and `problem` tells.
    * @param {{ collections: string[], search?: string, format: ExportFormat, name: string } & Reading} options
-   * @returns {Promise<File>}
+   * @returns {Promise<{ file: File, problem: Problem | null }>}
    */
   async exportDocuments({ collections, search, format, name, onProgress, signal }) {
     /** @type {InspectCommand} */
     const command = { exportDocuments: { collections, query: search ?? null, format, name } };
     const onEvent = reading(this.#source.size, onProgress);
-    return content(await this.#alone(signal, (ask) => ask(command, "content", { onEvent })));
+    const answer = await this.#alone(signal, (ask) => ask(command, "content", { onEvent }));
+    return { file: content(answer), problem: answer.event.problem };
   }
 
   /**
@@ -398,7 +399,8 @@ export class Backup {
  * @returns {Promise<Backup>}
  */
 export async function open(given, { onProgress, signal }) {
-  const { file = undefined, url = null, size } = "file" in given ? { ...given, size: given.file.size } : given;
+  /** @type {{ file?: Blob, url?: string | null, size: number }} */
+  const { file, url = null, size } = "file" in given ? { ...given, size: given.file.size } : given;
   /** @type {Command} */
   const command = { inspect: { open: { url } } };
   const onEvent = reading(size, onProgress);

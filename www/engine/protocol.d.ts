@@ -207,9 +207,14 @@ export type Column = {
  */
 name: string, 
 /**
- * Whether numbers stand in it.
+ * What stands in it.
  */
-figure: boolean, };
+kind: ColumnKind, };
+
+/**
+ * What stands in a column.
+ */
+export type ColumnKind = "id" | "figure" | "date" | "text";
 
 /**
  * What the page asks for.
@@ -370,7 +375,7 @@ actual?: string, };
 /**
  * The stable codes. A code never changes its meaning; new ones may come.
  */
-export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "live-changed" | "signed-loss" | "server-error" | "bad-answer" | "incomplete" | "internal";
+export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "orphaned" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "live-changed" | "signed-loss" | "server-error" | "bad-answer" | "incomplete" | "internal";
 
 /**
  * What the worker answers.
@@ -459,7 +464,11 @@ total: number, } | { "type": "content",
 /**
  * Its CRC-32.
  */
-crc32: number, } | { "type": "hits", 
+crc32: number, 
+/**
+ * Why not all that was asked for is in it.
+ */
+problem: Error | null, } | { "type": "hits", 
 /**
  * Some of them.
  */

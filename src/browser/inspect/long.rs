@@ -2,16 +2,18 @@
 
 use super::{Archive, PROBLEMS, utf16};
 use crate::browser::pages::Paged;
-use crate::browser::protocol::{Event, Hit};
+use crate::browser::protocol::{Event, ExportFormat, Hit};
 use crate::browser::ranges::Given;
 use crate::browser::rope::BlobRope;
 use crate::browser::worker::{Answer, post};
-use crate::error::Result;
-use crate::inspect::{self, Inspector, Query};
+use crate::error::{Error, Result};
+use crate::inspect::csv::{Csv, Dialect, Header};
+use crate::inspect::{self, Inspector, MASK, Query, secrets};
 use crate::reader::{BLOCK_BYTES, Verdict};
 use js_sys::Date;
 use std::io::{self, Read, Write};
 use std::mem;
+use std::ops::ControlFlow;
 
 /// How often the page hears how far it is, in milliseconds.
 const REPORT: f64 = 100.0;
@@ -60,7 +62,7 @@ pub(super) fn attachment(archive: &mut Archive, path: &str) -> Result<Answer> {
         let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
         copy.write_all(bytes)?;
     }
-    copy.hand_over(path.rsplit('/').next().unwrap_or(path), "application/octet-stream")
+    copy.hand_over(path.rsplit('/').next().unwrap_or(path), "application/octet-stream", None)
 }
 
 /// A file for the page, put together in pieces that the browser keeps.
@@ -75,9 +77,9 @@ impl Content {
         Self { file: Paged::new(BlobRope::with_limit(u64::MAX)), crc32: crc32fast::Hasher::new() }
     }
 
-    fn hand_over(self, name: &str, media_type: &str) -> Result<Answer> {
+    fn hand_over(self, name: &str, media_type: &str, problem: Option<Error>) -> Result<Answer> {
         let file = self.file.into_blocks()?.into_file(name, media_type)?;
-        Ok((Event::Content { crc32: self.crc32.finalize() }, Some(file)))
+        Ok((Event::Content { crc32: self.crc32.finalize(), problem }, Some(file)))
     }
 }
 
@@ -129,13 +131,14 @@ pub(super) fn search(
     let problem = inspector.search(part, collection, &query, &mut |bytes| report.add(bytes), &mut |hit| {
         matches += 1;
         if matches > max {
-            return;
+            return Ok(());
         }
         hits.push(shown(hit, &query));
         if hits.len() >= HITS || (Date::now() - posted).abs() >= REPORT {
             posted = Date::now();
             post(&Event::Hits { hits: mem::take(&mut hits) }, None);
         }
+        Ok(())
     })?;
     if !hits.is_empty() {
         post(&Event::Hits { hits }, None);
@@ -147,6 +150,7 @@ pub(super) fn search(
 /// A hit with the text around the first place that was found.
 fn shown(found: inspect::Hit, query: &Query) -> Hit {
     let inspect::Hit { collection, row, id, text } = found;
+    let text = masked(text);
     let marks = query.marks_in(&text);
     let first = marks.first().map_or(0, |mark| mark.start);
     let from = text.floor_char_boundary(first.saturating_sub(BEFORE));
@@ -161,4 +165,65 @@ fn shown(found: inspect::Hit, query: &Query) -> Hit {
         place(mark.start)..place(mark.end)
     });
     Hit { collection, row, id, marks: utf16(&snippet, moved), snippet }
+}
+
+/// A text without what lets somebody log in.
+fn masked(mut text: String) -> String {
+    for secret in secrets(&text).into_iter().rev() {
+        text.replace_range(secret, MASK);
+    }
+    text
+}
+
+/// Writes documents to a file. What is damaged is left out, and told.
+pub(super) fn export(
+    inspector: &mut Inspector<Paged<Given>>,
+    collections: &[String],
+    query: Option<&str>,
+    format: ExportFormat,
+    name: &str,
+) -> Result<Answer> {
+    let query = query.map(Query::parse);
+    let mut report = Report::new();
+    let mut content = Content::new();
+    let mut each = |on_line: &mut dyn FnMut(&[u8]) -> Result<()>| {
+        let mut problem = None;
+        for collection in collections {
+            let progress = &mut |bytes| report.add(bytes);
+            let problems = inspector.each(collection, 0, progress, &mut |_, line| {
+                if query.as_ref().is_none_or(|query| query.matches(line)) {
+                    on_line(line)?;
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            problem = problem.or(problems.into_iter().next());
+        }
+        Ok::<_, Error>(problem)
+    };
+    let dialect = match format {
+        ExportFormat::CsvSemicolon => Dialect::German,
+        ExportFormat::CsvComma => Dialect::English,
+        ExportFormat::JsonLines => {
+            let problem = each(&mut |line| {
+                content.write_all(line)?;
+                Ok(content.write_all(b"\n")?)
+            })?;
+            return content.hand_over(name, "application/x-ndjson", problem);
+        }
+    };
+    // A table names its columns first, and only all of the documents tell which there are.
+    let mut header = Header::default();
+    each(&mut |line| {
+        header.add(line);
+        Ok(())
+    })?;
+    let csv = Csv::new(header, dialect);
+    content.write_all(&csv.head())?;
+    let mut row = Vec::new();
+    let problem = each(&mut |line| {
+        row.clear();
+        csv.row(line, &mut row);
+        Ok(content.write_all(&row)?)
+    })?;
+    content.hand_over(name, "text/csv", problem)
 }

@@ -212,8 +212,23 @@ pub struct RowCells {
 pub struct Column {
     /// The field, with dots where it is nested.
     pub name: String,
-    /// Whether numbers stand in it.
-    pub figure: bool,
+    /// What stands in it.
+    pub kind: ColumnKind,
+}
+
+/// What stands in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnKind {
+    /// Ids.
+    Id,
+    /// Numbers.
+    Figure,
+    /// Days and moments.
+    Date,
+    /// Anything else.
+    Text,
 }
 
 /// Where a document is.

@@ -71,9 +71,11 @@ export function filesRoom() {
   async function zip() {
     if (!backup) return;
     const name = fileName(`${inspecting.name.replace(/\.zip$/i, '')} ${words().inspect.files}.zip`);
-    const written = inspecting.takeOut.run((reading) => backup.exportAttachments({ collection: inspecting.filesOf || undefined, name, ...reading }));
+    const written = inspecting.takeOut.run(async (reading) => ({
+      file: await backup.exportAttachments({ collection: inspecting.filesOf || undefined, name, ...reading }),
+    }));
     fill(writing, progressLine(inspecting.takeOut, { id: 'files-writing', say: w.takingOut }));
-    const file = await written;
+    const file = (await written)?.file;
     const { error, state } = inspecting.takeOut;
     fill(writing, file ? h('p', { class: 'hint', role: 'status' }, w.takenOut(name, bytes(file.size))) : error && state === 'failed' && problemLine(error));
     if (file) save(file, name);

@@ -14,12 +14,15 @@ import { number, words } from '../language.js';
 import { Scroll } from './scroll.js';
 
 /**
- * @typedef {{ label: string, figure?: boolean, wide?: boolean }} Column
+ * @typedef {{ label: string, kind: import('../../engine/protocol.js').ColumnKind }} Column
  * @typedef {{ cells: (string | Node)[], state?: string }} Row
  */
 
 /** Height of a row in pixels, as in the style sheet. */
 const ROW = 40;
+
+/** How wide a column is at least, in rem, and its share of what is left. @type {Record<Column['kind'], [number, number]>} */
+const WIDTHS = { id: [10, 1.5], figure: [6, 0.5], date: [12.5, 1], text: [8.5, 1] };
 
 /** Rows are asked for in chunks of so many, and so many chunks are kept. */
 const CHUNK = 64;
@@ -57,7 +60,7 @@ export function grid({ id, label, rows, columns, load, onopen }) {
     'div',
     { role: 'row', class: 'grid-row grid-head', 'aria-rowindex': 1 },
     h('span', { role: 'columnheader', class: 'figure' }, words().inspect.row),
-    columns.map(({ label, figure }) => h('span', { role: 'columnheader', class: figure && 'figure' }, label)),
+    columns.map(({ label, kind }) => h('span', { role: 'columnheader', class: kind === 'figure' && 'figure', title: label }, label)),
   );
   const body = h('div', { role: 'rowgroup', class: 'grid-rows' });
   const space = h('div', { class: 'grid-space' }, body);
@@ -71,8 +74,9 @@ export function grid({ id, label, rows, columns, load, onopen }) {
     space,
   );
   // Each row is a grid of its own: the columns of all agree because no content decides how wide they are.
-  const widths = columns.map(({ figure, wide }) => (figure ? [5.5, 0.6] : wide ? [11, 2] : [8.5, 1]));
+  const widths = columns.map(({ kind }) => WIDTHS[kind]);
   view.style.setProperty('--columns', `4.75rem ${widths.map(([least, share]) => `minmax(${least}rem, ${share}fr)`).join(' ')}`);
+  view.style.setProperty('--all', `${(rows + 1) * ROW + 18}px`);
   view.style.setProperty('--least', `${widths.reduce((sum, [least = 0]) => sum + least, 4.75)}rem`);
   // Where a pixel of the bar is many of the list, the wheel moves the list and not the bar.
   view.addEventListener('wheel', turned, { passive: false });
@@ -138,7 +142,7 @@ export function grid({ id, label, rows, columns, load, onopen }) {
       element,
       h('span', { role: 'gridcell', class: 'figure number' }, number(row + 1)),
       cells.map((cell, at) =>
-        h('span', { role: 'gridcell', class: columns[at]?.figure && 'figure', title: typeof cell === 'string' && cell }, cell),
+        h('span', { role: 'gridcell', class: columns[at]?.kind === 'figure' && 'figure', title: typeof cell === 'string' && cell }, cell),
       ),
     );
     return element;

@@ -58,7 +58,7 @@ class Inspecting extends EventTarget {
   /** @type {Task<Compared[]>} */
   compare = new Task();
 
-  /** What is written to a file. @type {Task<File>} */
+  /** What is written to a file. @type {Task<{ file: File, problem?: Problem | null }>} */
   takeOut = new Task();
 
   /** Where in the list of files the view begins, and whose they are. */

@@ -26,10 +26,14 @@ export function takeOutLine({ collections, search }) {
     const name = fileName(`${stem}${search ? ` ${search}` : ''}`) + (kind === 'lines' ? '.jsonl' : '.csv');
     const written = takeOut.run((reading) => backup.exportDocuments({ collections, search, format, name, ...reading }));
     fill(state, progressLine(takeOut, { id: 'taking-out', say: w.takingOut }));
-    const file = await written;
-    const failed = takeOut.state === 'failed' && takeOut.error;
-    fill(state, file ? h('p', { class: 'hint', id: 'taken-out', role: 'status' }, w.takenOut(name, bytes(file.size))) : failed && problemLine(failed));
-    if (file) save(file, name);
+    const result = await written;
+    const problem = result ? result.problem : takeOut.state === 'failed' && takeOut.error;
+    fill(
+      state,
+      result && h('p', { class: 'hint', id: 'taken-out', role: 'status' }, w.takenOut(name, bytes(result.file.size)), result.problem && ` ${w.notAll}`),
+      problem && problemLine(problem),
+    );
+    if (result) save(result.file, name);
   }
 
   return h(

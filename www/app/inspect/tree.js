@@ -54,6 +54,7 @@ function foldable(shown, value, depth, label, key) {
   const { text } = shown;
   const [open, close] = value.kind === 'object' ? '{}' : '[]';
   const head = label ? [...label, ': '] : [];
+  if (isMasked(shown, value)) return h('span', {}, head, mask());
   const walk = value.kind === 'object' ? members(text, value) : items(text, value);
   const first = walk.next();
   if (first.done) return h('span', {}, head, `${open}${close}`);
@@ -108,11 +109,10 @@ function entry(shown, entry, depth, outer) {
  * @param {Value} value
  * @param {string} key
  */
-function scalar(shown, { kind, from, to }, key) {
-  const { text, masked, onlink } = shown;
-  if (masked.some(([start, end]) => start < to && end > from)) {
-    return h('span', { class: 'masked', title: words().inspect.masked }, '••••••');
-  }
+function scalar(shown, value, key) {
+  const { text, onlink } = shown;
+  const { kind, from, to } = value;
+  if (isMasked(shown, value)) return mask();
   if (kind === 'string' && to - from > LONG) {
     const all = () => fill(box, marked(shown, from, to));
     const box = h('span', { class: kind }, marked(shown, from, from + LONG), ' ',
@@ -126,6 +126,15 @@ function scalar(shown, { kind, from, to }, key) {
     return h('button', { type: 'button', class: 'link', title, onclick: () => onlink(id) }, shownText);
   }
   return h('span', { class: kind }, shownText);
+}
+
+/** @param {Shown} shown @param {Value} value */
+function isMasked({ masked }, { from, to }) {
+  return masked.some(([start, end]) => start <= from && end >= to);
+}
+
+function mask() {
+  return h('span', { class: 'masked', title: words().inspect.masked }, '••••••');
 }
 
 /**

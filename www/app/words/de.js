@@ -282,6 +282,7 @@ export const de = {
     'unsafe-name': ['Das Archiv enthält einen Dateinamen, der beim Entpacken Schaden anrichten könnte.', 'Entpacken Sie diese Datei nicht mit anderen Programmen. Fragen Sie nach, woher sie stammt.'],
     'conflicting-entries': ['Zwei Dateien im Archiv heißen gleich oder überlappen sich.', 'DiKAS schreibt solche Archive nicht: Nehmen Sie eine andere Kopie dieses Backups.'],
     'unsupported-entry': ['Das Archiv ist verschlüsselt oder so komprimiert, dass DiKAS es nicht lesen kann.', 'Falls Sie das Backup selbst gepackt oder verschlüsselt haben, entpacken Sie es zuerst.'],
+    orphaned: ['Eine Datei ist im Archiv, das Dokument aber nicht, zu dem sie gehört.', 'Entnehmen Sie die Datei hier, wenn Sie sie brauchen; eine Wiederherstellung lässt sie aus.'],
     'missing-entry': ['Etwas, das im Verzeichnis steht, fehlt im Archiv.', 'Nehmen Sie eine andere Kopie dieses Backups.'],
     'limit-exceeded': ['Etwas ist größer, als sich sicher verarbeiten lässt.', 'Die technischen Einzelheiten nennen, was und wie groß. Ein Backup durch den Server oder per Kommandozeile hat diese Grenze nicht.'],
     'bad-argument': ['Die Seite hat etwas verlangt, das es nicht gibt.', 'Laden Sie die Seite neu. Geschieht es wieder, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],

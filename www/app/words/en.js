@@ -285,6 +285,7 @@ export const en = {
     'unsafe-name': ['The archive holds a file name that could do harm when unpacked.', 'Do not unpack this file with other programs. Ask whoever gave it to you where it comes from.'],
     'conflicting-entries': ['Two files in the archive have the same name or overlap.', 'DiKAS does not write such archives: use another copy of this backup.'],
     'unsupported-entry': ['The archive is encrypted or compressed in a way that DiKAS does not read.', 'If you packed or encrypted the backup yourself, unpack it first.'],
+    orphaned: ['A file is in the archive, but not the document that it belongs to.', 'Take the file out here if you need it; a restore leaves it out.'],
     'missing-entry': ['Something that the table of contents names is not in the archive.', 'Use another copy of this backup.'],
     'limit-exceeded': ['Something is larger than is safe to work with.', 'The technical details name what and how large. A backup by the server or by command line has no such limit.'],
     'bad-argument': ['The page asked for something that does not exist.', 'Reload the page. If it happens again, pass the technical details on to your DiKAS dealer.'],

@@ -110,6 +110,7 @@ export const inspectDe = {
     takeOutHits: 'Das Gefundene herausholen',
     takingOut: (share) => `Die Datei wird geschrieben, ${share} erledigt`,
     takenOut: (name, size) => `${name} wurde gespeichert, ${size}.`,
+    notAll: 'Was nicht lesbar ist, fehlt darin.',
     csvNote: 'Passwörter und ihre Hashwerte bleiben aus CSV weg.',
 
     filesTitle: 'Bilder und Dateien',

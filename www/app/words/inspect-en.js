@@ -109,6 +109,7 @@ export const inspectEn = {
     takeOutHits: 'Take out what was found',
     takingOut: (/** @type {string} */ share) => `Writing the file, ${share} done`,
     takenOut: (/** @type {string} */ name, /** @type {string} */ size) => `${name} has been saved, ${size}.`,
+    notAll: 'What cannot be read is not in it.',
     csvNote: 'Passwords and their hashes are left out of CSV.',
 
     filesTitle: 'Pictures and files',
