@@ -258,3 +258,117 @@ fn foreign_archives_are_read_generously() {
     assert_eq!(summary.attachments[0].name, "über.png");
     assert!(reader.verify(&mut |_| Ok(())).unwrap().is_sound());
 }
+
+/// What a person is told of a whole archive that does not open, and that salvaging it does not crash.
+fn refused(bytes: &[u8]) -> ErrorKind {
+    if let Ok(mut reader) = BackupReader::salvage(Cursor::new(bytes), Limits::default(), &mut |_| Ok(())) {
+        assert!(!reader.verify(&mut |_| Ok(())).unwrap().is_sound());
+    }
+    open(bytes).unwrap_err().kind
+}
+
+#[test]
+fn a_count_of_entries_that_cannot_be_is_refused_before_anything_is_allocated() {
+    let whole = archive(&[fake("a", b"1")]);
+    let end = whole.len() - 22;
+    let at = u32::from_le_bytes(whole[end + 16..end + 20].try_into().unwrap());
+    // A ZIP64 end record that claims 2^64 - 1 entries (APPNOTE.TXT 4.3.14).
+    let claimed = [u64::MAX.to_le_bytes(), u64::MAX.to_le_bytes()].concat();
+    let directory = [u64::from(end as u32 - at).to_le_bytes(), u64::from(at).to_le_bytes()].concat();
+    let record = [&b"PK\x06\x06"[..], &44_u64.to_le_bytes(), &u16s(&[45, 45]), &u32s(&[0, 0])].concat();
+    let record = [record, claimed, directory].concat();
+    let locator = [&b"PK\x06\x07"[..], &u32s(&[0]), &(end as u64).to_le_bytes(), &u32s(&[1])].concat();
+    let short =
+        [&b"PK\x05\x06"[..], &u16s(&[0, 0, 0xffff, 0xffff]), &u32s(&[u32::MAX, u32::MAX]), &u16s(&[0])]
+            .concat();
+    let bytes = [&whole[..end], &record, &locator, &short].concat();
+    assert_eq!(refused(&bytes), ErrorKind::LimitExceeded);
+}
+
+#[test]
+fn a_second_end_record_in_a_comment_leads_nowhere_else() {
+    let inner = archive(&[fake("evil.txt", b"evil")]);
+    let mut outer = archive(&[fake("good.txt", b"good")]);
+    let comment = outer.len() - 2;
+    outer[comment..].copy_from_slice(&(inner.len() as u16).to_le_bytes());
+    outer.extend(&inner);
+    // Read from its end, the file ends with the inner archive, whose offsets are not those of this file.
+    assert_eq!(refused(&outer), ErrorKind::DamagedDirectory);
+}
+
+#[test]
+fn a_comment_of_64_kb_is_read_over_and_bytes_before_and_behind_are_refused() {
+    let mut bytes = archive(&[fake("a", b"1")]);
+    let comment = bytes.len() - 2;
+    bytes[comment..].copy_from_slice(&u16::MAX.to_le_bytes());
+    bytes.extend(vec![b'x'; usize::from(u16::MAX)]);
+    let mut reader = open(&bytes).unwrap();
+    assert!(reader.verify(&mut |_| Ok(())).unwrap().is_sound());
+    assert_eq!(refused(&[b"#!/bin/sh\n", &bytes[..]].concat()), ErrorKind::DamagedDirectory);
+    assert_eq!(refused(&[&bytes[..], b"behind"].concat()), ErrorKind::NotAnArchive);
+}
+
+#[test]
+fn a_name_is_a_name_whatever_it_means_elsewhere() {
+    // To JavaScript, to shells, to spreadsheets: here it is an entry like any other.
+    for name in ["__proto__", "constructor", "-rf", "$(id)", "=cmd|'/c calc'!A1", "CON", "aux.txt"] {
+        assert_eq!(problem(fake(name, b"x")), None, "{name}");
+    }
+    let lines = b"{\"_id\":\"__proto__\",\"__proto__\":{\"admin\":true}}\n";
+    let part = codec::encode(lines).unwrap().bytes;
+    let bytes = archive(&[fake("__proto__.jsonl.br", &part)]);
+    let summary = open(&bytes).unwrap().summary(&mut |_| Ok(())).unwrap();
+    assert_eq!((summary.collections[0].name.as_str(), summary.collections[0].documents), ("__proto__", 1));
+}
+
+#[test]
+fn lines_that_are_no_documents_are_named_and_the_others_counted() {
+    let deep = format!("{{\"_id\":\"a\",\"x\":{}1{}}}", "[".repeat(600), "]".repeat(600));
+    for (what, line) in [
+        ("nested too deep", deep.as_bytes()),
+        ("not UTF-8", b"{\"_id\":\"\xff\xfe\"}"),
+        ("not an object", b"[1,2]"),
+        ("no id", b"{\"id\":\"a\"}"),
+        ("two ids", b"{\"_id\":\"a\",\"_id\":\"b\"}"),
+        ("a number for an id", b"{\"_id\":7}"),
+        ("cut", b"{\"_id\":\"a\""),
+    ] {
+        let lines = [&b"{\"_id\":\"sound\"}\n"[..], line, b"\n"].concat();
+        let part = codec::encode(&lines).unwrap().bytes;
+        let bytes = archive(&[
+            fake("x.jsonl.br", &part),
+            fake("y.jsonl.br", &codec::encode(b"{\"_id\":\"b\"}\n").unwrap().bytes),
+        ]);
+        let mut reader = open(&bytes).unwrap();
+        let verdict = reader.verify(&mut |_| Ok(())).unwrap();
+        let kinds: Vec<_> = verdict.problems.iter().map(|problem| problem.kind).collect();
+        assert_eq!(kinds, [ErrorKind::BadDocument], "{what}");
+        assert_eq!(verdict.problems[0].subject.as_deref(), Some("x.jsonl.br, line 2"), "{what}");
+        assert_eq!(verdict.documents, 2, "{what}: the one before it, and the one of the other part");
+    }
+}
+
+#[test]
+fn what_runs_elsewhere_is_bytes_here() {
+    let svg = br#"<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>"#;
+    let html = b"<script>alert(1)</script>";
+    let bytes = archive(&[fake("attachments/a/b/x.svg", svg), fake("attachments/a/b/x.html", html)]);
+    let mut reader = open(&bytes).unwrap();
+    assert!(reader.verify(&mut |_| Ok(())).unwrap().is_sound());
+    let mut content = Vec::new();
+    reader.attachment("attachments/a/b/x.svg").unwrap().read_to_end(&mut content).unwrap();
+    assert_eq!(content, svg);
+}
+
+#[test]
+fn a_bomb_costs_no_more_memory_than_a_line_may() {
+    // 1 KB that decodes to 100 MB: lines that are documents, or one that never ends.
+    let bomb = codec::encode(&b" ".repeat(100 << 20)).unwrap().bytes;
+    assert!(bomb.len() < 4096, "{}", bomb.len());
+    let bytes = archive(&[fake("articles.jsonl.br", &bomb)]);
+    let mut reader = open(&bytes).unwrap();
+    let mut lines = reader.lines("articles.jsonl.br").unwrap();
+    let error = lines.next_line().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::LimitExceeded);
+    assert!(lines.bytes() <= (34 << 20), "it stops at a line's limit: {}", lines.bytes());
+}

@@ -8,6 +8,8 @@ use dikas_archive::codec;
 use dikas_archive::job::transport::{Method, Request};
 use serde_json::{Value, json};
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use support::{
     Entries, Shop, assert_ended, demo_login, entries, files, lines, manifest, pack, sample, stderr, stdout,
     write,
@@ -310,4 +312,38 @@ fn outcome_of(told: &str) -> Value {
     let last: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
     assert_eq!(last["event"], "done", "{told}");
     last["outcome"].clone()
+}
+
+#[test]
+fn a_till_goes_on_while_the_program_restores() {
+    let shop = Shop::demo();
+    let file = shop.create("before.zip");
+    let before = lines(&file);
+    shop.put("articles", "art_new", r#"{"_id":"art_new","name":"only now"}"#);
+    let selling = AtomicBool::new(true);
+    let sold = std::thread::scope(|scope| {
+        let till = scope.spawn(|| {
+            let mut sold = Vec::new();
+            while selling.load(Ordering::Relaxed) {
+                let id = format!("rcp_till_{}", sold.len());
+                let receipt = format!(r#"{{"_id":"{id}","total":{}.50}}"#, sold.len());
+                shop.put("receipts", &id, &receipt);
+                sold.push(receipt + "\n");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            sold
+        });
+        for arguments in [&["--mode", "identical", "--pause-till"][..], &["--mode", "update"]] {
+            let some = [&["--category", "articles", "--category", "customers", "--yes"], arguments].concat();
+            assert_ended(&shop.restore(&file, &some), 0);
+        }
+        selling.store(false, Ordering::Relaxed);
+        till.join().unwrap()
+    });
+    let after = lines(&shop.create("after.zip"));
+    assert_eq!(after["articles"], before["articles"]);
+    assert!(!sold.is_empty());
+    for receipt in sold {
+        assert!(after["receipts"].contains(&receipt.clone().into_bytes()), "{receipt}");
+    }
 }

@@ -137,6 +137,11 @@ pub struct Upload {
 }
 
 impl Upload {
+    /// How many bytes have come so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The digest of the bytes so far.
     pub fn digest(&self) -> Sha256 {
         self.hasher.clone().finish()

@@ -14,6 +14,12 @@ pub const BATCH_BYTES: usize = 4 << 20;
 /// The most lines in one batch.
 pub const BATCH_LINES: usize = 4_000;
 
+/// The most bytes of one piece of a file that does not come whole.
+pub const PIECE_BYTES: usize = 8 << 20;
+
+/// So many files can be on their way in pieces at once.
+pub const FILES_IN_PIECES: usize = 8;
+
 /// The most digests in one question for missing blobs.
 pub const MISSING_BLOBS: usize = 10_000;
 

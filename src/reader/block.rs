@@ -13,6 +13,7 @@ pub struct BlockReader<R> {
     at: u64,
     block: Vec<u8>,
     block_at: u64,
+    loads: u64,
 }
 
 impl<R: Read + Seek> BlockReader<R> {
@@ -22,12 +23,17 @@ impl<R: Read + Seek> BlockReader<R> {
     /// Those of `inner` when it is asked for its length.
     pub fn new(mut inner: R) -> io::Result<Self> {
         let length = inner.seek(SeekFrom::End(0))?;
-        Ok(Self { inner, length, at: 0, block: Vec::new(), block_at: 0 })
+        Ok(Self { inner, length, at: 0, block: Vec::new(), block_at: 0, loads: 0 })
     }
 
     /// How many bytes there are.
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// How many blocks were read so far.
+    pub fn loads(&self) -> u64 {
+        self.loads
     }
 
     /// Gives back what it reads from.
@@ -44,6 +50,7 @@ impl<R: Read + Seek> BlockReader<R> {
     fn load(&mut self) -> io::Result<()> {
         let start = self.at - self.at % BLOCK_BYTES as u64;
         let wanted = BLOCK_BYTES.min(usize::try_from(self.length - start).unwrap_or(BLOCK_BYTES));
+        self.loads += 1;
         // What a failed read leaves behind is no block.
         self.block.clear();
         self.inner.seek(SeekFrom::Start(start))?;

@@ -3,25 +3,27 @@
 //! directory as a whole is an error; what is wrong with one entry is kept with that entry.
 
 use super::block::BlockReader;
-use super::entry::{Entry, Method};
+use super::entry::{Entry, LOCAL_BYTES, Method};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 
-const END: [u8; 4] = 0x0605_4b50_u32.to_le_bytes();
+pub(super) const END: [u8; 4] = 0x0605_4b50_u32.to_le_bytes();
 const END_BYTES: usize = 22;
-const ZIP64_END: [u8; 4] = 0x0606_4b50_u32.to_le_bytes();
+pub(super) const ZIP64_END: [u8; 4] = 0x0606_4b50_u32.to_le_bytes();
 const ZIP64_END_BYTES: usize = 56;
 const ZIP64_LOCATOR: [u8; 4] = 0x0706_4b50_u32.to_le_bytes();
 const ZIP64_LOCATOR_BYTES: usize = 20;
-const CENTRAL: [u8; 4] = 0x0201_4b50_u32.to_le_bytes();
+pub(super) const CENTRAL: [u8; 4] = 0x0201_4b50_u32.to_le_bytes();
 const CENTRAL_BYTES: u64 = 46;
-const LOCAL_BYTES: u64 = 30;
 const ZIP64_EXTRA: u16 = 1;
 
 const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
 const UTF8: u16 = 1 << 11;
+
+/// Sizes and CRC-32 stand behind the data, not in the local header (APPNOTE.TXT section 4.4.4).
+pub(super) const DATA_DESCRIPTOR: u16 = 1 << 3;
 
 /// The upper half of IBM code page 437, the names' encoding where no flag says UTF-8 (APPNOTE.TXT appendix D).
 const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
@@ -235,16 +237,12 @@ fn central_header(fields: &mut Fields<'_>, limits: &Limits) -> Result<Entry> {
         at,
         limit: 0,
         canonical,
+        lone: false,
     };
     let problem = if disk != 0 {
         Some(damaged("an entry lies on another disk"))
-    } else if flags & ENCRYPTED != 0 {
-        Some(Error::new(ErrorKind::UnsupportedEntry, "an entry is encrypted"))
-    } else if !matches!(method, 0 | 8) {
-        Some(
-            Error::new(ErrorKind::UnsupportedEntry, "an entry is compressed in an unknown way")
-                .expected("method 0 or 8", method),
-        )
+    } else if let Err(flaw) = flaw(&entry, method, limits) {
+        Some(flaw)
     } else if !matches!(mode, 0 | 0o100_000 | 0o040_000) {
         Some(Error::new(ErrorKind::UnsupportedEntry, "an entry is a link or a device, not a file"))
     } else if method == 0 && stored != size {
@@ -253,13 +251,26 @@ fn central_header(fields: &mut Fields<'_>, limits: &Limits) -> Result<Entry> {
                 .expected(stored, size),
         )
     } else {
-        check_name(&entry.name).and_then(|()| check_size(&entry, limits)).err()
+        None
     };
     entry.problem = problem.map(|problem| problem.on(entry.name.as_str()));
     Ok(entry)
 }
 
-fn decode_name(name: &[u8], flags: u16) -> String {
+/// What keeps an entry from being read, as far as either of its headers tells.
+pub(super) fn flaw(entry: &Entry, method: u16, limits: &Limits) -> Result<()> {
+    if entry.flags & ENCRYPTED != 0 {
+        return Err(Error::new(ErrorKind::UnsupportedEntry, "an entry is encrypted"));
+    }
+    if !matches!(method, 0 | 8) {
+        return Err(Error::new(ErrorKind::UnsupportedEntry, "an entry is compressed in an unknown way")
+            .expected("method 0 or 8", method));
+    }
+    check_name(&entry.name)?;
+    check_size(entry, limits)
+}
+
+pub(super) fn decode_name(name: &[u8], flags: u16) -> String {
     match std::str::from_utf8(name) {
         Ok(text) => text.to_owned(),
         Err(_) if flags & UTF8 != 0 => String::from_utf8_lossy(name).into_owned(),
@@ -338,7 +349,7 @@ fn refuse_overlaps(entries: &mut [Entry], directory_at: u64) -> bool {
     tight
 }
 
-fn within(what: &str, found: u64, limit: u64) -> Result<()> {
+pub(super) fn within(what: &str, found: u64, limit: u64) -> Result<()> {
     if found <= limit {
         return Ok(());
     }
@@ -346,6 +357,6 @@ fn within(what: &str, found: u64, limit: u64) -> Result<()> {
         .expected(format!("at most {limit}"), found))
 }
 
-fn damaged(message: impl Into<String>) -> Error {
+pub(super) fn damaged(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::DamagedDirectory, message)
 }

@@ -2,7 +2,7 @@
 //! read. Whoever has read to the end without an error has read what was written.
 
 use super::block::BlockReader;
-use super::directory::{Fields, bytes_at, resolve_zip64};
+use super::directory::{DATA_DESCRIPTOR, Fields, bytes_at, resolve_zip64};
 use crate::codec::Decoder;
 use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
@@ -11,11 +11,8 @@ use flate2::read::DeflateDecoder;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Take};
 
-const LOCAL: [u8; 4] = 0x0403_4b50_u32.to_le_bytes();
-const LOCAL_BYTES: u64 = 30;
-
-/// Sizes and CRC-32 stand behind the data, not in the local header (APPNOTE.TXT section 4.4.4).
-const DATA_DESCRIPTOR: u16 = 1 << 3;
+pub(super) const LOCAL: [u8; 4] = 0x0403_4b50_u32.to_le_bytes();
+pub(super) const LOCAL_BYTES: u64 = 30;
 
 /// How many decoded bytes of a part are read at once.
 const LINES_BUFFER: usize = 256 << 10;
@@ -46,6 +43,8 @@ pub struct Entry {
     pub(super) limit: u64,
     /// Whether the header is the one that FORMAT.md section 2 asks for.
     pub(super) canonical: bool,
+    /// Whether there is no central header that its local one can be compared with.
+    pub(super) lone: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,20 +71,24 @@ impl Entry {
         fields.signature(LOCAL, "local header")?;
         let (needed, flags, method) = (fields.u16()?, fields.u16()?, fields.u16()?);
         let moment = (fields.u16()?, fields.u16()?);
-        let (crc32, stored, size) = (fields.u32()?, u64::from(fields.u32()?), u64::from(fields.u32()?));
+        let (crc32, mut local_stored, mut local_size) =
+            (fields.u32()?, u64::from(fields.u32()?), u64::from(fields.u32()?));
         let (name_bytes, extra_bytes) = (u64::from(fields.u16()?), u64::from(fields.u16()?));
         let name = bytes_at(input, self.at + LOCAL_BYTES, name_bytes)?;
         let extra = bytes_at(input, self.at + LOCAL_BYTES + name_bytes, extra_bytes)?;
-        let (mut local_stored, mut local_size) = (stored, size);
         let only_zip64 = resolve_zip64(&extra, &mut [&mut local_size, &mut local_stored])?;
         let method_agrees = method == if self.method == Method::Deflate { 8 } else { 0 };
-        let absent = flags & DATA_DESCRIPTOR != 0 && crc32 == 0 && stored == 0 && size == 0;
-        let sizes_agree = (crc32, local_stored, local_size) == (self.crc32, self.stored_size, self.size);
+        // Some tools leave all three to the descriptor, and some only those that they do not know yet.
+        let may_lack = flags & DATA_DESCRIPTOR != 0;
+        let agrees = |local: u64, central: u64| local == central || may_lack && local == 0;
+        let sizes_agree = agrees(crc32.into(), self.crc32.into())
+            && agrees(local_stored, self.stored_size)
+            && agrees(local_size, self.size);
         for (what, agrees) in [
             ("name", name == self.raw_name()),
             ("compression", method_agrees),
             ("flags", flags == self.flags),
-            ("size or CRC-32", sizes_agree || absent),
+            ("size or CRC-32", sizes_agree || self.lone),
             // Nothing depends on these, but in an archive of ours nothing differs.
             ("version or time", !self.canonical || (needed, moment) == (self.needed, self.moment)),
             ("extra fields", !self.canonical || only_zip64),
@@ -362,7 +365,8 @@ impl<'a, R: Read + Seek> Lines<'a, R> {
         self.buffer.copy_within(self.from..self.to, 0);
         (self.from, self.to) = (0, self.to - self.from);
         if self.to == self.buffer.len() {
-            self.buffer.resize(self.buffer.len() * 2, 0);
+            // The longest line, with its line feed: whoever fills that without one is refused.
+            self.buffer.resize((self.buffer.len() * 2).min(MAX_DOCUMENT_BYTES + 1), 0);
         }
         let room = self.buffer.get_mut(self.to..).unwrap_or_default();
         let count = self.decoder.read(room)?;

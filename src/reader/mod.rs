@@ -12,6 +12,7 @@ mod block;
 mod directory;
 mod documents;
 mod entry;
+mod salvage;
 mod summary;
 mod verify;
 
@@ -57,6 +58,7 @@ pub struct BackupReader<R> {
     index: Index,
     roles: Vec<Role>,
     canonical: bool,
+    lost_directory: Option<Error>,
     manifest: Option<Result<Manifest>>,
 }
 
@@ -81,10 +83,10 @@ impl Index {
         Self(places)
     }
 
-    /// The entry of this name, the last one where there are several.
+    /// The entry of this name, the first one where there are several.
     fn get(&self, entries: &[Entry], name: &str) -> Option<usize> {
-        let behind = self.0.partition_point(|at| Self::name(entries, *at) <= Some(name));
-        let at = self.0.get(behind.checked_sub(1)?).copied()?;
+        let before = self.0.partition_point(|at| Self::name(entries, *at) < Some(name));
+        let at = self.0.get(before).copied()?;
         (Self::name(entries, at) == Some(name)).then_some(at)
     }
 
@@ -109,8 +111,40 @@ impl<R: Read + Seek> BackupReader<R> {
     pub fn open_with(inner: R, limits: Limits) -> Result<Self> {
         let mut input = BlockReader::new(inner)?;
         let (entries, canonical) = directory::read(&mut input, &limits)?;
-        let index = Index::of(&entries);
-        let mut reader = Self { input, limits, entries, index, roles: Vec::new(), canonical, manifest: None };
+        Self::of_entries(input, limits, entries, canonical)
+    }
+
+    /// The same for an archive that was cut, or whose end is damaged: where its directory cannot be used, the entries are
+    /// found by their local headers. [`BackupReader::lost_directory`] says so then, and so does [`BackupReader::verify`].
+    ///
+    /// # Errors
+    /// As [`BackupReader::open`]; also those of `progress`.
+    pub fn salvage(inner: R, limits: Limits, progress: OnProgress<'_>) -> Result<Self> {
+        let mut input = BlockReader::new(inner)?;
+        match directory::read(&mut input, &limits) {
+            Ok((entries, canonical)) => Self::of_entries(input, limits, entries, canonical),
+            Err(error) if matches!(error.kind, ErrorKind::NotAnArchive | ErrorKind::DamagedDirectory) => {
+                let entries = salvage::read(&mut input, &limits, progress)?;
+                if entries.is_empty() {
+                    return Err(error);
+                }
+                let mut reader = Self::of_entries(input, limits, entries, false)?;
+                reader.lost_directory = Some(salvage::lost(&error));
+                Ok(reader)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn of_entries(
+        input: BlockReader<R>,
+        limits: Limits,
+        entries: Vec<Entry>,
+        canonical: bool,
+    ) -> Result<Self> {
+        let (index, roles) = (Index::of(&entries), Vec::new());
+        let mut reader =
+            Self { input, limits, entries, index, roles, canonical, lost_directory: None, manifest: None };
         reader.manifest = match reader.index.get(&reader.entries, MANIFEST_NAME) {
             Some(at) => match reader.read_manifest(at) {
                 Err(error) if is_fatal(&error) || error.kind == ErrorKind::NewerFormat => return Err(error),
@@ -136,6 +170,11 @@ impl<R: Read + Seek> BackupReader<R> {
     /// As [`BackupReader::manifest`].
     pub fn into_manifest(self) -> Result<Option<Manifest>> {
         self.manifest.transpose()
+    }
+
+    /// Why the directory cannot be used, where the entries were found by their local headers.
+    pub fn lost_directory(&self) -> Option<&Error> {
+        self.lost_directory.as_ref()
     }
 
     /// Every entry, in the order of the directory.
@@ -332,8 +371,12 @@ impl<R: Read + Seek> BackupReader<R> {
 
 /// What an entry of a backup without a manifest is.
 fn role_by_name(name: &str) -> Role {
+    let file = name.rsplit('/').next().unwrap_or(name);
     if name.ends_with('/') {
         Role::Folder
+    } else if name.starts_with("__MACOSX/") || file.starts_with("._") {
+        // What macOS keeps beside a file: of the same name, and no part.
+        Role::Other
     } else if name.starts_with(ATTACHMENTS) {
         Role::Attachment(None)
     } else if name.ends_with(".jsonl.br") {

@@ -44,12 +44,12 @@ impl<R: Read + Seek> BackupReader<R> {
 
     /// Compares the directory with the manifest, without reading an entry: the beginning of a verdict.
     pub fn verify_directory(&self) -> Verdict {
-        let mut problems = Vec::new();
+        let mut problems: Vec<Error> = self.lost_directory.iter().cloned().collect();
         if let Some(Err(error)) = &self.manifest {
             problems.push(error.clone());
         }
         if let Some(manifest) = self.sound_manifest() {
-            if !self.canonical {
+            if !self.canonical && self.lost_directory.is_none() {
                 let message = "the ZIP headers are not those that a backup has";
                 problems.push(Error::new(ErrorKind::DamagedDirectory, message));
             }

@@ -4,8 +4,10 @@
 use crate::backup::{Onlooker, archive, restaurant};
 use crate::staging::{Fate, SECRET, SESSION_ID, Server};
 use crate::store::Store;
+use dikas_archive::api::AttachmentRecord;
 use dikas_archive::api::restore::{
-    BATCH_BYTES, BATCH_LINES, CommitRequest, RestoreMode, RestorePreview, RestoreState, RunningRestore,
+    BATCH_BYTES, BATCH_LINES, CommitRequest, PIECE_BYTES, RestoreMode, RestorePreview, RestoreState,
+    RunningRestore,
 };
 use dikas_archive::catalog::Category;
 use dikas_archive::digest::Sha256;
@@ -17,6 +19,7 @@ use dikas_archive::job::transport::Method;
 use dikas_archive::job::{InlineEncoder, Phase, Progress, Watch};
 use dikas_archive::reader::BackupReader;
 use futures::executor::block_on;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
 
 fn backup_of(store: &Store) -> Vec<u8> {
@@ -205,6 +208,36 @@ fn memory_is_bounded_however_slow_the_server() {
     assert_holds(&server, &store, &["articles", "customers", "receipts"]);
     assert!(server.most_held.get() <= 16 << 20, "{}", server.most_held.get());
     assert!(server.most_under_way.get() <= 4);
+}
+
+#[test]
+fn large_files_come_in_pieces_and_are_never_whole_in_memory() {
+    let lines = [("art_1", 2 * PIECE_BYTES + 1), ("art_2", PIECE_BYTES), ("art_3", PIECE_BYTES + 5)];
+    let (mut documents, mut records, mut blobs) = (BTreeMap::new(), Vec::new(), HashMap::new());
+    for (id, size) in lines {
+        documents.insert(id.to_owned(), format!("{{\"_id\":\"{id}\"}}\n"));
+        let bytes: Vec<u8> = (0..size).map(|at| (at / 251 + at) as u8).collect();
+        let sha256 = Sha256::of(&bytes);
+        records.push(AttachmentRecord {
+            collection: "articles".parse().unwrap(),
+            id: id.to_owned(),
+            name: "film.mp4".to_owned(),
+            media_type: "video/mp4".to_owned(),
+            size: size as u64,
+            sha256,
+        });
+        blobs.insert(sha256, bytes);
+    }
+    let store = Store::new([("articles".parse().unwrap(), documents)].into(), records, blobs);
+    let bytes = backup_of(&store);
+    for fate in [Fate::Arrives, Fate::Lost, Fate::AnswerLost, Fate::Garbled, Fate::Refused(503)] {
+        let server = Server::new(move |at, _| if at % 5 < 2 { fate } else { Fate::Arrives });
+        run(&bytes, &Choice::Full, &server, &()).unwrap_or_else(|error| panic!("{fate:?}: {error}"));
+        assert_holds(&server, &store, &["articles"]);
+        let pieces = server.count(Method::Put, "?from=");
+        assert_eq!((pieces > 5, pieces == 5), (fate != Fate::Arrives, fate == Fate::Arrives), "{fate:?}");
+        assert!(server.most_held.get() <= 16 << 20, "{}", server.most_held.get());
+    }
 }
 
 #[test]

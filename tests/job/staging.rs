@@ -5,9 +5,9 @@ use crate::backup::turn;
 use crate::store::Random;
 use crate::wire::{data, json, refusal};
 use dikas_archive::api::restore::{
-    BATCH_BYTES, BATCH_LINES, BatchStaged, BlobsQuestion, CommitRequest, ForeignBackup, MissingBlobs, Pause,
-    RestoreBegun, RestoreOutcome, RestorePreview, RestoreRequest, RestoreSession, RestoreState,
-    RunningRestore, SECRET_HEADER,
+    BATCH_BYTES, BATCH_LINES, BatchStaged, BlobsQuestion, CommitRequest, ForeignBackup, MissingBlobs,
+    PIECE_BYTES, Pause, RestoreBegun, RestoreOutcome, RestorePreview, RestoreRequest, RestoreSession,
+    RestoreState, RunningRestore, SECRET_HEADER,
 };
 use dikas_archive::api::{ApiError, AttachmentRecord, CRC32_HEADER, Envelope, NDJSON};
 use dikas_archive::digest::Sha256;
@@ -16,6 +16,7 @@ use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::job::transport::{Method, Request, Response, Transport, TransportError};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub const SESSION_ID: &str = "00112233445566778899aabbccddeeff";
@@ -67,6 +68,8 @@ pub struct Session {
     pub state: RestoreState,
     pub batches: BTreeMap<String, Vec<Vec<u8>>>,
     pub records: Vec<Vec<u8>>,
+    /// Files of which pieces have come.
+    pub files: HashMap<Sha256, Vec<u8>>,
     pub outcome: Option<RestoreOutcome>,
 }
 
@@ -202,12 +205,34 @@ impl<'a> Server<'a> {
                 let missing = asked.sha256.into_iter().filter(|sha256| !blobs.contains_key(sha256)).collect();
                 data(&MissingBlobs { missing })
             }
-            (Method::Put, ["blobs", sha256]) => {
+            (Method::Put, ["blobs", rest]) => {
+                let (sha256, place) = rest.split_once('?').unwrap_or((rest, ""));
                 let sha256: Sha256 = sha256.parse().unwrap();
-                if Sha256::of(body) != sha256 {
+                if header(CRC32_HEADER) != Some(&format!("{:08x}", crc32fast::hash(body))) {
+                    return refusal_on(400, "bad-request", CRC32_HEADER);
+                }
+                let place: Vec<usize> =
+                    place.split('&').filter_map(|it| it.split_once('=')?.1.parse().ok()).collect();
+                let whole = match place[..] {
+                    [from, size] => {
+                        assert!(body.len() <= PIECE_BYTES && size > PIECE_BYTES, "{rest}");
+                        let file = session.files.entry(sha256).or_default();
+                        match from.cmp(&file.len()) {
+                            Ordering::Greater => return refusal(409, "out-of-order"),
+                            Ordering::Equal => file.extend_from_slice(body),
+                            Ordering::Less => assert_eq!(file[from..][..body.len()], *body),
+                        }
+                        if file.len() < size {
+                            return data(&());
+                        }
+                        file.clone()
+                    }
+                    _ => body.to_vec(),
+                };
+                if Sha256::of(&whole) != sha256 {
                     return refusal_on(400, "bad-blob", "sha256");
                 }
-                self.blobs.borrow_mut().insert(sha256, body.to_vec());
+                self.blobs.borrow_mut().insert(sha256, whole);
                 data(&())
             }
             (Method::Get, ["preview"]) => match session.gap(&self.blobs.borrow()) {
@@ -244,9 +269,9 @@ impl<'a> Server<'a> {
                 assert_eq!(open.request, request, "the same key, and something else behind it");
             }
             _ => {
-                let (batches, records) = (BTreeMap::new(), Vec::new());
+                let (batches, records, files) = (BTreeMap::new(), Vec::new(), HashMap::new());
                 let state = RestoreState::Open;
-                *session = Some(Session { request, state, batches, records, outcome: None });
+                *session = Some(Session { request, state, batches, records, files, outcome: None });
             }
         }
         data(&begun)

@@ -18,7 +18,7 @@ const MARKS: [&str; 2] = ["<!-- cargo xtask bench -->", "<!-- end -->"];
 pub(crate) fn bench(quick: bool, large: bool) -> Result<ExitCode> {
     let browser = Browser::find()?;
     ensure_tools(&["brotli"])?;
-    let server = serve::build_server()?;
+    let programs = serve::build()?;
     let work = target().join("bench");
     fs::create_dir_all(&work)?;
     if let Err(error) = libraries(&work.join("npm")) {
@@ -30,7 +30,7 @@ pub(crate) fn bench(quick: bool, large: bool) -> Result<ExitCode> {
     let out = work.join("tables.md");
     let mut bench =
         Command::new(target().join("debug").join(format!("bench{}", std::env::consts::EXE_SUFFIX)));
-    bench.arg(server).arg(&work).arg(&out).current_dir(root());
+    bench.arg(programs.server).arg(programs.command_line).arg(&work).arg(&out).current_dir(root());
     bench.args(quick.then_some("--quick")).args(large.then_some("--large"));
     browser.tell(&mut bench)?;
     run(&mut bench)?;

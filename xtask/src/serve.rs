@@ -13,11 +13,18 @@ pub(crate) const DEFAULT_PORT: u16 = 5015;
 
 const DEFAULT_DAYS: u32 = 730;
 
+/// The programs that carry the engine.
+pub(crate) struct Programs {
+    pub(crate) server: PathBuf,
+    pub(crate) command_line: PathBuf,
+}
+
 /// Builds the engine, then the programs that carry it.
-pub(crate) fn build() -> Result<()> {
-    build_server()?;
+pub(crate) fn build() -> Result<Programs> {
+    let server = build_server()?;
     say("building the command line");
-    run(cargo("build").args(["--release", "--package", "dikas-backup"]))
+    run(cargo("build").args(["--release", "--package", "dikas-backup"]))?;
+    Ok(Programs { server, command_line: program("dikas-backup") })
 }
 
 /// Builds the engine, then the server; returns the server's path.
@@ -25,7 +32,11 @@ pub(crate) fn build_server() -> Result<PathBuf> {
     wasm::build_engine(&wasm::Toolchain::find()?)?;
     say("building the server");
     run(cargo("build").args(["--release", "--package", "dikas-server"]))?;
-    Ok(target().join("release").join(format!("dikas-server{}", std::env::consts::EXE_SUFFIX)))
+    Ok(program("dikas-server"))
+}
+
+fn program(name: &str) -> PathBuf {
+    target().join("release").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Builds everything and becomes the server.

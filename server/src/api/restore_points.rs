@@ -37,7 +37,8 @@ pub(super) async fn preview_point(
     Ok(answer(StatusCode::OK, crate::restoring(move || app.store.preview_point(&id)).await?))
 }
 
-/// Makes a restore point live: the collections that its restore changed become what they were before it.
+/// Makes a restore point live: the collections that its restore changed become what they were before it. It uses the point
+/// up; repeated within a day, the call answers what the first one did.
 #[utoipa::path(post, path = "/backup/restore-points/{id}/activate", tag = "restore", request_body = CommitRequest,
     params(("id" = String, Path, description = "Id of the restore point.")),
     responses(

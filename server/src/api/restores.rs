@@ -2,10 +2,11 @@
 
 use super::answer;
 use super::attachments::receive;
-use super::request::{Segments, bytes, json, json_up_to};
+use super::request::{Params, Segments, bytes, json, json_up_to};
 use crate::App;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
+use crate::store::{Place, bad_blob};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -13,13 +14,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 use dikas_archive::api::restore::{
-    BATCH_BYTES, BatchStaged, BlobsQuestion, CommitRequest, MISSING_BLOBS, MissingBlobs, Pause, RestoreBegun,
-    RestoreOutcome, RestorePreview, RestoreRequest, RestoreSession, RunningRestore, SECRET_HEADER,
+    BATCH_BYTES, BatchStaged, BlobsQuestion, CommitRequest, MISSING_BLOBS, MissingBlobs, PIECE_BYTES, Pause,
+    RestoreBegun, RestoreOutcome, RestorePreview, RestoreRequest, RestoreSession, RunningRestore,
+    SECRET_HEADER,
 };
 use dikas_archive::api::{CRC32_HEADER, Envelope};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
 use dikas_archive::limits::MAX_DOCUMENT_BYTES;
+use serde::Deserialize;
 use std::sync::Arc;
 
 /// How large the bodies are that list collections or digests.
@@ -139,16 +142,23 @@ pub(super) async fn missing_blobs(
     Ok(answer(StatusCode::OK, MissingBlobs { missing: crate::restoring(ask).await? }))
 }
 
-/// Stores a blob.
+/// Stores a blob, whole or piece by piece.
 #[utoipa::path(put, path = "/backup/restores/{id}/blobs/{sha256}", tag = "restore",
     params(
         ("id" = String, Path, description = "Id of the session."),
-        ("sha256" = String, Path, description = "Digest of the bytes.")),
+        ("sha256" = String, Path, description = "Digest of the bytes."),
+        ("from" = Option<u64>, Query, description = "The body is a piece of at most 8 MiB, which begins here. Pieces come in \
+            order; each may come again."),
+        ("size" = Option<u64>, Query, description = "With `from`: how many bytes the whole has."),
+        ("dikas-crc32" = Option<String>, Header, description = "With `from`: CRC-32 of the piece, 8 lower-case hex \
+            digits.")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The bytes."),
     responses(
         (status = CREATED, description = "It is on the disk."),
+        (status = OK, description = "The piece is here; others are to follow."),
         (status = BAD_REQUEST, description = "`bad-blob`: the bytes have another digest; they were thrown away."),
         (status = FORBIDDEN, description = "`forbidden`: the session is somebody else's."),
+        (status = CONFLICT, description = "`out-of-order`: another piece comes first, or too many files have begun."),
         (status = GONE, description = "`restore-gone`: the session has ended."),
         (status = PAYLOAD_TOO_LARGE, description = "It is larger than this server takes.")),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
@@ -156,9 +166,18 @@ pub(super) async fn put_blob(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
     Segments((id, sha256)): Segments<(String, String)>,
+    Params(piece): Params<PieceParams>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
     let expected: Sha256 = sha256.parse().map_err(|error| Failure::from(error).on("sha256"))?;
+    if let Some(place) = piece.place()? {
+        let body = checked(&headers, body, PIECE_BYTES).await?;
+        let limit = app.limits.attachment_bytes;
+        let stage = move || app.restores.stage_piece(&id, &principal.owner, &expected, place, limit, &body);
+        let whole = crate::restoring(stage).await? == place.size;
+        return Ok(answer(if whole { StatusCode::CREATED } else { StatusCode::OK }, ()));
+    }
     let may = {
         let (app, id, owner) = (Arc::clone(&app), id.clone(), principal.owner.clone());
         move || app.restores.takes_blobs(&id, &owner)
@@ -169,8 +188,7 @@ pub(super) async fn put_blob(
     crate::restoring(move || {
         let found = upload.digest();
         if found != expected {
-            let message = format!("the bytes have another digest: expected {expected}, found {found}");
-            return Err(Failure::new(StatusCode::BAD_REQUEST, "bad-blob", message).on("sha256"));
+            return Err(bad_blob(&expected, &found));
         }
         app.store.blobs().keep(upload)?;
         // One that ended meanwhile keeps the blob from nobody: the clean-up takes it.
@@ -178,6 +196,23 @@ pub(super) async fn put_blob(
     })
     .await?;
     Ok(answer(StatusCode::CREATED, ()))
+}
+
+#[derive(Deserialize)]
+pub(super) struct PieceParams {
+    from: Option<u64>,
+    size: Option<u64>,
+}
+
+impl PieceParams {
+    /// Where the body belongs; none where it is the whole.
+    fn place(&self) -> Result<Option<Place>> {
+        match (self.from, self.size) {
+            (None, None) => Ok(None),
+            (Some(from), Some(size)) => Ok(Some(Place { from, size })),
+            _ => Err(Failure::bad_request("`from` and `size` come together").on("from")),
+        }
+    }
 }
 
 /// Says what would change: what is staged against what is live.
@@ -279,8 +314,13 @@ pub(super) async fn get_restore(
 
 /// The body of a batch, as its checksum says that it was sent.
 async fn batch(headers: &HeaderMap, body: Body) -> Result<Bytes> {
+    checked(headers, body, BATCH_BYTES.max(MAX_DOCUMENT_BYTES + 1)).await
+}
+
+/// A body of at most `limit` bytes that has the checksum that its header states.
+async fn checked(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
     let stated = headers.get(CRC32_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let body = bytes(headers, body, BATCH_BYTES.max(MAX_DOCUMENT_BYTES + 1)).await?;
+    let body = bytes(headers, body, limit).await?;
     let found = format!("{:08x}", crc32fast::hash(&body));
     if stated.as_deref() != Some(&found) {
         let stated = stated.unwrap_or_else(|| "none".to_owned());

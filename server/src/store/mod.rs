@@ -14,6 +14,7 @@ mod snapshots;
 
 pub use accounts::BackupToken;
 pub use documents::{Rules, Tally};
+pub use restore::pieces::{Place, bad_blob};
 pub use restore::{RestoreOptions, Restores};
 pub use snapshots::{Owner, SnapshotOptions, Snapshots};
 
@@ -26,7 +27,8 @@ use std::time::{Duration, Instant};
 
 /// The schema, version by version: each script leads from the one before it. `PRAGMA user_version` says how many a store
 /// has behind it.
-const SCHEMA: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const SCHEMA: [&str; 3] =
+    [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// How many idle reading connections are kept.
 const READERS: usize = 4;
@@ -302,7 +304,7 @@ mod tests {
         let connection = Connection::open(folder.path().join("dikas.sqlite")).unwrap();
         connection.pragma_update(None, "user_version", SCHEMA.len() as i64 + 1).unwrap();
         let refusal = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(refusal.contains("version 3") && refusal.contains("knows 2"), "{refusal}");
+        assert!(refusal.contains("version 4") && refusal.contains("knows 3"), "{refusal}");
     }
 
     #[test]
@@ -326,7 +328,7 @@ mod tests {
             assert_eq!(store.audit_page(None, None).unwrap().entries, []);
             let writer = lock(&store.writer);
             let number = |sql| writer.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
-            assert_eq!(number("PRAGMA user_version"), 2);
+            assert_eq!(number("PRAGMA user_version"), 3);
             assert_eq!(number("SELECT documents FROM generations WHERE shrunk = 0"), 2);
             assert_eq!(number("SELECT since FROM collections"), 0);
             let plan =

@@ -1,14 +1,15 @@
 //! The attachments that a restore is about.
 
-use super::Chosen;
 use super::read::collection_named;
+use super::{Chosen, Piece};
 use crate::api::AttachmentRecord;
+use crate::api::restore::PIECE_BYTES;
 use crate::catalog::CollectionName;
 use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::Watch;
 use crate::job::backup::Meter;
-use crate::reader::{AttachmentInfo, BackupReader};
+use crate::reader::{AttachmentInfo, BackupReader, EntryReader};
 use std::io::{Read, Seek};
 
 /// How much of a file is read between two checkpoints.
@@ -124,29 +125,52 @@ pub(super) async fn check<R: Read + Seek>(
     }
 }
 
-/// Reads a file whole, to send it.
-pub(super) async fn read<R: Read + Seek>(
-    archive: &mut BackupReader<R>,
-    file: &StagedFile,
-    meter: &Meter<'_, impl Watch>,
-) -> Result<Vec<u8>> {
-    let too_large = || {
-        Error::new(ErrorKind::LimitExceeded, "there is not enough memory for an attachment")
-            .on(file.path.as_str())
-            .expected("a file that memory can hold", format!("{} bytes", file.record.size))
-    };
-    let size = usize::try_from(file.record.size).map_err(|_| too_large())?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size).map_err(|_| too_large())?;
-    let mut content = archive.attachment(&file.path)?;
-    while Read::take(&mut content, STEP_BYTES).read_to_end(&mut bytes)? > 0 {
-        meter.pause().await?;
+/// Reads a file piece by piece, to send it.
+pub(super) struct Pieces<'a, R> {
+    content: EntryReader<'a, R>,
+    file: &'a StagedFile,
+    hasher: Hasher,
+    from: u64,
+    done: bool,
+}
+
+impl<'a, R: Read + Seek> Pieces<'a, R> {
+    /// At the beginning of the file.
+    pub(super) fn of(archive: &'a mut BackupReader<R>, file: &'a StagedFile) -> Result<Self> {
+        let content = archive.attachment(&file.path)?;
+        Ok(Self { content, file, hasher: Hasher::default(), from: 0, done: false })
     }
-    let sha256 = Sha256::of(&bytes);
-    if sha256 != file.record.sha256 {
-        return Err(changed(&file.path, &file.record.sha256, &sha256));
+
+    /// How many bytes the next piece has; none behind the last one. An empty file is one piece.
+    pub(super) fn next_bytes(&self) -> Option<usize> {
+        let left = self.file.record.size.saturating_sub(self.from);
+        (!self.done).then(|| usize::try_from(left).unwrap_or(PIECE_BYTES).min(PIECE_BYTES))
     }
-    Ok(bytes)
+
+    /// Reads the next piece. The last one comes only if all of the file is what it was when it was checked.
+    pub(super) async fn next(&mut self, meter: &Meter<'_, impl Watch>) -> Result<Piece> {
+        let size = self.file.record.size;
+        let mut bytes = Vec::with_capacity(self.next_bytes().unwrap_or_default());
+        let most = PIECE_BYTES as u64;
+        while bytes.len() < PIECE_BYTES {
+            let step = STEP_BYTES.min(most - bytes.len() as u64);
+            if Read::take(&mut self.content, step).read_to_end(&mut bytes)? == 0 {
+                break;
+            }
+            meter.pause().await?;
+        }
+        self.hasher.update(&bytes);
+        let piece = Piece { from: self.from, size, bytes };
+        self.from += piece.bytes.len() as u64;
+        if piece.bytes.is_empty() || self.from >= size {
+            let sha256 = self.hasher.clone().finish();
+            if sha256 != self.file.record.sha256 {
+                return Err(changed(&self.file.path, &self.file.record.sha256, &sha256));
+            }
+            self.done = true;
+        }
+        Ok(piece)
+    }
 }
 
 fn changed(path: &str, expected: &Sha256, actual: &Sha256) -> Error {

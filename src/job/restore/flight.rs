@@ -1,6 +1,7 @@
 //! Calls that are under way at once: bounded in number and in bytes, one of each lane.
 
 use crate::catalog::CollectionName;
+use crate::digest::Sha256;
 use crate::error::Result;
 use futures::future::{FutureExt as _, LocalBoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -20,8 +21,8 @@ pub(super) enum Lane {
     Documents(CollectionName),
     /// The batches of attachment records.
     Records,
-    /// Files arrive in any order.
-    Any,
+    /// The pieces of a file.
+    File(Sha256),
 }
 
 /// What a call carries.
@@ -51,7 +52,7 @@ impl<'a> Flight<'a> {
     /// Whether this can be sent now.
     pub(super) fn has_room_for(&self, load: &Load) -> bool {
         let held: usize = self.loads.iter().map(|(_, held)| held).sum();
-        let free = load.lane == Lane::Any || self.loads.iter().all(|(lane, _)| *lane != load.lane);
+        let free = self.loads.iter().all(|(lane, _)| *lane != load.lane);
         let fits = self.loads.len() < CALLS && held + load.held <= BYTES;
         free && (self.loads.is_empty() || fits)
     }

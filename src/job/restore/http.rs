@@ -2,7 +2,7 @@
 //! one to a commit is asked for by the session's secret.
 
 use super::sessions::{self, check_open, refused_with_preview};
-use super::{Committed, Target};
+use super::{Committed, Piece, Target};
 use crate::api::restore::{
     BatchStaged, BlobsQuestion, CommitRequest, ForeignBackup, MissingBlobs, Pause, RestoreBegun,
     RestorePreview, RestoreRequest, RestoreSession, RunningRestore,
@@ -144,10 +144,14 @@ impl<T: Transport> Target for HttpTarget<T> {
         Ok(answer.missing)
     }
 
-    async fn blob(&self, sha256: &Sha256, bytes: Vec<u8>) -> Result<()> {
+    async fn blob(&self, sha256: &Sha256, piece: Piece) -> Result<()> {
         let mut request = Request::new(Method::Put, self.path(&format!("/blobs/{sha256}")))
-            .header("content-type", "application/octet-stream");
-        request.body = bytes;
+            .header("content-type", "application/octet-stream")
+            .header(CRC32_HEADER, format!("{:08x}", crc32fast::hash(&piece.bytes)));
+        if !piece.is_whole() {
+            request = request.query("from", &piece.from.to_string()).query("size", &piece.size.to_string());
+        }
+        request.body = piece.bytes;
         self.put(request, |_| Ok(())).await
     }
 

@@ -199,8 +199,8 @@ pub trait Target {
     /// Those of these files, at most [`MISSING_BLOBS`](crate::api::restore::MISSING_BLOBS), that are not there yet.
     async fn missing(&self, blobs: &[Sha256]) -> Result<Vec<Sha256>>;
 
-    /// Brings a file.
-    async fn blob(&self, sha256: &Sha256, bytes: Vec<u8>) -> Result<()>;
+    /// Brings a file, or a piece of it; pieces come in their order, and each may come again.
+    async fn blob(&self, sha256: &Sha256, piece: Piece) -> Result<()>;
 
     /// What a commit would change.
     async fn preview(&self) -> Result<RestorePreview>;
@@ -213,6 +213,24 @@ pub trait Target {
 
     /// Throws away what is staged. One that has ended already counts as aborted.
     async fn abort(&self) -> Result<()>;
+}
+
+/// Bytes of a file: all of them, or at most [`PIECE_BYTES`](crate::api::restore::PIECE_BYTES).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Where in the file it begins.
+    pub from: u64,
+    /// How many bytes the file has.
+    pub size: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Piece {
+    /// Whether it is the whole file.
+    pub fn is_whole(&self) -> bool {
+        self.bytes.len() as u64 == self.size
+    }
 }
 
 /// How a commit ended.

@@ -55,15 +55,15 @@ impl<T: Transport> Restores<T> {
         self.client.call(request, data, Patience::of(Method::Get)).await
     }
 
-    /// Makes a restore point live, if what would change is still what the person has seen. It is not sent again after an
-    /// answer that got lost: then [`Restores::points`] tells, for a point that was used is gone.
+    /// Makes a restore point live, if what would change is still what the person has seen. After an answer that got lost it is
+    /// sent again: the server then answers what the first one did.
     pub async fn activate(&self, point: &str, consent: &CommitRequest) -> Result<Committed> {
         check_id(point)?;
         let path = format!("/backup/restore-points/{point}/activate");
         let mut request = Request::new(Method::Post, path).json(consent)?;
         request.idle_milliseconds = request.total_milliseconds;
         let accept = |answer| Ok(Committed::Done { outcome: data(answer)? });
-        self.client.ask(&mut request, accept, Patience::of(Method::Post)).await.or_else(refused_with_preview)
+        self.client.ask(&mut request, accept, Patience::repeatable()).await.or_else(refused_with_preview)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The second reading: what was announced is sent.
 
 use super::batch::{Batch, Cut, Cutter, Filling, Sum};
-use super::files::{self, StagedFile};
+use super::files::{Pieces, StagedFile};
 use super::flight::{Flight, Lane, Load};
 use super::read::{self, Group, Seen, Taker};
 use super::{Plan, Target};
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Read, Seek};
 
 /// Sends what the plan announced, and asks what a commit would change. Four calls are under way at most, with 16 MiB in
-/// their bodies, unless one alone has more: a file is sent whole.
+/// their bodies, unless a document alone has more: a large file is sent in pieces.
 ///
 /// # Errors
 /// Those of [`Target`], of [`BackupReader`] and of [`Watch::checkpoint`]; `io` when the archive is not the one that was
@@ -158,26 +158,43 @@ impl<'a, T: Target, W: Watch> Staging<'a, T, W> {
             let missing: HashSet<Sha256> = self.target.missing(&digests).await?.into_iter().collect();
             for file in asked {
                 let (attachments, bytes) = shared.get(&file.record.sha256).copied().unwrap_or_default();
-                let subject = file.record.name.clone();
-                let mut load = Load { lane: Lane::Any, held: 0, subject, counts: (0, attachments, bytes) };
-                if !missing.contains(&file.record.sha256) {
-                    self.count(load).await?;
-                    continue;
+                if missing.contains(&file.record.sha256) {
+                    self.file(archive, file, (attachments, bytes)).await?;
+                } else {
+                    self.meter.add(Some(&file.record.name), 0, attachments, bytes).await?;
                 }
-                // Not more of them are in memory than may be under way.
-                load.held = usize::try_from(file.record.size).unwrap_or(usize::MAX);
-                while !self.flight.has_room_for(&load) {
-                    self.land().await?;
-                }
-                let content = files::read(archive, file, self.meter).await?;
-                let (target, sha256) = (self.target, file.record.sha256);
-                let path = file.path.clone();
-                let call = async move {
-                    let sent = target.blob(&sha256, content).await;
-                    sent.map_err(|error| error.on(path))
-                };
-                self.send(load, call).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Brings a file, which counts for so many attachments and bytes.
+    async fn file<R: Read + Seek>(
+        &mut self,
+        archive: &mut BackupReader<R>,
+        file: &StagedFile,
+        (attachments, mut bytes): (u64, u64),
+    ) -> Result<()> {
+        let (target, sha256) = (self.target, file.record.sha256);
+        let mut pieces = Pieces::of(archive, file)?;
+        while let Some(held) = pieces.next_bytes() {
+            let subject = file.record.name.clone();
+            let mut load = Load { lane: Lane::File(sha256), held, subject, counts: (0, 0, held as u64) };
+            // Not more of it is in memory than may be under way.
+            while !self.flight.has_room_for(&load) {
+                self.land().await?;
+            }
+            let piece = pieces.next(self.meter).await?;
+            bytes -= held as u64;
+            if pieces.next_bytes().is_none() {
+                load.counts = (0, attachments, held as u64 + bytes);
+            }
+            let path = file.path.clone();
+            let call = async move {
+                let sent = target.blob(&sha256, piece).await;
+                sent.map_err(|error| error.on(path))
+            };
+            self.send(load, call).await?;
         }
         Ok(())
     }

@@ -180,6 +180,27 @@ export async function backUp(auth) {
   return { ms: performance.now() - start, size: file.size, phases };
 }
 
+/** Gives the driver a place for a file. */
+export function askForFile() {
+  const input = document.createElement('input');
+  Object.assign(input, { type: 'file', id: 'bench-file' });
+  document.body.append(input);
+}
+
+/** A full restore of that file, of another installation.
+ * @param {string} auth @param {string} businessName */
+export async function restore(auth, businessName) {
+  const { prepareRestore } = await engine('index.js');
+  const input = /** @type {HTMLInputElement} */ (document.querySelector('#bench-file'));
+  const file = /** @type {File} */ (input.files?.[0]);
+  const start = performance.now();
+  const prepared = await prepareRestore({ file, auth, choice: { mode: 'full' }, businessName });
+  const ready = performance.now();
+  await prepared.commit();
+  const end = performance.now();
+  return { ms: end - start, size: file.size, phases: { prepare: ready - start, commit: end - ready } };
+}
+
 /** @type {any} */
 let brotli;
 /** @type {any} */

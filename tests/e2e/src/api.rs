@@ -21,13 +21,18 @@ pub struct Api {
 impl Api {
     /// Logs in.
     pub async fn login(url: &str, username: &str, password: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut api = Self { url: url.to_owned(), token: String::new(), http };
+        Self::try_login(url, username, password).await.expect("a login")
+    }
+
+    /// Logs in, if that is a login.
+    pub async fn try_login(url: &str, username: &str, password: &str) -> Option<Self> {
         let body = json!({ "username": username, "password": password }).to_string();
-        let request =
-            api.request(Method::POST, "/auth/login").header("content-type", "application/json").body(body);
-        api.token = data::<Tokens>(request).await.access_token;
-        api
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let api = Self { url: url.to_owned(), token: String::new(), http };
+        let request = api.request(Method::POST, "/auth/login").header("content-type", "application/json");
+        let (status, answer) = try_send(request.body(body)).await?;
+        let tokens = || serde_json::from_slice::<Envelope<Tokens>>(&answer).unwrap().data.unwrap();
+        status.is_success().then(|| Self { token: tokens().access_token, ..api })
     }
 
     /// A request below `/api/v1`.

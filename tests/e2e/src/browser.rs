@@ -178,6 +178,20 @@ impl Browser {
         serde_json::from_str::<Value>(body).expect("JSON")["value"].take()
     }
 
+    /// Drags a file from the desktop onto the first element that matches, and lets it go there.
+    pub async fn drop_on(&self, css: &str, file: &Path) {
+        self.find(css).await;
+        let body =
+            "const { x, y, width, height } = document.querySelector(arguments[0]).getBoundingClientRect();
+                    return { x: x + width / 2, y: y + height / 2 }";
+        let at = self.run(body, vec![css.into()]).await;
+        for what in ["dragEnter", "dragOver", "drop"] {
+            let data = json!({ "items": [], "files": [file], "dragOperationsMask": 1 });
+            let event = json!({ "type": what, "x": at["x"], "y": at["y"], "data": data });
+            self.cdp("Input.dispatchDragEvent", event).await;
+        }
+    }
+
     /// The process from which all of the browser's descend.
     pub fn driver_process(&self) -> u32 {
         self.driver.process.id()

@@ -26,6 +26,7 @@ pub mod restoring;
 pub mod sample;
 pub mod server;
 pub mod staging;
+pub mod till;
 pub mod tools;
 
 use std::io::Write as _;

@@ -79,6 +79,13 @@ pub async fn sign_in_again(browser: &Browser, (username, password): &(String, St
     browser.find("#logout").await;
 }
 
+/// The first number that a text names, without what separates its thousands.
+pub fn number_in(text: &str) -> String {
+    let mut words = text.split_whitespace();
+    let number = words.find(|word| word.starts_with(|c: char| c.is_ascii_digit())).expect("a number");
+    number.chars().filter(char::is_ascii_digit).collect()
+}
+
 /// Checks that two backups hold the same, to the byte: but for the moment and the installation in the manifest.
 pub fn assert_same(one: &Path, other: &Path) {
     let (one, other) = (unzip(one), unzip(other));

@@ -3,7 +3,8 @@
 use crate::api::Api;
 use dikas_server::{Config, DEMO_LOGIN, Server, Setup};
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -107,6 +108,35 @@ impl Killable {
         Self { url, environment, process, data }
     }
 
+    /// One whose data lies on a disk of its own of so many bytes, with a month of demo data; none where this system lets
+    /// nobody but root make such a disk. It cannot be started again, for the disk goes with its process.
+    pub async fn start_on_disk(program: &str, bytes: u64) -> Option<(Self, Disk)> {
+        let (data, environment) = (demo_data().await, BTreeMap::new());
+        let disk = data.path().join("disk");
+        std::fs::create_dir(&disk).unwrap();
+        let script = format!(
+            "mount -t tmpfs -o size={bytes} none {disk} && cd {data} && cp -r blobs secret dikas.sqlite* {disk} && exec {program} {disk} \
+             127.0.0.1:0",
+            disk = disk.display(),
+            data = data.path().display(),
+        );
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", &script]).env("DIKAS_TEST_SPARE_BYTES", "0");
+        let may_mount = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).status();
+        if !may_mount.is_ok_and(|status| status.success()) {
+            crate::skip("only root can make a disk here");
+            return None;
+        }
+        let (process, url) = listening(command);
+        let disk = Disk(
+            Path::new("/proc")
+                .join(process.id().to_string())
+                .join("root")
+                .join(disk.strip_prefix("/").unwrap()),
+        );
+        Some((Self { url, environment, process, data }, disk))
+    }
+
     /// The data folder.
     pub fn data(&self) -> &Path {
         self.data.path()
@@ -139,6 +169,24 @@ impl Drop for Killable {
     }
 }
 
+/// A disk that only one server sees.
+pub struct Disk(PathBuf);
+
+impl Disk {
+    /// Takes all the space that is left.
+    pub fn fill(&self) {
+        let mut file = File::create(self.0.join("filler")).unwrap();
+        let block = vec![1; 1 << 16];
+        while file.write_all(&block).is_ok() {}
+        while file.write_all(&[1]).is_ok() {}
+    }
+
+    /// Gives it back.
+    pub fn free(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
 fn spawn(
     program: &str,
     data: &Path,
@@ -146,8 +194,13 @@ fn spawn(
     environment: &BTreeMap<&'static str, String>,
 ) -> (Child, String) {
     let mut command = Command::new(program);
-    command.arg(data).arg(listen).envs(environment).stdout(Stdio::piped());
-    let mut process = command.spawn().unwrap();
+    command.arg(data).arg(listen).envs(environment);
+    listening(command)
+}
+
+/// Starts a server that says where it listens.
+fn listening(mut command: Command) -> (Child, String) {
+    let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let url = line.trim().to_owned();

@@ -73,7 +73,7 @@ async fn a_shop_moves_to_an_empty_server_and_back_out_again() {
     browser.shot("undo-preview").await;
     let lost = browser.visible("#signed-loss").await.is_some();
     assert!(lost, "undoing drops receipts of the backup");
-    let number = digits(&browser.text("#signed-loss").await);
+    let number = restoring::number_in(&browser.text("#signed-loss").await);
     restoring::confirm(&browser, &[("#acknowledge", &number)]).await;
     done(&browser).await;
     sign_in_again(&browser, &new.login).await;
@@ -173,7 +173,7 @@ async fn what_somebody_writes_meanwhile_is_not_overwritten_unseen() {
     browser.find("#refused[data-kind=live-changed]").await;
     browser.shot("live-changed").await;
     assert_eq!(api.document("receipts", "rcp_later_still").await, later, "nothing has changed");
-    assert_eq!(digits(&browser.text("#signed-loss").await), "2");
+    assert_eq!(restoring::number_in(&browser.text("#signed-loss").await), "2");
     restoring::confirm(&browser, &[("#acknowledge", "2"), WORD]).await;
     let shown = done(&browser).await;
     browser.find("#lost").await;
@@ -240,11 +240,6 @@ async fn files_that_are_no_backup_or_a_damaged_one_change_nothing() {
 
 fn business(file: &std::path::Path) -> String {
     dikas_e2e::tools::unzip(file).manifest()["source"]["business"].as_str().unwrap().to_owned()
-}
-
-fn digits(text: &str) -> String {
-    let first = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).unwrap();
-    first.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// A document of a collection, with another name.

@@ -1,27 +1,26 @@
-//! Killed at any moment, a restore has happened or it has not: document by document, file by file, in the database, and
-//! in what the server says of it. A till goes on writing all the while.
+//! Killed at any moment, a restore or an undo has happened or it has not: document by document, file by file, in the
+//! database, and in what the server says of it. A till goes on writing all the while.
 //!
-//! `DIKAS_KILLS=240` kills so often, spread evenly over a restore, and tries every statement in every mode; a few times is
-//! usual. The report says how many ended
-//! with the old state and how many with the new one.
+//! `DIKAS_KILLS=240` kills so often, spread evenly over restores and undos, and tries every statement in every mode; a few
+//! times is usual. The report says how many ended with the old state and how many with the new one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use dikas_archive::api::restore::{RestoreMode, RestoreState};
-use dikas_archive::api::{AttachmentRecord, Snapshot};
+use dikas_archive::api::restore::{CommitRequest, RestoreMode, RestoreOutcome, RestorePreview, RestoreState};
+use dikas_archive::api::{AttachmentRecord, Envelope, Snapshot};
 use dikas_archive::digest::Sha256;
 use dikas_archive::document;
 use dikas_e2e::api::{Api, Everything, try_send};
 use dikas_e2e::server::{Killable, demo_login};
 use dikas_e2e::staging::{Backup, Staging};
+use dikas_e2e::till::Till;
 use dikas_e2e::until;
 use reqwest::Method;
 use rusqlite::{Connection, OpenFlags};
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::task::JoinHandle;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_killable-server");
 
@@ -33,11 +32,19 @@ const BESIDE: &str = "shifts";
 
 const MODES: [RestoreMode; 3] = [RestoreMode::Full, RestoreMode::Identical, RestoreMode::Update];
 
-/// Where a process ends by itself, which time it passes there, and whether what it did is seen afterwards.
-const POINTS: &[(&str, bool)] = &[
-    ("staged:1", false),
-    ("staged:4", false),
-    ("prepare-documents:2", false),
+/// What is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Restore(RestoreMode),
+    /// The undo of a restore in this mode.
+    Undo(RestoreMode),
+}
+
+/// Where a process ends by itself before a commit begins, and which time it passes there.
+const BEFORE_COMMIT: &[&str] = &["staged:1", "staged:4", "prepare-documents:2"];
+
+/// The same within a commit, be it of a restore or an undo, and whether what it did is seen afterwards.
+const IN_COMMIT: &[(&str, bool)] = &[
     ("commit-begun:1", false),
     ("commit-checked:1", false),
     ("commit-point:1", false),
@@ -49,36 +56,55 @@ const POINTS: &[(&str, bool)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restore_that_is_killed_has_happened_or_not() {
-    let kills: u32 = std::env::var("DIKAS_KILLS").ok().map_or(6, |kills| kills.parse().unwrap());
+async fn what_is_killed_has_happened_or_not() {
+    let kills: u32 = std::env::var("DIKAS_KILLS").ok().map_or(10, |kills| kills.parse().unwrap());
     let mut scene = Scene::open().await;
-    let [whole, commit] = scene.durations().await;
-    let (mut seen, mut in_commit) = ([0, 0], 0);
-    for number in 0..kills {
-        let mode = MODES[number as usize % MODES.len()];
-        // Every third kill falls between the start of the commit and its answer.
-        let when = match number % 3 {
-            2 => Kill::AfterCommitBegan(commit * (number / 3 * 3 + 1) / kills.max(1)),
-            _ => Kill::After(whole * (number + 1) / kills.max(1)),
-        };
-        in_commit += u32::from(matches!(when, Kill::AfterCommitBegan(_)));
-        let new = scene.round(mode, number, &when).await;
-        seen[usize::from(new)] += 1;
+    let Durations { restore, commit, undo } = scene.durations().await;
+    println!("a restore takes {restore:?}, its commit {commit:?}, an undo {undo:?}");
+    // What is killed, and when: spread evenly over each.
+    type Kind = (&'static str, fn(RestoreMode) -> Act, fn(Duration) -> Kill, Range<Duration>);
+    let nothing = Duration::ZERO;
+    let kinds: [Kind; 5] = [
+        ("restores, at any time", Act::Restore, Kill::After, nothing..restore),
+        ("restores, from the commit to its answer", Act::Restore, Kill::AfterCommitBegan, nothing..commit),
+        ("restores, around the answer", Act::Restore, Kill::AfterCommitBegan, commit * 7 / 8..commit * 9 / 8),
+        ("undos, from the request to its answer", Act::Undo, Kill::AfterCommitBegan, nothing..undo),
+        ("undos, around the answer", Act::Undo, Kill::AfterCommitBegan, undo * 7 / 8..undo * 9 / 8),
+    ];
+    let each = kills.div_ceil(kinds.len() as u32);
+    println!("| killed | old | new |\n|---|--:|--:|");
+    let mut seed = 0;
+    for (what, act, kill, span) in kinds {
+        let mut seen = [0, 0];
+        for number in 0..each {
+            let when = span.start + (span.end - span.start) * (2 * number + 1) / (2 * each);
+            let mode = MODES[number as usize % MODES.len()];
+            seen[usize::from(scene.round(act(mode), seed, &kill(when)).await)] += 1;
+            seed += 1;
+        }
+        println!("| {what} | {} | {} |", seen[0], seen[1]);
     }
-    println!("{kills} kills, {in_commit} of them during the commit: {} old, {} new", seen[0], seen[1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restore_that_ends_at_a_statement_has_happened_or_not() {
+async fn what_ends_at_a_statement_has_happened_or_not() {
     let mut scene = Scene::open().await;
     let every_mode = std::env::var_os("DIKAS_KILLS").is_some();
-    for (number, (point, expected)) in POINTS.iter().enumerate() {
-        let modes = MODES.iter().cycle().skip(number).take(if every_mode { MODES.len() } else { 1 });
-        for mode in modes {
+    let modes = |number: usize| MODES.iter().cycle().skip(number).take(if every_mode { 3 } else { 1 });
+    for (number, point) in BEFORE_COMMIT.iter().enumerate() {
+        for mode in modes(number) {
             // Only an update has something to prepare.
             let mode = if point.starts_with("prepare") { &RestoreMode::Update } else { mode };
-            let new = scene.round(*mode, number as u32, &Kill::At(point)).await;
-            assert_eq!(new, *expected, "{point} {mode:?}");
+            let new = scene.round(Act::Restore(*mode), number as u32, &Kill::At(point)).await;
+            assert!(!new, "{point} {mode:?}");
+        }
+    }
+    for (number, (point, expected)) in IN_COMMIT.iter().enumerate() {
+        for mode in modes(number) {
+            for act in [Act::Restore(*mode), Act::Undo(*mode)] {
+                let new = scene.round(act, number as u32, &Kill::At(point)).await;
+                assert_eq!(new, *expected, "{point} {act:?}");
+            }
         }
     }
 }
@@ -119,6 +145,20 @@ enum Kill {
     At(&'static str),
 }
 
+/// How long each takes that is killed.
+struct Durations {
+    restore: Duration,
+    commit: Duration,
+    undo: Duration,
+}
+
+/// What somebody knows whose server went away.
+struct Killed {
+    /// The session, where it was a restore and had begun.
+    session: Option<Staging>,
+    answered: bool,
+}
+
 /// A server, and what is known about it.
 struct Scene {
     server: Killable,
@@ -145,16 +185,35 @@ impl Scene {
         Api::login(&self.server.url, &username, &password).await
     }
 
-    /// How long a whole restore takes, and its commit alone.
-    async fn durations(&self) -> [Duration; 2] {
-        let api = self.api().await;
+    /// How long each takes that is killed later.
+    async fn durations(&mut self) -> Durations {
         let backup = self.backup(99).await;
+        self.restart();
+        let api = self.api().await;
+        let till = self.till(99).await;
         let begun = Instant::now();
         let session = Staging::stage(&api, &backup, RestoreMode::Full).await.unwrap();
         let preview = session.preview().await.unwrap();
         let commit = Instant::now();
-        session.commit(&preview).await.unwrap();
-        [begun.elapsed(), commit.elapsed()]
+        let point = session.commit(&preview).await.unwrap().restore_point.unwrap();
+        let [restore, commit] = [begun.elapsed(), commit.elapsed()];
+        let preview = preview_undo(&api, &point).await.unwrap();
+        let undo = Instant::now();
+        undo_to(&api, &point, &preview).await.unwrap();
+        let undo = undo.elapsed();
+        till.stop().await;
+        Durations { restore, commit, undo }
+    }
+
+    /// Starts the server anew, as each that is killed has just been.
+    fn restart(&mut self) {
+        self.server.kill();
+        self.server.restart(SERVER);
+    }
+
+    async fn till(&self, seed: u32) -> Till {
+        let prefix = format!("till_{seed}_");
+        Till::start(&self.server.url, &[demo_login()], BESIDE, prefix, Duration::ZERO).await
     }
 
     /// A backup that differs from what is live in every way there is.
@@ -203,23 +262,66 @@ impl Scene {
         backup
     }
 
-    /// Restores, ends the process on the way, starts it again, and compares. Whether the new state is what is there.
-    async fn round(&mut self, mode: RestoreMode, seed: u32, kill: &Kill) -> bool {
+    /// Does it, ends the process on the way, starts it again, and compares. Whether the new state is what is there.
+    async fn round(&mut self, act: Act, seed: u32, kill: &Kill) -> bool {
         self.server.kill();
+        // Large merges in turn with small ones; that is, for these few documents.
+        let preparing = matches!(kill, Kill::At(point) if point.starts_with("prepare"));
+        let rows = if seed.is_multiple_of(2) || preparing { "5" } else { "2000" };
+        self.server.environment.insert("DIKAS_TEST_MERGED_ROWS", rows.to_owned());
+        self.server.restart(SERVER);
+        let before = self.look().await;
+        let backup = self.backup(seed).await;
+        let (Act::Restore(mode) | Act::Undo(mode)) = act;
+        let restored = restored(&before, &backup, mode);
+        assert_ne!(before, restored);
+        let (old, expected, point) = match act {
+            Act::Restore(_) => (before, restored, None),
+            Act::Undo(_) => {
+                let api = self.api().await;
+                let session = Staging::stage(&api, &backup, mode).await.unwrap();
+                let preview = session.preview().await.unwrap();
+                let point = session.commit(&preview).await.unwrap().restore_point.unwrap();
+                let undone = undone(&restored, &before);
+                (restored, undone, Some(point))
+            }
+        };
         if let Kill::At(point) = kill {
             self.server.environment.insert("DIKAS_TEST_ABORT_AT", (*point).to_owned());
         }
-        // Large merges in turn with small ones; that is, for these few documents.
-        let rows = if seed.is_multiple_of(2) { "5" } else { "2000" };
-        let preparing = matches!(kill, Kill::At(point) if point.starts_with("prepare"));
-        let rows = if preparing { "5" } else { rows };
-        self.server.environment.insert("DIKAS_TEST_MERGED_ROWS", rows.to_owned());
+        self.restart();
+        let till = self.till(seed).await;
+        let start = Instant::now();
+        let Killed { session, answered } = match &point {
+            None => self.kill_restore(backup, mode, kill).await,
+            Some(point) => self.kill_undo(point, kill).await,
+        };
+        let acknowledged = till.stop().await.documents;
+        self.server.environment.remove("DIKAS_TEST_ABORT_AT");
         self.server.restart(SERVER);
-        let old = self.look().await;
-        let backup = self.backup(seed).await;
-        let expected = restored(&old, &backup, mode);
-        assert_ne!(old, expected);
-        let till = Till::start(self.api().await, seed);
+        self.check_cleaned().await;
+
+        let now = self.look().await;
+        let new = now == expected;
+        assert!(new || now == old, "{act:?}: neither old nor new, {:?} after the begin", start.elapsed());
+        assert!(new || !answered, "{act:?}: what was answered has happened");
+        if let Some(session) = session {
+            let told = session.state().await;
+            let expected = if new { RestoreState::Committed } else { RestoreState::Interrupted };
+            assert_eq!((told.state, told.outcome.is_some()), (expected, new));
+        }
+        let api = self.api().await;
+        if let Some(point) = point {
+            let used = preview_undo(&api, &point).await.is_none();
+            assert_eq!(used, new, "{act:?}: a point goes with its undo");
+        }
+        for (id, body) in acknowledged {
+            assert_eq!(api.document(BESIDE, &id).await, body, "{id}");
+        }
+        new
+    }
+
+    async fn kill_restore(&mut self, backup: Backup, mode: RestoreMode, kill: &Kill) -> Killed {
         let api = self.api().await;
         let (ready, begun) = tokio::sync::oneshot::channel();
         let restore = tokio::spawn(async move {
@@ -232,7 +334,6 @@ impl Scene {
             let _ = commits.send(());
             session.commit(&preview).await
         });
-        let start = Instant::now();
         let session = match kill {
             Kill::After(delay) => {
                 tokio::time::sleep(*delay).await;
@@ -252,26 +353,22 @@ impl Scene {
                 Some(session)
             }
         };
-        let answered = restore.await.unwrap().is_some();
-        let acknowledged = till.stop().await;
-        self.server.environment.remove("DIKAS_TEST_ABORT_AT");
-        self.server.restart(SERVER);
-        self.check_cleaned().await;
+        Killed { session, answered: restore.await.unwrap().is_some() }
+    }
 
-        let now = self.look().await;
-        let new = now == expected;
-        assert!(new || now == old, "neither old nor new, {:?} after the begin", start.elapsed());
-        assert!(new || !answered, "what was answered has happened");
-        if let Some(session) = session {
-            let told = session.state().await;
-            let expected = if new { RestoreState::Committed } else { RestoreState::Interrupted };
-            assert_eq!((told.state, told.outcome.is_some()), (expected, new));
-        }
+    async fn kill_undo(&mut self, point: &str, kill: &Kill) -> Killed {
         let api = self.api().await;
-        for id in acknowledged {
-            assert!(!api.document(BESIDE, &id).await.is_empty(), "{id}");
+        let preview = preview_undo(&api, point).await.unwrap();
+        let id = point.to_owned();
+        let undo = tokio::spawn(async move { undo_to(&api, &id, &preview).await });
+        match kill {
+            Kill::After(delay) | Kill::AfterCommitBegan(delay) => {
+                tokio::time::sleep(*delay).await;
+                self.server.kill();
+            }
+            Kill::At(_) => self.server.wait(),
         }
-        new
+        Killed { session: None, answered: undo.await.unwrap().is_some() }
     }
 
     /// What is live: every document, and every file, whose bytes are what its record says.
@@ -371,38 +468,35 @@ fn restored(old: &State, backup: &Backup, mode: RestoreMode) -> State {
     new
 }
 
-/// Somebody who goes on writing, and knows what was acknowledged.
-struct Till {
-    end: Arc<AtomicBool>,
-    task: JoinHandle<Vec<String>>,
+/// What an undo has to make of a state: the one from before, but counters never go back.
+fn undone(now: &State, before: &State) -> State {
+    let mut state = before.clone();
+    state.documents.retain(|(name, _), _| name != "counters");
+    state.files.retain(|(name, ..), _| name != "counters");
+    let counters = now.documents.iter().filter(|((name, _), _)| name == "counters");
+    state.documents.extend(counters.map(|(key, body)| (key.clone(), body.clone())));
+    let files = now.files.iter().filter(|((name, ..), _)| name == "counters");
+    state.files.extend(files.map(|(key, digest)| (key.clone(), *digest)));
+    state
 }
 
-impl Till {
-    fn start(api: Api, seed: u32) -> Self {
-        let end = Arc::<AtomicBool>::default();
-        let ended = Arc::clone(&end);
-        let task = tokio::spawn(async move {
-            let mut acknowledged = Vec::new();
-            for number in 0.. {
-                let id = format!("till_{seed}_{number}");
-                let path = format!("/documents/{BESIDE}?id={id}");
-                let request = api.request(Method::PUT, &path).body(format!("{{\"_id\":\"{id}\"}}"));
-                match try_send(request).await {
-                    Some((status, _)) if status.is_success() => acknowledged.push(id),
-                    Some((status, body)) => panic!("{status}: {}", String::from_utf8_lossy(&body)),
-                    None => break,
-                }
-                if ended.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-            acknowledged
-        });
-        Self { end, task }
-    }
+/// What an undo would change; none where the point is gone or the server.
+async fn preview_undo(api: &Api, point: &str) -> Option<RestorePreview> {
+    let path = format!("/backup/restore-points/{point}/preview");
+    let (status, body) = try_send(api.request(Method::GET, &path)).await?;
+    status.is_success().then(|| data_of(&body))
+}
 
-    async fn stop(self) -> Vec<String> {
-        self.end.store(true, Ordering::Relaxed);
-        self.task.await.unwrap()
-    }
+/// Makes a restore point live; none where the server went away.
+async fn undo_to(api: &Api, point: &str, preview: &RestorePreview) -> Option<RestoreOutcome> {
+    let consent = CommitRequest { seq: preview.seq, acknowledge_signed: Some(preview.signed_loss) };
+    let path = format!("/backup/restore-points/{point}/activate");
+    let body = serde_json::to_string(&consent).unwrap();
+    let (status, body) = try_send(api.request(Method::POST, &path).body(body)).await?;
+    assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+    Some(data_of(&body))
+}
+
+fn data_of<T: DeserializeOwned>(body: &[u8]) -> T {
+    serde_json::from_slice::<Envelope<T>>(body).unwrap().data.unwrap()
 }

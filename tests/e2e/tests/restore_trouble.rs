@@ -149,6 +149,84 @@ async fn a_commit_whose_answer_is_lost_is_still_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_undo_whose_answer_is_lost_is_still_told_and_happens_once() {
+    let Some(browser) = Browser::start().await else { return };
+    let server = Local::demo().await;
+    let shop = Shop::new(&server.url, &server.login).await;
+    let proxy = Proxy::start(&server.url).await;
+    page::sign_in(&browser, &proxy.url, &server.login).await;
+    open(&browser, &shop.file).await;
+    restoring::choose(&browser, "identical", &["articles"]).await;
+    preview(&browser).await;
+    restoring::confirm(&browser, &[]).await;
+    done(&browser).await;
+    proxy.rule("POST", "/activate", 0, 1, Fault::DropAnswer);
+    browser.click("#undo").await;
+    restoring::previewed(&browser).await;
+    restoring::confirm(&browser, &[]).await;
+    done(&browser).await;
+    shop.assert_untouched().await;
+    assert_eq!(proxy.count("/activate"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fills_up_changes_nothing() {
+    let Some(browser) = Browser::start().await else { return };
+    let Some((server, disk)) = Killable::start_on_disk(SERVER, 96 << 20).await else { return };
+    let login = demo_login();
+    let shop = Shop::new(&server.url, &login).await;
+    let proxy = Proxy::start(&server.url).await;
+    page::sign_in(&browser, &proxy.url, &login).await;
+
+    // While documents are sent.
+    begin(&browser, &proxy, &shop).await;
+    disk.fill();
+    proxy.heal();
+    let failed = page::failed(&browser).await;
+    assert_eq!(failed.kind, "server-full", "{}", failed.text);
+    browser.shot("restore-server-full").await;
+    disk.free();
+    shop.assert_untouched().await;
+
+    // Before the commit, which writes little: it may still find room in what the database has already.
+    browser.click("#error-again").await;
+    restoring::previewed(&browser).await;
+    proxy.rule("POST", "/commit", 0, 1, Fault::Hold);
+    restoring::confirm(&browser, &[WORD]).await;
+    proxy.held().await;
+    disk.fill();
+    proxy.heal();
+    let panel = browser.find("#restored, #error").await;
+    let full = panel.attr("id").await.unwrap().as_deref() == Some("error");
+    disk.free();
+    if full {
+        assert_eq!(page::failed(&browser).await.kind, "server-full");
+        shop.assert_untouched().await;
+    } else {
+        shop.assert_restored().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_dropped_on_the_page_is_opened_and_one_of_another_kind_is_not() {
+    let Some(browser) = Browser::start().await else { return };
+    let server = Local::demo().await;
+    let shop = Shop::new(&server.url, &server.login).await;
+    page::sign_in(&browser, &server.url, &server.login).await;
+    browser.click("#view-restore").await;
+    let notes = shop.file.with_file_name("notes.txt");
+    std::fs::write(&notes, "milk, eggs").unwrap();
+    browser.drop_on(".drop", &notes).await;
+    assert_eq!(page::failed(&browser).await.kind, "not-an-archive");
+    browser.click("#error-dismiss").await;
+    browser.drop_on(".drop", &shop.file).await;
+    browser.find("#restore-facts").await;
+    restoring::choose(&browser, "identical", &["articles"]).await;
+    let shown = preview(&browser).await;
+    assert!(shown.contains("1 exist"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_dies_around_the_commit_has_done_it_or_not() {
     let Some(browser) = Browser::start().await else { return };
     let mut server = Killable::start(SERVER).await;

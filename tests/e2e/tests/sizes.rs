@@ -6,14 +6,14 @@ use dikas_archive::limits::MAX_DOCUMENT_BYTES;
 use dikas_e2e::api::Api;
 use dikas_e2e::browser::Browser;
 use dikas_e2e::checks::check_archive;
-use dikas_e2e::devtools::Peak;
+use dikas_e2e::devtools::{Peak, Watcher};
 use dikas_e2e::proxy::Proxy;
-use dikas_e2e::server::Local;
-use dikas_e2e::tools::{sha256sum, unzip_test};
-use dikas_e2e::{LONG, fill, page};
+use dikas_e2e::server::{Local, demo_login};
+use dikas_e2e::tools::{sha256sum, unzip, unzip_test};
+use dikas_e2e::{LONG, fill, page, restoring};
 use reqwest::StatusCode;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const MIB: u64 = 1 << 20;
 
@@ -45,8 +45,13 @@ async fn large_documents_and_files_come_out_whole_and_take_the_memory_that_they_
         let status = api.put_attachment("articles", "art_with_files", name, "video/mp4", bytes).await;
         assert_eq!(status, StatusCode::CREATED);
     }
-    let (_, peak) = back_up(&browser, "files of 0 bytes and of 300 MB").await;
+    let (file, peak) = back_up(&browser, "files of 0 bytes and of 300 MB").await;
     assert!(peak.job <= JOB && peak.encoder <= ENCODER, "{peak}");
+    let peak = restore_elsewhere(&browser, &file).await;
+    println!("restored: {peak}");
+    assert!(peak.job <= JOB, "{peak}");
+    // Whoever comes back to the first is still signed in there.
+    browser.goto(&format!("{}/", server.url)).await;
 
     // A document is never cut, so that memory grows with the largest ones: the job holds up to four of them, as pages and
     // as parts, and an encoder two, and what is compressed of one.
@@ -126,6 +131,25 @@ async fn back_up(browser: &Browser, what: &str) -> (PathBuf, Peak) {
     unzip_test(&file);
     browser.click("#another").await;
     (file, peak)
+}
+
+/// Restores all of an archive into an empty shop; says what memory it took.
+async fn restore_elsewhere(browser: &Browser, file: &Path) -> Peak {
+    let other = Local::start().await;
+    page::sign_in(browser, &other.url, &other.login).await;
+    restoring::open(browser, file).await;
+    let business = unzip(file).manifest()["source"]["business"].as_str().unwrap().to_owned();
+    browser.fill("#business-name", &business).await;
+    let watcher = Watcher::start(browser).await;
+    restoring::preview(browser).await;
+    restoring::confirm(browser, &[restoring::WORD]).await;
+    restoring::done(browser).await;
+    let peak = watcher.stop();
+    let (username, password) = demo_login();
+    let large = Api::login(&other.url, &username, &password).await.everything().await;
+    let large = large.attachments.iter().find(|it| it.name == "large.mp4").unwrap();
+    assert_eq!(large.size, LARGE_FILE as u64);
+    peak
 }
 
 async fn put_document(api: &Api, id: &str, document: Vec<u8>) {

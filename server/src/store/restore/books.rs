@@ -1,4 +1,4 @@
-//! The books: which session is open, and for a day how those ended that are not.
+//! The books: which session is open, and for a day how those ended that are not, and what undos did.
 
 use super::Restores;
 use crate::clock;
@@ -9,7 +9,7 @@ use dikas_archive::api::restore::{
 };
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -65,9 +65,7 @@ impl Restores {
         let sql = "UPDATE restores SET state = ?2, ended = ?3, forget = ?4, outcome = ?5 WHERE id = ?1
                    RETURNING user, archive, mode, collections";
         let now = clock::now();
-        let remembered = i64::try_from(self.options.remember.as_secs()).unwrap_or(i64::MAX);
-        let row =
-            (id, code(&state)?, &now, unix().saturating_add(remembered), outcome.map(code).transpose()?);
+        let row = (id, code(&state)?, &now, self.forget(), outcome.map(code).transpose()?);
         let (user, archive, mode, collections): (String, String, String, String) = write
             .transaction
             .prepare_cached(sql)?
@@ -110,10 +108,25 @@ impl Restores {
     /// Forgets how sessions ended that did so long ago.
     pub(in crate::store) fn forget_old(&self) -> Result<()> {
         self.store.write(|write| {
-            let sql = "DELETE FROM restores WHERE forget <= ?1";
-            write.transaction.prepare_cached(sql)?.execute([unix()])?;
+            for table in ["restores", "undone"] {
+                let sql = format!("DELETE FROM {table} WHERE forget <= ?1");
+                write.transaction.prepare_cached(&sql)?.execute([unix()])?;
+            }
             Ok(())
         })
+    }
+
+    /// Notes in this transaction what the undo of a restore point does.
+    pub(super) fn book_undone(&self, write: &Write<'_>, point: &str, outcome: &RestoreOutcome) -> Result<()> {
+        let sql = "INSERT INTO undone (point, outcome, forget) VALUES (?1, ?2, ?3)";
+        write.transaction.prepare_cached(sql)?.execute((point, code(outcome)?, self.forget()))?;
+        Ok(())
+    }
+
+    /// When to forget what ends now, in seconds since 1970.
+    fn forget(&self) -> i64 {
+        let remembered = i64::try_from(self.options.remember.as_secs()).unwrap_or(i64::MAX);
+        unix().saturating_add(remembered)
     }
 
     /// That there is no such session to work on, and how it ended where that is known.
@@ -127,6 +140,14 @@ impl Restores {
         };
         Failure::restore_gone(how)
     }
+}
+
+/// What the undo of a restore point did, if it was used within a day.
+pub(super) fn undone(connection: &Connection, point: &str) -> Result<Option<RestoreOutcome>> {
+    let sql = "SELECT outcome FROM undone WHERE point = ?1 AND forget > ?2";
+    let outcome: Option<String> =
+        connection.prepare_cached(sql)?.query_row((point, unix()), |row| row.get(0)).optional()?;
+    outcome.as_deref().map(decode).transpose()
 }
 
 fn ended(id: &str, row: &Row<'_>) -> Result<Ended> {

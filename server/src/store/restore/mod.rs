@@ -7,6 +7,7 @@
 mod books;
 mod commit;
 mod judge;
+pub(super) mod pieces;
 mod plan;
 mod points;
 mod prepare;
@@ -20,6 +21,7 @@ use self::plan::Plan;
 use self::stage::{Records, Staged};
 use super::snapshots::business;
 use super::{Owner, Store};
+use crate::blobs::Upload;
 use crate::failure::{Failure, Result};
 use crate::{clock, random};
 use dikas_archive::api::restore::{
@@ -96,10 +98,12 @@ struct Open {
 }
 
 /// What has come so far. One call at a time works on it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Work {
     collections: BTreeMap<CollectionName, Staged>,
     records: Records,
+    /// Files of which not every piece is here.
+    uploads: BTreeMap<Sha256, Upload>,
     plan: Option<Plan>,
     ended: bool,
 }
@@ -161,7 +165,7 @@ impl Restores {
             }
             Ok(())
         })?;
-        let work = Work { collections, records: Records::default(), plan: None, ended: false };
+        let work = Work { collections, ..Work::default() };
         let session = Open {
             id,
             secret,

@@ -3,6 +3,7 @@
 //! Making one live puts the collections back that its restore changed, and no others. Signed documents that are newer
 //! are carried over; the point is used up, and the state of just before becomes a new one.
 
+use super::books::undone;
 use super::commit::{Author, apply};
 use super::judge::{How, Incoming, Rule};
 use super::plan::Plan;
@@ -48,11 +49,14 @@ impl Store {
 }
 
 impl Restores {
-    /// Makes a restore point live: all of it, or nothing.
+    /// Makes a restore point live: all of it, or nothing. Repeated, it answers what the first call did.
     ///
     /// # Errors
     /// `not-found`, `live-changed`, `signed-loss`
     pub fn undo(&self, id: &str, user: &str, request: CommitRequest) -> Result<RestoreOutcome> {
+        if let Some(outcome) = self.store.read(|connection| undone(connection, id))? {
+            return Ok(outcome);
+        }
         let at = self.options.at;
         let mut plan = self.store.read(|connection| plan(connection, id))?;
         // The plan is of now. What a person has seen is of then: nothing that it costs may have changed in between.
@@ -63,9 +67,10 @@ impl Restores {
         let done = self.store.write(|write| {
             let used = "DELETE FROM restore_points WHERE id = ?1";
             if write.transaction.prepare_cached(used)?.execute([id])? == 0 {
-                return Err(no_point(id));
+                return undone(&write.transaction, id)?.ok_or_else(|| no_point(id));
             }
             let outcome = apply(write, &mut plan, acknowledged, &author, at)?;
+            self.book_undone(write, id, &outcome)?;
             at("commit-end");
             Ok(outcome)
         });

@@ -1,6 +1,7 @@
 //! Restores as their callers see them: real batches, real commits, and everything that can be refused.
 
 mod audit;
+mod clean;
 mod guard;
 mod modes;
 mod points;

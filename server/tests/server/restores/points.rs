@@ -122,11 +122,16 @@ async fn an_undo_turns_no_counter_back_and_loses_nothing_unseen() {
     put(&bench, "counters", &[r#"{"_id":"c","value":6}"#]).await;
     let fresh = fresh(&activate(&bench, &point, before.seq, None).await, "live-changed");
     assert_eq!(counts(changes_of(&fresh.collections, "articles").documents), [1, 1, 1, 2, 0]);
-    activate(&bench, &point, fresh.seq, None).await.expect(OK);
+    let outcome: RestoreOutcome = activate(&bench, &point, fresh.seq, None).await.expect(OK).data();
     assert_eq!(live(&bench, "articles").await, NOW);
     assert_eq!(live(&bench, "counters").await, [r#"{"_id":"c","value":6}"#, r#"{"_id":"d","value":1}"#]);
-    let missing = activate(&bench, &point, fresh.seq, None).await;
-    missing.fails(StatusCode::NOT_FOUND, "not-found");
+
+    // Asked again, the server tells what it has done, and does no more.
+    put(&bench, "articles", &[r#"{"_id":"f"}"#]).await;
+    let again: RestoreOutcome = activate(&bench, &point, fresh.seq, None).await.expect(OK).data();
+    assert_eq!((again, live(&bench, "articles").await.len()), (outcome, NOW.len() + 1));
+    let unknown = RestorePoint { id: "0".repeat(32), ..point };
+    activate(&bench, &unknown, fresh.seq, None).await.fails(StatusCode::NOT_FOUND, "not-found");
 }
 
 #[tokio::test]

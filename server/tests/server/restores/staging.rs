@@ -1,7 +1,8 @@
 //! Batches: checked, in order, idempotent, and complete or not at all.
 
 use super::*;
-use dikas_archive::api::restore::{BATCH_LINES, BatchStaged};
+use crate::bench::attachment_path;
+use dikas_archive::api::restore::{BATCH_LINES, BatchStaged, FILES_IN_PIECES};
 
 const LINES: &[&str] = &[r#"{"_id":"a"}"#, r#"{"_id":"b"}"#, r#"{"_id":"c"}"#];
 
@@ -135,4 +136,57 @@ async fn a_file_needs_its_owner_in_the_backup() {
     for wrong in ["{}\n", "\n", "{\"collection\":\"articles\",\"id\":\"a\",\"name\":\"\"}\n"] {
         session.put_batch("attachments/0", wrong).await.fails(BAD, "bad-document");
     }
+}
+
+#[tokio::test]
+async fn a_file_may_come_in_pieces() {
+    let bench = Bench::with(|config| config.limits.attachment_bytes = 100).await;
+    let bytes = "0123456789".repeat(3);
+    let backup = Backup::of(&[("articles", &[r#"{"_id":"a"}"#])]).with_file("articles", "a", "film", &bytes);
+    let session = Session::begin(&bench, &backup.request(RestoreMode::Full)).await;
+    let digest = Sha256::of(bytes.as_bytes());
+    let put = async |digest: &Sha256, from: usize, size: usize, piece: &str| {
+        session.put_batch(&format!("blobs/{digest}?from={from}&size={size}"), piece).await
+    };
+    put(&digest, 10, 30, &bytes[10..20]).await.fails(CONFLICT, "out-of-order");
+    put(&digest, 0, 30, &bytes[..10]).await.expect(OK);
+    put(&digest, 20, 30, &bytes[20..]).await.fails(CONFLICT, "out-of-order");
+    // Each may come again.
+    for _ in 0..2 {
+        put(&digest, 0, 30, &bytes[..10]).await.expect(OK);
+        put(&digest, 10, 30, &bytes[10..20]).await.expect(OK);
+    }
+    assert_eq!(session.missing(&[digest]).await, [digest], "it is not whole yet");
+    for _ in 0..2 {
+        put(&digest, 20, 30, &bytes[20..]).await.expect(CREATED);
+    }
+    assert_eq!(session.missing(&[digest]).await, []);
+
+    // What cannot be a piece, and what is not the file that it should be.
+    put(&digest, 20, 30, "12345678901").await.fails(BAD, "bad-request");
+    put(&digest, 0, 30, "").await.fails(BAD, "bad-request");
+    put(&digest, 0, 101, "1").await.fails(StatusCode::PAYLOAD_TOO_LARGE, "too-large");
+    let path = format!("blobs/{digest}?from=0");
+    session.put_batch(&path, "1").await.fails(BAD, "bad-request");
+    let path = format!("blobs/{digest}?from=0&size=30");
+    session.put_batch_with(&path, "1", "00000000").await.fails(BAD, "bad-request");
+    let other = Sha256::of(b"something else");
+    put(&other, 0, 4, "ab").await.expect(OK);
+    put(&other, 2, 4, "cd").await.fails(BAD, "bad-blob");
+    put(&other, 2, 4, "cd").await.fails(CONFLICT, "out-of-order");
+
+    // Not without end, and nothing of it outlives the session.
+    for number in 0..FILES_IN_PIECES {
+        put(&Sha256::of(&[number as u8]), 0, 2, "x").await.expect(OK);
+    }
+    put(&other, 0, 2, "x").await.fails(CONFLICT, "out-of-order");
+    let uploads = bench.folder.path().join("data/blobs/uploads");
+    assert_eq!(std::fs::read_dir(&uploads).unwrap().count(), FILES_IN_PIECES);
+    for (number, batch) in backup.file_batches().iter().enumerate() {
+        session.put_batch(&format!("attachments/{number}"), batch).await.expect(OK);
+    }
+    session.put_documents("articles", 0, &backup.collections["articles"][0]).await.expect(OK);
+    session.commit().await;
+    assert_eq!(std::fs::read_dir(&uploads).unwrap().count(), 0);
+    assert_eq!(bench.get(&attachment_path("articles", "a", "film")).await.expect(OK).body, bytes);
 }

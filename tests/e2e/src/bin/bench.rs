@@ -1,5 +1,6 @@
-//! `bench SERVER WORK OUT [--quick] [--large]`: measures the engine in a real browser against the release server
-//! `SERVER`, keeps its data in the folder `WORK`, and writes the tables to `OUT`. `cargo xtask bench` prepares all of it.
+//! `bench SERVER PROGRAM WORK OUT [--quick] [--large] [--only=TABLE]…`: measures the engine in a real browser against the release server
+//! `SERVER`, and the command line `PROGRAM`, keeps its data in the folder `WORK`, and writes the tables to `OUT`.
+//! `cargo xtask bench` prepares all of it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,6 +9,7 @@
     reason = "as in tests"
 )]
 
+use dikas_e2e::bench::restore::{Backup, Restore};
 use dikas_e2e::bench::{self, FirstPage, Page, Run, Shop, Way};
 use dikas_e2e::devtools::Peak;
 use dikas_e2e::server::demo_login;
@@ -25,6 +27,7 @@ const WAYS: [Way; 3] = [Way::Engine, Way::BrotliWasm, Way::ZipJs];
 
 struct Bench {
     server: PathBuf,
+    program: PathBuf,
     work: PathBuf,
     quick: bool,
     large: bool,
@@ -35,21 +38,35 @@ struct Bench {
 async fn main() {
     let (options, paths): (Vec<_>, Vec<_>) =
         std::env::args().skip(1).partition(|word| word.starts_with("--"));
-    let [server, work, out] = paths.as_slice() else {
-        panic!("usage: bench SERVER WORK OUT [--quick] [--large]")
+    let [server, program, work, out] = paths.as_slice() else {
+        panic!("usage: bench SERVER PROGRAM WORK OUT [--quick] [--large]")
     };
     let mut bench = Bench {
         server: server.into(),
+        program: program.into(),
         work: work.into(),
         quick: options.iter().any(|option| option == "--quick"),
         large: options.iter().any(|option| option == "--large"),
         report: String::new(),
     };
     bench.machine().await;
-    bench.encoding().await;
-    bench.whole_jobs().await;
-    bench.memory().await;
-    bench.first_page().await;
+    let only: Vec<&str> = options.iter().filter_map(|option| option.strip_prefix("--only=")).collect();
+    let wanted = |table: &str| only.is_empty() || only.contains(&table);
+    if wanted("encoding") {
+        bench.encoding().await;
+    }
+    if wanted("jobs") {
+        bench.whole_jobs().await;
+    }
+    if wanted("memory") {
+        bench.memory().await;
+    }
+    if wanted("restores") {
+        bench.restores().await;
+    }
+    if wanted("page") {
+        bench.first_page().await;
+    }
     std::fs::write(out, bench.report).unwrap();
 }
 
@@ -245,7 +262,6 @@ impl Bench {
             let page = Page::open(&shop.url, &demo_login()).await.expect("a browser");
             say(format_args!("memory at {:.0} MB", bytes / 1e6));
             let (run, Peak { job, encoder, tab_before, tab }) = page.memory().await;
-            let mib = |bytes: u64| (bytes as f64 / f64::from(1 << 20)).round();
             let _ = writeln!(
                 self.report,
                 "| backup of {} | {} | {} | {} | {} | {} |",
@@ -260,6 +276,55 @@ impl Bench {
         if !self.large {
             let _ = writeln!(self.report, "| backup of 5 GB | not measured (`--large`) | | | | |");
         }
+    }
+
+    /// Full restores into empty shops, by turns.
+    async fn restores(&mut self) {
+        let backup = Backup::of(&self.shop(0).await, &self.program, &self.work.join("restored.zip"));
+        let (mut by_page, mut by_program) = (Vec::new(), Vec::new());
+        for _ in 0..if self.quick { 1 } else { 3 } {
+            say(format_args!("restoring by the page"));
+            by_page.push(backup.by_page(&self.server).await.expect("a browser"));
+            say(format_args!("restoring by the command line"));
+            by_program.push(backup.by_program(&self.server, &self.program).await);
+        }
+        let _ = writeln!(
+            self.report,
+            "\n| Restoring {} documents ({} receipts) and {} files, {:.0} MB, into an empty shop | time | documents/s | MB/s \
+             | longest wait of a till | memory, MiB | the server's |\n|---|--:|--:|--:|--:|--:|--:|",
+            backup.documents,
+            backup.receipts,
+            backup.attachments,
+            backup.bytes as f64 / 1e6
+        );
+        for (what, all) in [("by the page", &by_page), ("by `dikas-backup restore`", &by_program)] {
+            let ms = middle(all.iter().map(|it| it.run.ms).collect());
+            let most = |of: &dyn Fn(&Restore) -> u64| mib(all.iter().map(of).max().unwrap_or_default());
+            let memory = match all[0].page {
+                Some(_) => format!(
+                    "{} WebAssembly, {} the tab's process",
+                    most(&|it| it.page.map_or(0, |peak| peak.job)),
+                    most(&|it| it.page.map_or(0, |peak| peak.tab))
+                ),
+                None => format!("{} the process", most(&|it| it.program.unwrap_or_default())),
+            };
+            let _ = writeln!(
+                self.report,
+                "| {what} | {} | {:.0} | {:.0} | {:.0} ms | {memory} | {} |",
+                seconds(ms),
+                backup.documents as f64 * 1e3 / ms,
+                backup.bytes as f64 / 1e3 / ms,
+                all.iter().map(|it| it.till_ms).fold(0.0, f64::max),
+                most(&|it| it.server)
+            );
+        }
+        let of = |phase: &str| middle(by_page.iter().map(|it| it.run.phases[phase]).collect());
+        let _ = writeln!(
+            self.report,
+            "\nOf the page's time, checking, sending and comparing took {}, the commit {}. The till wrote every 100 ms.",
+            seconds(of("prepare")),
+            seconds(of("commit"))
+        );
     }
 
     async fn first_page(&mut self) {
@@ -338,6 +403,10 @@ fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
     if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
+}
+
+fn mib(bytes: u64) -> f64 {
+    (bytes as f64 / f64::from(1 << 20)).round()
 }
 
 fn seconds(ms: f64) -> String {

@@ -1,7 +1,7 @@
 //! `killable-server DIR ADDR`: the server as a process that a test can kill. It says where it
 //! listens. `DIKAS_TEST_ABORT_AT=point:count` ends it when a restore or the clean-up passes that point for the
 //! count-th time; `DIKAS_TEST_NO_GRACE` has the clean-up take blobs at once; `DIKAS_TEST_MERGED_ROWS` says how many
-//! documents a commit merges by itself.
+//! documents a commit merges by itself; `DIKAS_TEST_SPARE_BYTES`, how much a restore leaves free on the disk.
 
 use dikas_server::{Config, Server};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +20,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Ok(rows) = std::env::var("DIKAS_TEST_MERGED_ROWS") {
         config.restores.merged_rows = rows.parse()?;
+    }
+    if let Ok(bytes) = std::env::var("DIKAS_TEST_SPARE_BYTES") {
+        config.restores.spare_bytes = bytes.parse()?;
     }
     let server = Server::start(config).await?;
     println!("http://{}", server.address());

@@ -1,5 +1,7 @@
 //! What `cargo xtask bench` measures, piece by piece. `src/bin/bench.rs` puts the pieces together.
 
+pub mod restore;
+
 use crate::LONG;
 use crate::api::Api;
 use crate::browser::{Browser, checkout};
@@ -15,7 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The script that the page runs.
-const SCRIPT: &str = include_str!("../bench/bench.js");
+const SCRIPT: &str = include_str!("../../bench/bench.js");
 
 /// Longer than a backup of 5 GB by the slowest.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -68,25 +70,47 @@ pub struct FirstPage {
 pub struct Shop {
     /// Such as `http://127.0.0.1:40123`.
     pub url: String,
+    /// Who may do everything there.
+    pub login: (String, String),
     process: Child,
 }
 
 impl Shop {
     /// Starts the server on this folder, filled with two years of demo data where it is empty.
     pub fn start(server: &Path, data: &Path) -> Self {
-        let mut command = Command::new(server);
-        command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0", "--demo"]);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let url =
-            lines.map_while(Result::ok).find_map(|line| Some(line.split_once("listens on ")?.1.to_owned()));
-        Self { url: url.expect("the server should say where it listens"), process }
+        Self::run(Command::new(server).arg("--demo"), data)
+    }
+
+    /// The same, left empty.
+    pub fn empty(server: &Path, data: &Path) -> Self {
+        Self::run(&mut Command::new(server), data)
+    }
+
+    fn run(command: &mut Command, data: &Path) -> Self {
+        command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
+        let process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut shop = Self { url: String::new(), login: demo_login(), process };
+        let said = BufReader::new(shop.process.stdout.take().unwrap()).lines();
+        for line in said.map_while(Result::ok) {
+            if let Some((_, password)) = line.split_once("  password ") {
+                shop.login.1 = password.trim().to_owned();
+            } else if let Some((_, url)) = line.split_once("listens on ") {
+                shop.url = url.to_owned();
+                return shop;
+            }
+        }
+        panic!("the server should say where it listens");
     }
 
     /// A client that is logged in.
     pub async fn api(&self) -> Api {
-        let (username, password) = demo_login();
-        Api::login(&self.url, &username, &password).await
+        let (username, password) = &self.login;
+        Api::login(&self.url, username, password).await
+    }
+
+    /// How much memory its process took at most so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        restore::peak_memory(&self.process).expect("the server runs")
     }
 }
 
