@@ -77,7 +77,7 @@ struct Written {
 /// Takes out what is wanted. What cannot be taken out is told, and hides nothing else.
 pub(crate) fn extract(arguments: &Arguments, interrupt: &Interrupt) -> Result<(), Failure> {
     let unusable = |error| Failure::new(Ended::Unusable, error);
-    let reader = look::open(&arguments.file).map_err(unusable)?;
+    let reader = look::open_damaged(&arguments.file, interrupt).map_err(unusable)?;
     let mut bar = Bar::new("Reading", reader.length(), interrupt);
     let mut inspector = Inspector::open(reader, &mut |bytes| bar.add(bytes)).map_err(unusable)?;
     drop(bar);
@@ -89,7 +89,7 @@ pub(crate) fn extract(arguments: &Arguments, interrupt: &Interrupt) -> Result<()
     }
     let folder = Folder::open(&arguments.output, arguments.force).map_err(unusable)?;
     let mut bar = Bar::new("Taking out", inspector.reader().length(), interrupt);
-    let problems = inspector.index().problems.clone();
+    let problems = look::problems(&mut inspector);
     let mut taking =
         Taking { arguments, folder, bar: &mut bar, taken: Taken { problems, ..Taken::default() } };
     taking.documents(&mut inspector)?;

@@ -5,6 +5,8 @@ use crate::rows::{self, Wanted};
 use crate::teller::Bar;
 use crate::terminal::{plain, plain_json};
 use dikas_archive::error::{Error, ErrorKind, Result};
+use dikas_archive::inspect::Inspector;
+use dikas_archive::limits::Limits;
 use dikas_archive::manifest::Manifest;
 use dikas_archive::reader::{BackupReader, Summary};
 use dikas_backup::interrupt::Interrupt;
@@ -34,7 +36,7 @@ pub(crate) fn inspect(arguments: &Arguments, interrupt: &Interrupt) -> Result<bo
 }
 
 fn summary(file: &Path, as_json: bool, interrupt: &Interrupt) -> Result<bool> {
-    let mut reader = open(file)?;
+    let mut reader = open_damaged(file, interrupt)?;
     let manifest = match reader.manifest() {
         Ok(manifest) => manifest.cloned(),
         Err(error) => {
@@ -44,8 +46,11 @@ fn summary(file: &Path, as_json: bool, interrupt: &Interrupt) -> Result<bool> {
     };
     let sound_manifest = reader.manifest().is_ok();
     let mut bar = Bar::new("Reading", reader.length(), interrupt);
-    let summary = reader.summary(&mut |bytes| bar.add(bytes))?;
+    let mut summary = reader.summary(&mut |bytes| bar.add(bytes))?;
     bar.clear();
+    if let Some(lost) = reader.lost_directory() {
+        summary.problems.insert(0, lost.clone());
+    }
     let mut out = Out::new();
     if as_json {
         let head = manifest.as_ref().map(|manifest| {
@@ -62,12 +67,30 @@ fn summary(file: &Path, as_json: bool, interrupt: &Interrupt) -> Result<bool> {
 
 /// Opens a backup; what is wrong with it names the file.
 pub(crate) fn open(path: &Path) -> Result<BackupReader<File>> {
+    BackupReader::open(opened(path)?).map_err(|error| error.on(path.display().to_string()))
+}
+
+/// Opens a backup for who only looks, even where its directory is gone: [`BackupReader::lost_directory`] says so.
+pub(crate) fn open_damaged(path: &Path, interrupt: &Interrupt) -> Result<BackupReader<File>> {
+    let file = opened(path)?;
+    let mut bar = Bar::new("Looking for entries", file.metadata()?.len(), interrupt);
+    BackupReader::salvage(file, Limits::default(), &mut |bytes| bar.add(bytes))
+        .map_err(|error| error.on(path.display().to_string()))
+}
+
+/// What was found wrong while a backup was opened.
+pub(crate) fn problems(inspector: &mut Inspector<File>) -> Vec<Error> {
+    let lost = inspector.reader().lost_directory().cloned();
+    lost.into_iter().chain(inspector.index().problems.iter().cloned()).collect()
+}
+
+fn opened(path: &Path) -> Result<File> {
     let on_path = |error: Error| error.on(path.display().to_string());
     let file = File::open(path).map_err(|error| on_path(error.into()))?;
-    if file.metadata()?.is_dir() {
-        return Err(on_path(Error::new(ErrorKind::NotAnArchive, "this is a folder")));
+    match file.metadata()?.is_dir() {
+        true => Err(on_path(Error::new(ErrorKind::NotAnArchive, "this is a folder"))),
+        false => Ok(file),
     }
-    BackupReader::open(file).map_err(on_path)
 }
 
 fn describe(manifest: Option<&Manifest>, summary: &Summary) -> String {

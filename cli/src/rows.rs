@@ -59,11 +59,11 @@ enum Format {
 
 /// Shows documents. Answers whether nothing was wrong with what was read.
 pub(crate) fn show(file: &Path, wanted: &Wanted, interrupt: &Interrupt) -> Result<bool> {
-    let reader = look::open(file)?;
+    let reader = look::open_damaged(file, interrupt)?;
     let mut bar = Bar::new("Reading", reader.length(), interrupt);
     let mut inspector = Inspector::open(reader, &mut |bytes| bar.add(bytes))?;
     bar.clear();
-    let mut problems = inspector.index().problems.clone();
+    let mut problems = look::problems(&mut inspector);
     let out = Out::new();
     let format = wanted.format.unwrap_or(if out.is_terminal() { Format::Table } else { Format::Jsonl });
     let limit = wanted.limit.unwrap_or(match format {

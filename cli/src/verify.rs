@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 
 /// Answers whether nothing is wrong.
 pub(crate) fn verify(Arguments { file, json }: &Arguments, interrupt: &Interrupt) -> Result<bool> {
-    let mut reader = look::open(file)?;
+    let mut reader = look::open_damaged(file, interrupt)?;
     let size = reader.length();
     // The whole file for its digest, and then every entry.
     let mut bar = Bar::new("Verifying", size.saturating_mul(2), interrupt);
