@@ -1,5 +1,6 @@
 //! `dikas-backup`: makes, checks and restores backups, for cron and for people in a terminal.
 
+mod asking;
 mod create;
 mod ended;
 mod extract;
@@ -12,6 +13,7 @@ mod restore;
 mod rows;
 mod teller;
 mod terminal;
+mod undo;
 mod verify;
 mod words;
 
@@ -35,8 +37,8 @@ Exit codes:
   0    done; inspect and verify: sound
   1    refused or failed, and nothing was changed; inspect and verify: damaged
   2    wrong arguments, or the file cannot be used
-  3    a restore needs a confirmation that nobody gave; nothing was changed
-  4    a restore was sent off, and its answer got lost: look at the server before anything else
+  3    a restore or undo needs a confirmation that nobody gave; nothing was changed
+  4    a restore or undo was sent off, and its answer got lost: look at the server before anything else
   130  cancelled, and nothing was changed";
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +58,11 @@ enum Command {
     /// Restores a backup to a server: checks it, sends it, shows what would change, asks, and makes it live at once.
     #[command(after_help = EXIT_CODES)]
     Restore(restore::Arguments),
+    /// Lists the states from before restores, the newest first: what `undo` can go back to.
+    RestorePoints(undo::ListArguments),
+    /// Undoes a restore: shows what would change, asks, and makes the state from before it live at once.
+    #[command(after_help = EXIT_CODES)]
+    Undo(undo::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -71,7 +78,13 @@ fn main() -> ExitCode {
         }),
         Command::Open(arguments) => ended(false, async |interrupt| open::open(&arguments, &interrupt).await),
         Command::Restore(arguments) => {
-            ended(arguments.json, async |interrupt| restore::restore(&arguments, &interrupt).await)
+            ended(arguments.consenting.json, async |interrupt| restore::restore(&arguments, &interrupt).await)
+        }
+        Command::RestorePoints(arguments) => {
+            ended(false, async |interrupt| undo::list(&arguments, &interrupt).await)
+        }
+        Command::Undo(arguments) => {
+            ended(arguments.consenting.json, async |interrupt| undo::undo(&arguments, &interrupt).await)
         }
     }
 }
