@@ -28,6 +28,8 @@ pub struct Limits {
     pub lines_bytes: u64,
     /// Runs of lines of one collection that an index of an archive without a manifest keeps.
     pub runs: u64,
+    /// Documents of a collection without a known order that a comparison of two archives keeps digests of.
+    pub unordered: u64,
     /// Decompressed over compressed bytes of one entry, counted once the output has passed
     /// [`Limits::RATIO_FREE_BYTES`].
     pub ratio: u64,
@@ -58,6 +60,7 @@ impl Default for Limits {
             total_bytes: 1 << 40,
             lines_bytes: 1 << 40,
             runs: 500_000,
+            unordered: 500_000,
             ratio: 2_000,
         }
     }

@@ -9,11 +9,11 @@ use super::protocol::{
     Column, ColumnKind, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RowCells, RowText, Summary,
 };
 use super::ranges::Given;
-use super::worker::{Answer, Files, Job, open_address, open_file};
+use super::worker::{Answer, Files, Job, given, limits};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{self, Columns, Inspector, Page, Place, Query, Row, Rows, secrets};
-use crate::reader::{AttachmentInfo, BackupReader};
+use crate::reader::{AttachmentInfo, BackupReader, OnProgress};
 use long::Report;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -34,12 +34,14 @@ const ROWS_BYTES: usize = 1 << 20;
 
 pub(super) type Archive = BackupReader<Paged<Given>>;
 
+pub(super) type Look = Inspector<Paged<Given>>;
+
 /// The archive that is looked at.
 pub(super) type Inspected = RefCell<Option<Open>>;
 
 /// An open archive, and what a page keeps asking for.
 pub(super) struct Open {
-    inspector: Inspector<Paged<Given>>,
+    inspector: Look,
     /// The columns of each collection that was asked for, so that every piece of it has the same.
     columns: BTreeMap<String, Columns>,
 }
@@ -48,16 +50,18 @@ impl Job {
     pub(super) fn inspect(&self, command: InspectCommand, Files { file, other }: Files) -> Result<Answer> {
         let mut inspected = self.inspected.borrow_mut();
         let (inspector, event) = match command {
-            InspectCommand::Open { url } => {
+            InspectCommand::Open { url, salvage } => {
                 let mut report = Report::new();
-                let mut inspector = Inspector::open(open(url, file)?, &mut |bytes| report.add(bytes))?;
+                let mut progress = |bytes| report.add(bytes);
+                let archive = open(url, file, salvage, &mut progress)?;
+                let mut inspector = Inspector::open(archive, &mut progress)?;
                 let event = opened(&mut inspector)?;
                 (inspector, event)
             }
             InspectCommand::Join { url, index } => {
                 let index = serde_json::from_slice(index.as_bytes())
                     .map_err(|error| Error::new(ErrorKind::BadArgument, error.to_string()))?;
-                (Inspector::with_index(open(url, file)?, index), Event::Joined)
+                (Inspector::with_index(open(url, file, true, &mut |_| Ok(()))?, index), Event::Joined)
             }
             command => {
                 let none = || Error::new(ErrorKind::BadArgument, "no archive is open");
@@ -70,11 +74,12 @@ impl Job {
 }
 
 /// The archive at an address, or beside a command.
-fn open(url: Option<String>, file: Option<Blob>) -> Result<Archive> {
-    match url {
-        Some(url) => open_address(&url),
-        None => open_file(file),
+fn open(url: Option<String>, file: Option<Blob>, salvage: bool, progress: OnProgress<'_>) -> Result<Archive> {
+    let bytes = given(url.as_deref(), file)?;
+    if salvage {
+        return BackupReader::salvage(bytes, limits(), progress);
     }
+    BackupReader::open_with(bytes, limits())
 }
 
 impl Open {
@@ -103,7 +108,17 @@ impl Open {
             InspectCommand::ExportDocuments { collections, query, format, name } => {
                 return long::export(&mut self.inspector, &collections, query.as_deref(), format, &name);
             }
-            _ => return Err(Error::new(ErrorKind::Internal, "not yet")),
+            InspectCommand::Compare { collection, from } => {
+                let progress = &mut |_| Ok(());
+                let mut other = Inspector::open(open(None, other, true, progress)?, progress)?;
+                match collection {
+                    None => long::compare(&mut self.inspector, &mut other)?,
+                    Some(name) => long::differences(&mut self.inspector, &mut other, &name, from)?,
+                }
+            }
+            InspectCommand::Open { .. } | InspectCommand::Join { .. } => {
+                return Err(Error::new(ErrorKind::Internal, "an archive is open already"));
+            }
         };
         Ok((event, None))
     }
@@ -188,7 +203,7 @@ fn utf16(text: &str, ranges: impl Iterator<Item = Range<usize>>) -> Vec<(u32, u3
 }
 
 /// What is in an archive.
-fn opened(inspector: &mut Inspector<Paged<Given>>) -> Result<Event> {
+fn opened(inspector: &mut Look) -> Result<Event> {
     let collections = inspector.index().collections.iter().map(Found::from).collect();
     let mut problems = inspector.index().problems.clone();
     let parts: Vec<String> = inspector.index().parts.iter().map(|part| part.name.clone()).collect();
@@ -197,6 +212,7 @@ fn opened(inspector: &mut Inspector<Paged<Given>>) -> Result<Event> {
     let archive = inspector.reader();
     let stored = |part: &String| archive.entry_named(part).map_or(0, |entry| entry.stored_size);
     let parts = parts.iter().map(stored).collect();
+    problems.extend(archive.lost_directory().cloned());
     // What the directory shows already to be missing or of another size need not be read for that.
     let known = |error: &Error| matches!(error.kind, ErrorKind::MissingEntry | ErrorKind::DamagedEntry);
     problems.extend(archive.verify_directory().problems.into_iter().filter(known));
@@ -215,8 +231,16 @@ fn opened(inspector: &mut Inspector<Paged<Given>>) -> Result<Event> {
     let found = problems.len() as u32;
     problems.truncate(PROBLEMS);
     let (size, entries) = (archive.length(), archive.entries().len() as u32);
-    let summary =
-        Summary { size, entries, salvaged: false, collections, parts, attachments, problems, found };
+    let summary = Summary {
+        size,
+        entries,
+        salvaged: archive.lost_directory().is_some(),
+        collections,
+        parts,
+        attachments,
+        problems,
+        found,
+    };
     Ok(Event::Opened { manifest, summary, index })
 }
 

@@ -303,18 +303,21 @@ fn on_server(id: String, archive: JobArchive) -> Archive {
 
 /// The archive beside a command.
 pub(super) fn open_file(file: Option<Blob>) -> Result<BackupReader<Paged<Given>>> {
-    let file = file.ok_or_else(|| Error::new(ErrorKind::BadArgument, "not a file"))?;
-    open_given(Given::Blob(BlobSource::new(file)?))
+    BackupReader::open_with(given(None, file)?, limits())
 }
 
-/// The archive at an address.
-pub(super) fn open_address(url: &str) -> Result<BackupReader<Paged<Given>>> {
-    open_given(Given::Ranges(Ranges::open(url)?))
+/// What is at an address or, without one, beside a command.
+pub(super) fn given(url: Option<&str>, file: Option<Blob>) -> Result<Paged<Given>> {
+    let missing = || Error::new(ErrorKind::BadArgument, "not a file");
+    Ok(Paged::new(match url {
+        Some(url) => Given::Ranges(Ranges::open(url)?),
+        None => Given::Blob(BlobSource::new(file.ok_or_else(missing)?)?),
+    }))
 }
 
-fn open_given(given: Given) -> Result<BackupReader<Paged<Given>>> {
-    let limits = Limits { lines_bytes: MAX_LINES_BYTES, ..Limits::default() };
-    BackupReader::open_with(Paged::new(given), limits)
+/// What a browser allows an archive.
+pub(super) fn limits() -> Limits {
+    Limits { lines_bytes: MAX_LINES_BYTES, ..Limits::default() }
 }
 
 async fn archives() -> Result<Archives> {

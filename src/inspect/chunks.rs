@@ -24,7 +24,8 @@ pub(super) struct Chunk {
     pub(super) first: u64,
     /// Why the part cannot be read any further, or cannot be trusted: the lines given all are documents.
     pub(super) problem: Option<Error>,
-    part: String,
+    /// The name of the part.
+    pub(super) part: String,
     bytes: Vec<u8>,
     ends: Vec<usize>,
     last: bool,
@@ -157,7 +158,7 @@ pub(super) fn each<R: Read + Seek>(
 }
 
 /// The chunk that has this line, else the last.
-fn load<R: Read + Seek>(reader: &mut BackupReader<R>, part: &str, line: u64) -> Result<Chunk> {
+pub(super) fn load<R: Read + Seek>(reader: &mut BackupReader<R>, part: &str, line: u64) -> Result<Chunk> {
     let mut lines = match reader.lines(part) {
         Ok(lines) => lines,
         Err(error) => return nothing(part, error),

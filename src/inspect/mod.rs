@@ -7,7 +7,9 @@
 
 mod chunks;
 mod columns;
+pub mod compare;
 pub mod csv;
+mod fields;
 mod fold;
 mod index;
 mod query;
@@ -15,6 +17,7 @@ mod secret;
 pub mod value;
 
 pub use columns::{Column, ColumnKind, Columns};
+pub use fields::FieldChange;
 pub use index::{Index, IndexedPart, Rows, Run};
 pub use query::Query;
 pub use secret::{MASK, is_secret, secrets};

@@ -143,7 +143,9 @@ function headCard({ manifest, summary: { size, collections, attachments, problem
     h('div', { class: broad && 'broad' }, h('dt', {}, label), h('dd', {}, value ?? w.unknown));
   const made = manifest && new Date(manifest.created);
   const age = made && !Number.isNaN(made.getTime()) ? words().inspect.age(dateTime(made), relative(made)) : manifest?.created;
-  const basis = problems.some(concernsManifest) ? w.badManifest : w.noManifest;
+  const basis = salvaged || problems.some(concernsManifest) ? w.badManifest : w.noManifest;
+  // That the directory is lost is said by itself.
+  const others = salvaged ? problems.filter(({ kind }) => kind !== 'damaged-directory') : problems;
   return h(
     'section',
     { class: 'card', id: 'inspected', 'aria-labelledby': 'inspect-title' },
@@ -159,7 +161,7 @@ function headCard({ manifest, summary: { size, collections, attachments, problem
       fact(w.files, number(attachments)),
     ),
     salvaged && h('p', { class: 'note warn', id: 'salvaged', role: 'alert' }, icon('alert'), h('span', {}, words().inspect.salvaged)),
-    problems.length > 0 && damage(problems, found),
+    others.length > 0 && damage(others, found - problems.length + others.length),
     !manifest && h('p', { class: 'note' }, icon('info'), h('span', {}, basis)),
   );
 }

@@ -85,7 +85,7 @@ class Restoring extends Work {
     this.#opening = mine;
     this.#become('opening');
     try {
-      const opened = await openBackup(file, { signal: mine.signal });
+      const opened = await openBackup(file, { salvage: false, signal: mine.signal });
       const { manifest, summary } = opened;
       opened.close();
       if (this.#opening !== mine) return;

@@ -200,13 +200,17 @@ export async function storage({ signal } = {}) {
  *
  * @param {Blob | string} fileOrUrl A file, or the address of one: where its server answers ranges, only what is asked for is
  *   fetched, else all of it.
- * @param {{ onProgress?: (done: { bytes: number, total: number }) => void, signal?: AbortSignal }} [options] Opening takes a
- *   moment where there is a manifest; else all documents are read once.
+ * @param {object} [options]
+ * @param {boolean} [options.salvage] Whether to open what has no directory that can be used, too: then its entries are looked for,
+ *   and `summary.salvaged` says so.
+ * @param {(done: { bytes: number, total: number }) => void} [options.onProgress] Opening takes a moment where there is a manifest;
+ *   else all documents are read once.
+ * @param {AbortSignal} [options.signal]
  * @returns {Promise<import("./inspect.js").Backup>}
  */
-export async function openBackup(fileOrUrl, { onProgress, signal } = {}) {
+export async function openBackup(fileOrUrl, { salvage = true, onProgress, signal } = {}) {
   const given = typeof fileOrUrl === "string" ? await addressed(fileOrUrl, signal) : { file: fileOrUrl };
-  return open(given, { onProgress, signal });
+  return open(given, { salvage, onProgress, signal });
 }
 
 /** Whether old archives and leftovers have been removed since the page was opened. */

@@ -395,14 +395,14 @@ export class Backup {
 /**
  * Opens an archive in a worker.
  * @param {{ file: Blob } | { url: string, size: number }} given
- * @param {Reading} options
+ * @param {{ salvage: boolean } & Reading} options
  * @returns {Promise<Backup>}
  */
-export async function open(given, { onProgress, signal }) {
+export async function open(given, { salvage, onProgress, signal }) {
   /** @type {{ file?: Blob, url?: string | null, size: number }} */
   const { file, url = null, size } = "file" in given ? { ...given, size: given.file.size } : given;
   /** @type {Command} */
-  const command = { inspect: { open: { url } } };
+  const command = { inspect: { open: { url, salvage } } };
   const onEvent = reading(size, onProgress);
   const reader = await conversation(command, "opened", { file, onEvent, signal });
   const { event } = reader.answer;

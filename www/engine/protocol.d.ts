@@ -666,7 +666,11 @@ export type InspectCommand = { "open": {
 /**
  * Where it is; null means beside this command.
  */
-url: string | null, } } | { "join": { 
+url: string | null, 
+/**
+ * Whether to look for its entries where it has no directory that can be used.
+ */
+salvage: boolean, } } | { "join": { 
 /**
  * Where it is; null means beside this command.
  */

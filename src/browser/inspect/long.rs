@@ -1,19 +1,28 @@
 //! What takes long and is done by workers of its own: verifying, searching, comparing, and taking out.
 
-use super::{Archive, PROBLEMS, utf16};
+use super::{Archive, Look, PROBLEMS, utf16};
 use crate::browser::pages::Paged;
-use crate::browser::protocol::{Event, ExportFormat, Hit};
-use crate::browser::ranges::Given;
+use crate::browser::protocol::{
+    Compared, Difference, DifferenceKind, Event, ExportFormat, FieldDifference, Hit,
+};
 use crate::browser::rope::BlobRope;
 use crate::browser::worker::{Answer, post};
-use crate::error::{Error, Result};
+use crate::catalog::category_of;
+use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::compare::{self, Change, ChangeKind};
 use crate::inspect::csv::{Csv, Dialect, Header};
-use crate::inspect::{self, Inspector, MASK, Query, secrets};
+use crate::inspect::{self, FieldChange, MASK, Query, secrets};
 use crate::reader::{BLOCK_BYTES, Verdict};
 use js_sys::Date;
 use std::io::{self, Read, Write};
 use std::mem;
 use std::ops::ControlFlow;
+
+/// How many differences a message has at most, how many fields each of them, and how long a value is.
+const DIFFERENCES: usize = 300;
+const DIFFERENCE_BYTES: usize = 1 << 20;
+const FIELDS: usize = 100;
+const VALUE: usize = 2_000;
 
 /// How often the page hears how far it is, in milliseconds.
 const REPORT: f64 = 100.0;
@@ -117,7 +126,7 @@ pub(super) fn verify(archive: &mut Archive, entries: Option<(u32, u32)>) -> Resu
 
 /// Searches one part. Its hits go to the page while the search goes on.
 pub(super) fn search(
-    inspector: &mut Inspector<Paged<Given>>,
+    inspector: &mut Look,
     part: usize,
     collection: Option<&str>,
     query: &str,
@@ -177,7 +186,7 @@ fn masked(mut text: String) -> String {
 
 /// Writes documents to a file. What is damaged is left out, and told.
 pub(super) fn export(
-    inspector: &mut Inspector<Paged<Given>>,
+    inspector: &mut Look,
     collections: &[String],
     query: Option<&str>,
     format: ExportFormat,
@@ -226,4 +235,76 @@ pub(super) fn export(
         Ok(content.write_all(&row)?)
     })?;
     content.hand_over(name, "text/csv", problem)
+}
+
+/// Counts how two archives differ, in every collection that either has.
+pub(super) fn compare(old: &mut Look, new: &mut Look) -> Result<Event> {
+    let mut report = Report::new();
+    let mut collections = Vec::new();
+    for name in compare::collections(old.index(), new.index()) {
+        let found = match compare::compare(old, new, &name, &mut |bytes| report.add(bytes), None) {
+            Ok(found) => found,
+            // Without an order there is a limit to what can be compared; what has one is not held up by that.
+            Err(error) if error.kind == ErrorKind::LimitExceeded => {
+                collections.push(not_compared(name, error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let compare::Compared { name, category, added, removed, changed, same, problems } = found;
+        let problem = problems.into_iter().next();
+        collections.push(Compared { name, category, added, removed, changed, same, problem });
+    }
+    report.flush();
+    Ok(Event::Compared { collections, differences: Vec::new() })
+}
+
+fn not_compared(name: String, problem: Error) -> Compared {
+    let category = category_of(&name);
+    Compared { name, category, added: 0, removed: 0, changed: 0, same: 0, problem: Some(problem) }
+}
+
+/// Lists documents of a collection that differ, from so many on.
+pub(super) fn differences(old: &mut Look, new: &mut Look, name: &str, from: u64) -> Result<Event> {
+    let mut report = Report::new();
+    let (mut passed, mut bytes) = (0, 0);
+    let mut differences = Vec::new();
+    let enough = || Error::new(ErrorKind::Cancelled, "that is enough");
+    let mut on_change = |Change { id, kind, fields }: Change| {
+        passed += 1;
+        if passed <= from {
+            return Ok(());
+        }
+        if differences.len() == DIFFERENCES || bytes > DIFFERENCE_BYTES {
+            return Err(enough());
+        }
+        let fields: Vec<_> = fields.into_iter().take(FIELDS).map(short).collect();
+        let size = |field: &FieldDifference| {
+            [&field.old, &field.new].into_iter().flatten().map(String::len).sum::<usize>()
+        };
+        bytes += fields.iter().map(size).sum::<usize>();
+        let kind = match kind {
+            ChangeKind::Added => DifferenceKind::Added,
+            ChangeKind::Removed => DifferenceKind::Removed,
+            ChangeKind::Changed => DifferenceKind::Changed,
+        };
+        differences.push(Difference { id, kind, fields });
+        Ok(())
+    };
+    match compare::compare(old, new, name, &mut |bytes| report.add(bytes), Some(&mut on_change)) {
+        Err(error) if error.kind != ErrorKind::Cancelled => return Err(error),
+        _ => {}
+    }
+    Ok(Event::Compared { collections: Vec::new(), differences })
+}
+
+/// A field whose values are cut where they are long.
+fn short(FieldChange { path, old, new }: FieldChange) -> FieldDifference {
+    let cut = |value: Option<String>| {
+        value.map(|value| match value.get(..value.floor_char_boundary(VALUE)) {
+            Some(head) if head.len() < value.len() => format!("{head}…"),
+            _ => value,
+        })
+    };
+    FieldDifference { path, old: cut(old), new: cut(new) }
 }

@@ -15,6 +15,8 @@ pub enum InspectCommand {
     Open {
         /// Where it is; null means beside this command.
         url: Option<String>,
+        /// Whether to look for its entries where it has no directory that can be used.
+        salvage: bool,
     },
     /// Open an archive as another worker has; answered by [`Event::Joined`](super::Event::Joined). The worker stays, too.
     Join {

@@ -201,6 +201,37 @@ export async function restore(auth, businessName) {
   return { ms: end - start, size: file.size, phases: { prepare: ready - start, commit: end - ready } };
 }
 
+/** Asks about that file: how long each answer took.
+ * @param {{ row: number, id: string, query: string, everything: boolean }} questions */
+export async function inspect({ row, id, query, everything }) {
+  const { openBackup } = await engine('index.js');
+  const input = /** @type {HTMLInputElement} */ (document.querySelector('#bench-file'));
+  const file = /** @type {File} */ (input.files?.[0]);
+  /** @type {Record<string, number>} */
+  const phases = {};
+  /** @template T @param {string} question @param {() => Promise<T>} ask */
+  const timed = async (question, ask) => {
+    const start = performance.now();
+    const answer = await ask();
+    phases[question] = performance.now() - start;
+    return answer;
+  };
+  const collection = 'receipts';
+  const backup = await timed('open', () => openBackup(file));
+  const first = await timed('first', () => backup.table({ collection, from: 0, count: 40 }));
+  const far = await timed('row', () => backup.table({ collection, from: row, count: 40 }));
+  const place = await timed('find', () => backup.find(id));
+  if (first.rows.length !== 40 || far.rows[0].row !== row || place.row !== row) throw new Error('other rows came');
+  if (everything) {
+    const { matches, exact } = await timed('search', () => backup.search({ collections: [collection], query }));
+    if (matches !== 1 || !exact) throw new Error(`${matches} matches`);
+    const { sound, documents } = await timed('verify', () => backup.verify());
+    if (!sound || documents !== backup.summary.collections[0].documents) throw new Error('not sound');
+  }
+  backup.close();
+  return { ms: 0, size: file.size, phases };
+}
+
 /** @type {any} */
 let brotli;
 /** @type {any} */

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use dikas_e2e::browser::Browser;
-use dikas_e2e::inspecting::{choose, collection, compare, open, row, saved, search, take_out, verify};
+use dikas_e2e::inspecting::{choose, collection, compare, open, pick, row, saved, search, take_out, verify};
 use dikas_e2e::server::Local;
 use dikas_e2e::tools::unzip;
 use dikas_e2e::{native, page, sample, until};
@@ -137,6 +137,36 @@ async fn a_sound_file_is_called_sound_and_a_damaged_one_is_not() {
     collection(&browser, "articles").await;
     browser.click("#rows [data-row='3']").await;
     assert_eq!(saved(&browser, &id(&articles[3])).await, articles[3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_cut_shows_all_that_is_left() {
+    let Some(browser) = Browser::start().await else { return };
+    let server = Local::demo().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = backup(&server, &folder, "demo.zip").await;
+    let articles = lines(&file, "articles");
+    let bytes = std::fs::read(&file).unwrap();
+    let cut = folder.path().join("cut.zip");
+    std::fs::write(&cut, &bytes[..bytes.len() * 9 / 10]).unwrap();
+    browser.goto(&server.url).await;
+    open(&browser, &cut).await;
+    browser.find("#salvaged").await;
+    browser.shot("inspect-salvaged").await;
+    collection(&browser, "articles").await;
+    browser.fill("#jump-id", &id(&articles[7])).await;
+    browser.click("#jump-id-go").await;
+    assert_eq!(saved(&browser, &id(&articles[7])).await, articles[7]);
+    let (verdict, kinds) = verify(&browser).await;
+    assert_eq!(verdict, "damaged");
+    assert_eq!(kinds[0], "damaged-directory", "{kinds:?}");
+    // What is no archive at all is said to be none.
+    browser.click("#inspect-close").await;
+    let picture = folder.path().join("picture.zip");
+    std::fs::write(&picture, b"\x89PNG\r\n\x1a\n and so on").unwrap();
+    pick(&browser, &picture).await;
+    let kind = browser.find("#inspect-error").await.attr("data-kind").await.unwrap();
+    assert_eq!(kind.as_deref(), Some("not-an-archive"));
 }
 
 /// Where the data of an entry begins, by its local header.

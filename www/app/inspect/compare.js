@@ -38,7 +38,7 @@ export function compareRoom() {
 
   /** @param {Compared[]} compared */
   function comparedView(compared) {
-    const same = compared.every(({ added, removed, changed }) => added + removed + changed === 0);
+    const same = !compared.some(differs);
     const sentence = w.compared(inspecting.name, inspecting.other?.name ?? '');
     announce(same ? w.comparedSame : sentence);
     const details = h('div', { class: 'stack', id: 'differences' });
@@ -47,20 +47,19 @@ export function compareRoom() {
       h('p', { class: 'amount', id: 'compared', 'data-same': String(same) }, same ? w.comparedSame : sentence),
       h(
         'table',
-        { class: 'contents five' },
+        { class: 'contents four' },
         h('caption', { class: 'unseen' }, w.compareTitle),
         h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, w.compareHeads.collection), heads.map((name) => h('th', { scope: 'col', class: 'figure' }, w.compareHeads[name])))),
         h(
           'tbody',
           {},
-          inOrder(compared).map((row) => {
-            const differs = row.added + row.removed + row.changed > 0;
+          [...inOrder(compared.filter(differs)), ...inOrder(compared.filter((row) => !differs(row)))].map((row) => {
             const name = collectionName(row.name);
             const show = () => differences(details, row.name);
             return h(
               'tr',
-              { 'data-collection': row.name, class: !differs && 'none' },
-              h('th', { scope: 'row' }, differs ? h('button', { type: 'button', class: 'link name', title: w.compareShow(name), onclick: show }, name) : h('span', { class: 'name' }, name), row.problem && problemLine(row.problem)),
+              { 'data-collection': row.name, class: !differs(row) && 'none' },
+              h('th', { scope: 'row' }, differs(row) ? h('button', { type: 'button', class: 'link name', title: w.compareShow(name), onclick: show }, name) : h('span', { class: 'name' }, name), row.problem && problemLine(row.problem)),
               heads.map((head) => h('td', { class: 'figure', 'data-label': w.compareHeads[head], 'data-count': head }, number(row[head]))),
             );
           }),
@@ -81,6 +80,11 @@ export function compareRoom() {
   compare.addEventListener('change', update);
   update();
   return [room];
+}
+
+/** @param {Compared} row */
+function differs({ added, removed, changed }) {
+  return added + removed + changed > 0;
 }
 
 /**

@@ -1,5 +1,6 @@
 //! What `cargo xtask bench` measures, piece by piece. `src/bin/bench.rs` puts the pieces together.
 
+pub mod inspect;
 pub mod restore;
 
 use crate::LONG;
@@ -315,6 +316,13 @@ pub async fn first_page(url: &str, login: &(String, String), again: usize) -> Op
         browser.run("sessionStorage.clear()", vec![]).await;
     }
     Some(seen)
+}
+
+/// The middle of some measurements.
+pub fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
 }
 
 /// The version of a library in a `node_modules` folder.

@@ -9,8 +9,9 @@
     reason = "as in tests"
 )]
 
+use dikas_e2e::bench::inspect::{Archive, QUESTIONS};
 use dikas_e2e::bench::restore::{Backup, Restore};
-use dikas_e2e::bench::{self, FirstPage, Page, Run, Shop, Way};
+use dikas_e2e::bench::{self, FirstPage, Page, Run, Shop, Way, middle};
 use dikas_e2e::devtools::Peak;
 use dikas_e2e::server::demo_login;
 use std::fmt::Write as _;
@@ -63,6 +64,9 @@ async fn main() {
     }
     if wanted("restores") {
         bench.restores().await;
+    }
+    if wanted("inspect") {
+        bench.inspect().await;
     }
     if wanted("page") {
         bench.first_page().await;
@@ -327,6 +331,45 @@ impl Bench {
         );
     }
 
+    /// A small archive and, where there is time for it, a huge one.
+    async fn inspect(&mut self) {
+        let shop = self.shop(0).await;
+        // Some 50 MB, and some 5 GB with ZIP64.
+        let sizes = [(800_000, 0, true), (5_000_000, 45, self.large)];
+        let mut columns = Vec::new();
+        for (documents, files, wanted) in sizes {
+            if !wanted {
+                continue;
+            }
+            say(format_args!("preparing an archive of {documents} documents"));
+            let archive = Archive::of(&self.work, documents, files);
+            say(format_args!("looking into {:.0} MB", archive.size as f64 / 1e6));
+            let times = if self.quick { 1 } else { 5 };
+            let (run, peak) = archive.questions(&shop, times).await.expect("a browser");
+            columns.push((archive, run, peak));
+        }
+        let _ = writeln!(self.report);
+        let mut row = |what: &str, cell: &dyn Fn(&(Archive, Run, Peak)) -> String| {
+            let cells: Vec<String> = columns.iter().map(cell).collect();
+            let _ = writeln!(self.report, "| {what} | {} |", cells.join(" | "));
+        };
+        row("Looking into an archive of", &|(archive, ..)| {
+            format!("{:.0} MB, {} documents", archive.size as f64 / 1e6, archive.documents)
+        });
+        row("---", &|_| "--:".to_owned());
+        for (question, words) in QUESTIONS {
+            row(words, &|(_, run, _)| seconds(run.phases[question]));
+        }
+        let speed = |bytes: f64, ms: f64| format!("{:.0} MB/s", bytes / 1e3 / ms);
+        row("search, JSON per second and worker", &|(archive, run, _)| {
+            speed(archive.bytes as f64 / cores() as f64, run.phases["search"])
+        });
+        row("WebAssembly memory at most", &|(.., peak)| format!("{} MiB", mib(peak.job)));
+        row("the tab's process at most, before", &|(.., peak)| {
+            format!("{} MiB, {} MiB", mib(peak.tab), mib(peak.tab_before))
+        });
+    }
+
     async fn first_page(&mut self) {
         let shop = self.shop(0).await;
         let (browsers, again) = if self.quick { (2, 2) } else { (5, 4) };
@@ -397,12 +440,6 @@ fn median(runs: &[Run]) -> Run {
     let names = runs.iter().flat_map(|run| run.phases.keys());
     let phase = |name: &String| (name.clone(), of(&|run| run.phases.get(name).copied().unwrap_or(0.0)));
     Run { ms: of(&|run| run.ms), size: of(&|run| run.size), phases: names.map(phase).collect() }
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    if values.len() % 2 == 1 { values[half] } else { (values[half - 1] + values[half]) / 2.0 }
 }
 
 fn mib(bytes: u64) -> f64 {
