@@ -2,6 +2,7 @@
 
 mod asking;
 mod create;
+mod diff;
 mod ended;
 mod extract;
 mod folder;
@@ -34,8 +35,8 @@ struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; inspect and verify: sound
-  1    refused or failed, and nothing was changed; inspect and verify: damaged
+  0    done; inspect and verify: sound; diff: the same
+  1    refused or failed, and nothing was changed; inspect, verify and extract: damaged; diff: different
   2    wrong arguments, or the file cannot be used
   3    a restore or undo needs a confirmation that nobody gave; nothing was changed
   4    a restore or undo was sent off, and its answer got lost: look at the server before anything else
@@ -50,6 +51,8 @@ enum Command {
     /// Backs up a server into a file, reads it back, and only then gives it its name.
     #[command(after_help = EXIT_CODES)]
     Create(create::Arguments),
+    /// Compares two backups, collection by collection.
+    Diff(diff::Arguments),
     /// Takes documents and files out of a backup, into a folder.
     #[command(after_help = EXIT_CODES)]
     Extract(extract::Arguments),
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Create(arguments) => {
             ended(arguments.json, async |interrupt| create::create(&arguments, &interrupt).await)
         }
+        Command::Diff(arguments) => looked(|interrupt| diff::diff(&arguments, interrupt)),
         Command::Extract(arguments) => ended(false, async |interrupt| {
             interrupt.listen();
             extract::extract(&arguments, &interrupt)
