@@ -172,6 +172,50 @@ fn runs_are_bounded() {
     assert_eq!(open(99).unwrap_err().kind, ErrorKind::LimitExceeded);
 }
 
+#[test]
+fn a_part_of_any_size_is_read_in_pieces() {
+    // More than one chunk of 16 MiB; the text differs enough that a wrong byte is not far from where it does harm.
+    let line = |at: u64| {
+        let text: String =
+            (0..40).map(|word| format!("{:x} ", (at * 40 + word) * 2_654_435_761 % 4_294_967_291)).collect();
+        format!("{{\"_id\":\"{at:06}\",\"text\":\"{}\"}}\n", text.repeat(10))
+    };
+    let count = 8_000;
+    let lines: String = (0..count).map(line).collect();
+    assert!(lines.len() > 24 << 20);
+    let mut bytes = without_manifest(&[("long.jsonl.br", lines.as_bytes())]);
+    let mut inspector = inspect(bytes.clone());
+    for row in [0, 7_999, 3, 6_000, 1] {
+        let page = inspector.rows("long", row, 2, usize::MAX).unwrap();
+        assert_eq!((page.rows[0].id.as_str(), page.problem), (format!("{row:06}").as_str(), None));
+    }
+    assert_eq!(inspector.find("007999", None).unwrap(), place("long", 7_999));
+    let mut seen = 0;
+    let mut on_row = |row, _: &[u8]| {
+        assert_eq!(row, 6_000 + seen);
+        seen += 1;
+        Ok(ControlFlow::Continue(()))
+    };
+    assert_eq!(inspector.each("long", 6_000, &mut |_| Ok(()), &mut on_row).unwrap(), []);
+    assert_eq!(seen, 2_000);
+
+    let at = bytes.len() * 9 / 10;
+    bytes[at] ^= 1;
+    let mut inspector = inspect(bytes);
+    assert_eq!(inspector.index().problems.len(), 1);
+    let shown = inspector.index().collection("long").unwrap().documents;
+    assert!((7_000..count).contains(&shown), "{shown}");
+    let page = inspector.rows("long", shown - 1, 5, usize::MAX).unwrap();
+    assert_eq!((page.rows.len(), page.problem.is_some()), (1, true));
+    let mut seen = 0;
+    let mut on_row = |_, _: &[u8]| {
+        seen += 1;
+        Ok(ControlFlow::Continue(()))
+    };
+    assert_eq!(inspector.each("long", 0, &mut |_| Ok(()), &mut on_row).unwrap().len(), 1);
+    assert_eq!(seen, shown);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 

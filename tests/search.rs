@@ -99,6 +99,25 @@ fn words_are_found_in_values_however_they_are_spelled() {
     ] {
         assert!(!Query::parse(missing).matches(line.as_bytes()), "{missing}");
     }
+    // Amounts as they are written here.
+    for (found, total) in [
+        ("12,50", "12.5"),
+        ("12,50", "12.50"),
+        ("total:12,5", "112.55"),
+        ("12,00", "12"),
+        ("12,50", "\"12,50 €\""),
+    ] {
+        assert!(
+            Query::parse(found).matches(format!("{{\"_id\":\"a\",\"total\":{total}}}").as_bytes()),
+            "{found} {total}"
+        );
+    }
+    for (missing, total) in [("12,50", "12.55"), ("12,50", "112.5"), ("12,00", "120"), ("12,", "12")] {
+        assert!(
+            !Query::parse(missing).matches(format!("{{\"_id\":\"a\",\"total\":{total}}}").as_bytes()),
+            "{missing} {total}"
+        );
+    }
     // A time and an address are no fields.
     assert!(Query::parse("12:30 http://x").matches(br#"{"_id":"a","t":"12:30","u":"http://x"}"#));
 }
@@ -113,6 +132,7 @@ fn marks_cover_what_was_found() {
     let marks: Vec<_> = query.marks_in(document).into_iter().map(|mark| &document[mark]).collect();
     assert_eq!(marks, ["müller", "M\\u00fcllervip"]);
     assert_eq!(Query::parse("").marks("x"), []);
+    assert_eq!(Query::parse("12,50").marks("12.5").first(), Some(&(0..4)));
 }
 
 #[test]

@@ -33,19 +33,34 @@ impl Http {
     /// # Errors
     /// `bad-argument` where this is no address.
     pub fn new(url: &str) -> Result<Self> {
+        Self::with_certificates(url, None)
+    }
+
+    /// The same, and over https trusts what these certificates vouch for (PEM), beside those of the system.
+    ///
+    /// # Errors
+    /// `bad-argument` where this is no address, or no certificate.
+    pub fn with_certificates(url: &str, pem: Option<&[u8]>) -> Result<Self> {
         let url = url.trim_end_matches('/');
         let wrong = |message: &str| {
             Error::new(ErrorKind::BadArgument, message)
                 .expected("an address such as http://till.example:5015", format!("{url:?}"))
         };
-        if url.starts_with("https://") {
-            return Err(wrong("this program speaks no TLS: run it beside the server, or through a tunnel"));
-        }
-        if !url.starts_with("http://") || url.contains(['?', '#', '@']) {
+        let is_secure = url.starts_with("https://");
+        if !(is_secure || url.starts_with("http://")) || url.contains(['?', '#', '@']) {
             return Err(wrong("not the address of a server"));
         }
-        let client = reqwest::Client::builder().no_proxy().build();
-        let client = client.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        // Whoever comes second finds the one of the first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut client = reqwest::Client::builder().no_proxy().https_only(is_secure);
+        if let Some(pem) = pem {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
+            if certificates.is_empty() {
+                return Err(Error::new(ErrorKind::BadArgument, "there is no certificate in PEM"));
+            }
+            client = client.tls_certs_merge(certificates);
+        }
+        let client = client.build().map_err(|error| Error::new(ErrorKind::Internal, words_of(&error)))?;
         let api = format!("{url}/api/v1");
         Ok(Self { api, client, login: Login::Nobody, interrupt: Interrupt::default(), hurry: 1 })
     }
@@ -150,7 +165,23 @@ impl Transport for Http {
 
 fn lost(error: reqwest::Error) -> TransportError {
     let words = words_of(&error);
+    if let Some(why) = distrust(&error) {
+        return TransportError::Untrusted(why);
+    }
     if error.is_connect() { TransportError::Unreachable(words) } else { TransportError::Cut(words) }
+}
+
+/// What is wrong with the certificate of who answers, if that is why.
+fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
+        return Some(format!("{why}; --ca-file names certificates to trust beside those of the system"));
+    }
+    // What an error of the system was made from is no source of it.
+    let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match within {
+        Some(within) => distrust(within),
+        None => error.source().and_then(distrust),
+    }
 }
 
 /// The reason of reasons says most.

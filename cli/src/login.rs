@@ -4,7 +4,7 @@ use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_backup::http::Http;
 use dikas_backup::interrupt::Interrupt;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The password stands in this variable of the environment: on the command line every process could read it.
 const PASSWORD: &str = "DIKAS_PASSWORD";
@@ -12,9 +12,12 @@ const PASSWORD: &str = "DIKAS_PASSWORD";
 /// The server and the login.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Server {
-    /// Address of the server, such as http://127.0.0.1:5015.
+    /// Address of the server, such as http://127.0.0.1:5015 or https://till.example.
     #[arg(long)]
     url: String,
+    /// Trusts what the certificates in this file vouch for (PEM), beside those of the system.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     #[command(flatten)]
     who: Who,
 }
@@ -36,12 +39,13 @@ impl Server {
     /// # Errors
     /// `bad-argument`, `io` where the token cannot be read, `unauthorized`, and those of a call.
     pub(crate) async fn connect(&self, interrupt: &Interrupt) -> Result<Http> {
-        let http = Http::new(&self.url)?.until(interrupt);
+        let on = |file: &Path, error: io::Error| Error::from(error).on(file.display().to_string());
+        let pem = self.ca_file.as_ref().map(|file| std::fs::read(file).map_err(|error| on(file, error)));
+        let http = Http::with_certificates(&self.url, pem.transpose()?.as_deref())?.until(interrupt);
         match (&self.who.user, &self.who.token_file) {
             (Some(user), _) => http.log_in(user, &password(user)?).await,
             (None, Some(file)) => {
-                let on_file = |error: io::Error| Error::from(error).on(file.display().to_string());
-                let token = std::fs::read_to_string(file).map_err(on_file)?;
+                let token = std::fs::read_to_string(file).map_err(|error| on(file, error))?;
                 let token = token.trim();
                 if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
                     let message = "this file holds no token";

@@ -1,17 +1,42 @@
-//! `inspect` and `verify`: what is in a backup, and whether it is sound.
+//! `inspect`: what is in a backup.
 
+use crate::out::Out;
+use crate::rows::{self, Wanted};
+use crate::teller::Bar;
 use crate::terminal::{plain, plain_json};
 use dikas_archive::error::{Error, ErrorKind, Result};
+use dikas_archive::inspect::Inspector;
+use dikas_archive::limits::Limits;
 use dikas_archive::manifest::Manifest;
-use dikas_archive::reader::{BackupReader, Summary, Verdict};
+use dikas_archive::reader::{BackupReader, Summary};
+use dikas_backup::interrupt::Interrupt;
 use serde_json::json;
 use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Answers whether nothing is wrong.
-pub(crate) fn inspect(file: &Path, as_json: bool) -> Result<bool> {
-    let mut reader = open(file)?;
+/// What `inspect` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The backup.
+    file: PathBuf,
+    #[command(flatten)]
+    wanted: Wanted,
+    /// Answers one JSON object instead of text, of the backup as a whole.
+    #[arg(long, conflicts_with_all = ["collection", "search", "limit", "format"])]
+    json: bool,
+}
+
+/// Shows what is in a backup, or documents of it. Answers whether nothing is wrong with what was read.
+pub(crate) fn inspect(arguments: &Arguments, interrupt: &Interrupt) -> Result<bool> {
+    let Arguments { file, wanted, json } = arguments;
+    if wanted.collection.is_some() || wanted.search.is_some() {
+        return rows::show(file, wanted, interrupt);
+    }
+    summary(file, *json, interrupt)
+}
+
+fn summary(file: &Path, as_json: bool, interrupt: &Interrupt) -> Result<bool> {
+    let mut reader = open_damaged(file, interrupt)?;
     let manifest = match reader.manifest() {
         Ok(manifest) => manifest.cloned(),
         Err(error) => {
@@ -20,48 +45,52 @@ pub(crate) fn inspect(file: &Path, as_json: bool) -> Result<bool> {
         }
     };
     let sound_manifest = reader.manifest().is_ok();
-    let summary = reader.summary(&mut |_| Ok(()))?;
-    let mut out = io::stdout().lock();
+    let mut bar = Bar::new("Reading", reader.length(), interrupt);
+    let mut summary = reader.summary(&mut |bytes| bar.add(bytes))?;
+    bar.clear();
+    if let Some(lost) = reader.lost_directory() {
+        summary.problems.insert(0, lost.clone());
+    }
+    let mut out = Out::new();
     if as_json {
         let head = manifest.as_ref().map(|manifest| {
             json!({"version": manifest.version, "created": manifest.created, "source": manifest.source})
         });
         let answer = json!({"size": reader.length(), "manifest": head, "summary": summary}).to_string();
-        writeln!(out, "{}", plain_json(&answer))?;
+        let _ = out.write(format!("{}\n", plain_json(&answer)))?;
     } else {
-        write!(out, "{}", describe(manifest.as_ref(), &summary))?;
+        let _ = out.write(describe(manifest.as_ref(), &summary))?;
     }
+    out.finish()?;
     Ok(sound_manifest && summary.problems.is_empty())
-}
-
-/// Answers whether nothing is wrong.
-pub(crate) fn verify(file: &Path) -> Result<bool> {
-    let mut reader = open(file)?;
-    let sha256 = reader.sha256(&mut |_| Ok(()))?;
-    let Verdict { problems, entries, documents, has_manifest } = reader.verify(&mut |_| Ok(()))?;
-    let mut out = io::stdout().lock();
-    writeln!(out, "{entries} entries, {documents} documents, {} bytes", reader.length())?;
-    writeln!(out, "SHA-256 {sha256}")?;
-    for problem in &problems {
-        writeln!(out, "{}", plain(&problem.to_string()))?;
-    }
-    let verdict = match (problems.is_empty(), has_manifest) {
-        (true, true) => "sound",
-        (true, false) => "sound; without a manifest nobody can tell whether something is missing",
-        (false, _) => "damaged",
-    };
-    writeln!(out, "{verdict}")?;
-    Ok(problems.is_empty())
 }
 
 /// Opens a backup; what is wrong with it names the file.
 pub(crate) fn open(path: &Path) -> Result<BackupReader<File>> {
+    BackupReader::open(opened(path)?).map_err(|error| error.on(path.display().to_string()))
+}
+
+/// Opens a backup for who only looks, even where its directory is gone: [`BackupReader::lost_directory`] says so.
+pub(crate) fn open_damaged(path: &Path, interrupt: &Interrupt) -> Result<BackupReader<File>> {
+    let file = opened(path)?;
+    let mut bar = Bar::new("Looking for entries", file.metadata()?.len(), interrupt);
+    BackupReader::salvage(file, Limits::default(), &mut |bytes| bar.add(bytes))
+        .map_err(|error| error.on(path.display().to_string()))
+}
+
+/// What was found wrong while a backup was opened.
+pub(crate) fn problems(inspector: &mut Inspector<File>) -> Vec<Error> {
+    let lost = inspector.reader().lost_directory().cloned();
+    lost.into_iter().chain(inspector.index().problems.iter().cloned()).collect()
+}
+
+fn opened(path: &Path) -> Result<File> {
     let on_path = |error: Error| error.on(path.display().to_string());
     let file = File::open(path).map_err(|error| on_path(error.into()))?;
-    if file.metadata()?.is_dir() {
-        return Err(on_path(Error::new(ErrorKind::NotAnArchive, "this is a folder")));
+    match file.metadata()?.is_dir() {
+        true => Err(on_path(Error::new(ErrorKind::NotAnArchive, "this is a folder"))),
+        false => Ok(file),
     }
-    BackupReader::open(file).map_err(on_path)
 }
 
 fn describe(manifest: Option<&Manifest>, summary: &Summary) -> String {

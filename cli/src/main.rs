@@ -1,20 +1,27 @@
 //! `dikas-backup`: makes, checks and restores backups, for cron and for people in a terminal.
 
+mod asking;
 mod create;
+mod diff;
 mod ended;
+mod extract;
+mod folder;
 mod login;
 mod look;
 mod open;
+mod out;
 mod restore;
+mod rows;
 mod teller;
 mod terminal;
+mod undo;
+mod verify;
 mod words;
 
 use clap::{Parser, Subcommand};
 use dikas_archive::error::{Error, Result};
 use dikas_backup::interrupt::Interrupt;
 use ended::{Ended, Failure};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use terminal::plain;
 
@@ -28,61 +35,73 @@ struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; inspect and verify: sound
-  1    refused or failed, and nothing was changed; inspect and verify: damaged
+  0    done; inspect and verify: sound; diff: the same
+  1    refused or failed, and nothing was changed; inspect, verify and extract: damaged; diff: different
   2    wrong arguments, or the file cannot be used
-  3    a restore needs a confirmation that nobody gave; nothing was changed
-  4    a restore was sent off, and its answer got lost: look at the server before anything else
+  3    a restore or undo needs a confirmation that nobody gave; nothing was changed
+  4    a restore or undo was sent off, and its answer got lost: look at the server before anything else
   130  cancelled, and nothing was changed";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Shows what is in a backup.
-    Inspect {
-        /// The backup.
-        file: PathBuf,
-        /// Answers one JSON object instead of text.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Shows what is in a backup, or the documents of a collection, or those in which something is found.
+    Inspect(look::Arguments),
     /// Reads every byte of a backup and compares it with what it should be.
-    Verify {
-        /// The backup.
-        file: PathBuf,
-    },
+    Verify(verify::Arguments),
     /// Backs up a server into a file, reads it back, and only then gives it its name.
     #[command(after_help = EXIT_CODES)]
     Create(create::Arguments),
+    /// Compares two backups, collection by collection.
+    Diff(diff::Arguments),
+    /// Takes documents and files out of a backup, into a folder.
+    #[command(after_help = EXIT_CODES)]
+    Extract(extract::Arguments),
     /// Shows a backup in the browser, with the page that this program carries; needs no server and no network.
     Open(open::Arguments),
     /// Restores a backup to a server: checks it, sends it, shows what would change, asks, and makes it live at once.
     #[command(after_help = EXIT_CODES)]
     Restore(restore::Arguments),
+    /// Lists the states from before restores, the newest first: what `undo` can go back to.
+    RestorePoints(undo::ListArguments),
+    /// Undoes a restore: shows what would change, asks, and makes the state from before it live at once.
+    #[command(after_help = EXIT_CODES)]
+    Undo(undo::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Inspect { file, json } => looked(look::inspect(&file, json)),
-        Command::Verify { file } => looked(look::verify(&file)),
+        Command::Inspect(arguments) => looked(|interrupt| look::inspect(&arguments, interrupt)),
+        Command::Verify(arguments) => looked(|interrupt| verify::verify(&arguments, interrupt)),
         Command::Create(arguments) => {
             ended(arguments.json, async |interrupt| create::create(&arguments, &interrupt).await)
         }
+        Command::Diff(arguments) => looked(|interrupt| diff::diff(&arguments, interrupt)),
+        Command::Extract(arguments) => ended(false, async |interrupt| {
+            interrupt.listen();
+            extract::extract(&arguments, &interrupt)
+        }),
         Command::Open(arguments) => ended(false, async |interrupt| open::open(&arguments, &interrupt).await),
         Command::Restore(arguments) => {
-            ended(arguments.json, async |interrupt| restore::restore(&arguments, &interrupt).await)
+            ended(arguments.consenting.json, async |interrupt| restore::restore(&arguments, &interrupt).await)
+        }
+        Command::RestorePoints(arguments) => {
+            ended(false, async |interrupt| undo::list(&arguments, &interrupt).await)
+        }
+        Command::Undo(arguments) => {
+            ended(arguments.consenting.json, async |interrupt| undo::undo(&arguments, &interrupt).await)
         }
     }
 }
 
-fn looked(sound: Result<bool>) -> ExitCode {
-    match sound {
-        Ok(true) => Ended::Done.into(),
-        Ok(false) => Ended::Failed.into(),
-        Err(error) => {
-            complain(&error);
-            Ended::Unusable.into()
-        }
-    }
+/// Runs a job on a file, which answers whether all is well.
+fn looked(job: impl FnOnce(&Interrupt) -> Result<bool>) -> ExitCode {
+    let mut is_well = true;
+    let code = ended(false, async |interrupt| {
+        interrupt.listen();
+        is_well = job(&interrupt).map_err(|error| Failure::new(Ended::Unusable, error))?;
+        Ok(())
+    });
+    if is_well { code } else { Ended::Failed.into() }
 }
 
 /// Runs a job that talks to a server, and tells how it ended.

@@ -1,26 +1,23 @@
 //! `restore`: checks a backup, stages it, shows what would change, asks, and makes it live.
 
+use crate::asking::{Asking, Consenting, Settled, unconfirmed};
 use crate::ended::{Ended, Failure};
 use crate::login::Server;
 use crate::look;
 use crate::teller::{Onlooker, Teller};
-use crate::terminal::{ask, has_person, plain};
+use crate::terminal::{ask, plain};
 use crate::words;
 use clap::ValueEnum;
-use dikas_archive::api::restore::RestorePreview;
 use dikas_archive::catalog::{Category, CollectionName};
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::job::restore::http::{HttpTarget, NotOpened, Obstacle};
 use dikas_archive::job::restore::sessions::Restores;
-use dikas_archive::job::restore::{Choice, Committed, Consent, Manner, Plan, Target as _};
+use dikas_archive::job::restore::{Choice, Consent, Manner, Plan, Target as _};
 use dikas_archive::job::restore::{check, commit, stage};
 use dikas_backup::http::Http;
 use dikas_backup::interrupt::Interrupt;
 use serde_json::json;
 use std::path::PathBuf;
-
-/// With `--yes` nobody looks at a fresh preview: so often a commit is tried again that the till came in the way of.
-const UNSEEN_TRIES: u32 = 5;
 
 /// What `restore` takes.
 #[derive(Debug, clap::Args)]
@@ -39,15 +36,8 @@ pub(crate) struct Arguments {
     /// this says otherwise.
     #[arg(long, value_enum)]
     mode: Option<Mode>,
-    /// Shows what would change, and changes nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Does not ask. It never counts as accepting a loss of signed documents.
-    #[arg(long)]
-    yes: bool,
-    /// Accepts that exactly so many signed documents are dropped or changed.
-    #[arg(long, value_name = "NUMBER")]
-    accept_signed_loss: Option<u64>,
+    #[command(flatten)]
+    pub(crate) consenting: Consenting,
     /// The business name of the backup, where it is of another installation.
     #[arg(long, value_name = "NAME")]
     business: Option<String>,
@@ -57,9 +47,6 @@ pub(crate) struct Arguments {
     /// Ends a restore that somebody else left open.
     #[arg(long)]
     end_other: bool,
-    /// Writes one JSON object per line to standard output.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -88,21 +75,13 @@ impl Arguments {
             }
         }
     }
-
-    /// Whether somebody is there to be asked.
-    fn may_ask(&self) -> bool {
-        !self.json && has_person()
-    }
 }
 
 /// Restores a backup.
 pub(crate) async fn restore(arguments: &Arguments, interrupt: &Interrupt) -> Result<(), Failure> {
     let choice = arguments.choice()?;
-    if !arguments.dry_run && !arguments.yes && !arguments.may_ask() {
-        let message = "a restore has to be confirmed: run it in a terminal, or with --yes, or look first with --dry-run";
-        return Err(unconfirmed(Error::new(ErrorKind::BadArgument, message)));
-    }
-    let teller = Teller::new(arguments.json);
+    arguments.consenting.check()?;
+    let teller = Teller::new(arguments.consenting.json);
     let http = arguments.server.connect(interrupt).await?;
     interrupt.listen();
     let watch = Onlooker::new(teller, interrupt);
@@ -118,8 +97,16 @@ pub(crate) async fn restore(arguments: &Arguments, interrupt: &Interrupt) -> Res
     let target = open(arguments, &plan, &http, interrupt).await?;
     let preview = stage(&mut archive, &plan, &target, &watch).await.map_err(interrupted)?;
     watch.clear();
-    let asking = Asking { arguments, choice: &choice, target: &target, watch: &watch, interrupt, teller };
-    let settled = asking.settle(preview).await;
+    let word = if choice == Choice::Full { "restore" } else { "yes" };
+    let asking = Asking { consenting: &arguments.consenting, word, interrupt, teller };
+    let settled = asking
+        .settle(preview, &format!("restore {}", target.session().id), async |consent| {
+            let consent = Consent { pause_till: arguments.pause_till, ..consent };
+            let committed = commit(&target, &consent, &watch).await;
+            watch.clear();
+            committed
+        })
+        .await;
     if !matches!(settled, Ok(Settled::Restored) | Err(Failure { ended: Ended::Unknown, .. })) {
         // One that cannot be aborted expires by itself.
         let _ = target.abort().await;
@@ -169,7 +156,7 @@ async fn open<'a>(
                 Err(refused) => refused,
             };
         match obstacle.map(|obstacle| *obstacle) {
-            Some(Obstacle::Foreign { names }) if business.is_none() && arguments.may_ask() => {
+            Some(Obstacle::Foreign { names }) if business.is_none() && arguments.consenting.may_ask() => {
                 let question = format!(
                     "This backup is of another business than {}. Type the name of the backup's, {}, to go on: ",
                     plain(&names.here),
@@ -201,98 +188,4 @@ async fn open<'a>(
             None => return Err(error.into()),
         }
     }
-}
-
-/// How it went on after the preview, where nothing failed.
-#[derive(Debug, PartialEq, Eq)]
-enum Settled {
-    Restored,
-    LookedAt,
-}
-
-/// The way from a preview to its commit.
-struct Asking<'a> {
-    arguments: &'a Arguments,
-    choice: &'a Choice,
-    target: &'a HttpTarget<&'a Http>,
-    watch: &'a Onlooker<'a>,
-    interrupt: &'a Interrupt,
-    teller: Teller,
-}
-
-impl Asking<'_> {
-    /// Shows, asks and commits, again where the live data has changed meanwhile.
-    async fn settle(&self, mut preview: RestorePreview) -> Result<Settled, Failure> {
-        let mut tries = 0;
-        loop {
-            self.teller.event("preview", &preview);
-            self.teller.say(&words::preview(&preview));
-            if self.arguments.dry_run {
-                return Ok(Settled::LookedAt);
-            }
-            let consent = self.ask_for_consent(&preview).await?;
-            // From here on a Ctrl-C could not be told from a lost answer.
-            self.interrupt.hold()?;
-            let committed = commit(self.target, &consent, self.watch).await;
-            self.watch.clear();
-            self.interrupt.release();
-            tries += 1;
-            preview = match committed? {
-                Committed::Done { outcome } => {
-                    self.teller.event("done", &json!({ "outcome": outcome }));
-                    self.teller.say(&words::outcome(&outcome));
-                    return Ok(Settled::Restored);
-                }
-                Committed::Unknown { error } => {
-                    let begun = self.target.session();
-                    let message = format!(
-                        "{}; it is not known whether the restore was carried out: look at the server before anything else",
-                        error.message
-                    );
-                    let error = Error { message, ..error }.on(format!("restore {}", begun.id));
-                    return Err(Failure::new(Ended::Unknown, error));
-                }
-                Committed::LiveChanged { .. } if self.arguments.yes && tries == UNSEEN_TRIES => {
-                    let message = "the live data changed again and again: try with --pause-till";
-                    return Err(Error::new(ErrorKind::LiveChanged, message).into());
-                }
-                Committed::LiveChanged { preview } | Committed::SignedLoss { preview } => preview,
-            };
-            self.teller
-                .say("Nothing was restored: the live data has changed meanwhile. This is how it is now:");
-        }
-    }
-
-    async fn ask_for_consent(&self, preview: &RestorePreview) -> Result<Consent, Failure> {
-        let loss = preview.signed_loss;
-        if loss > 0 && self.arguments.accept_signed_loss != Some(loss) {
-            let message = "signed documents would be dropped or changed; --yes does not accept that";
-            let accepted = self.arguments.accept_signed_loss.map(|number| number.to_string());
-            let error = Error::new(ErrorKind::SignedLoss, message).expected(
-                format!("--accept-signed-loss {loss}"),
-                accepted.unwrap_or_else(|| "none".to_owned()),
-            );
-            if !self.arguments.may_ask() {
-                return Err(unconfirmed(error));
-            }
-            let question = "Fiscal law forbids to lose signed documents. Type how many, to accept that: ";
-            if ask(question, self.interrupt).await? != loss.to_string() {
-                return Err(unconfirmed(error));
-            }
-        }
-        if !self.arguments.yes {
-            let word = if *self.choice == Choice::Full { "restore" } else { "yes" };
-            let answer = ask(&format!("Type the word {word} to go on: "), self.interrupt).await?;
-            if !answer.eq_ignore_ascii_case(word) {
-                let message = "the restore was not confirmed";
-                return Err(unconfirmed(Error::new(ErrorKind::BadArgument, message)));
-            }
-        }
-        let acknowledge_signed = (loss > 0).then_some(loss);
-        Ok(Consent { seq: preview.seq, acknowledge_signed, pause_till: self.arguments.pause_till })
-    }
-}
-
-fn unconfirmed(error: Error) -> Failure {
-    Failure::new(Ended::Unconfirmed, error)
 }

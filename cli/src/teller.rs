@@ -77,11 +77,7 @@ impl<'a> Onlooker<'a> {
         let figures = match phase {
             // Nobody can say how far the server is.
             Phase::Open | Phase::Preview | Phase::Commit => " …".to_owned(),
-            _ => {
-                // It never says that all is done before it is.
-                let percent = bytes.saturating_mul(100).checked_div(*bytes_total).unwrap_or(0).min(99);
-                format!(": {percent:>3} %  {} of {}", megabytes(*bytes), megabytes(*bytes_total))
-            }
+            _ => figures(*bytes, *bytes_total),
         };
         let subject: String = plain(subject.as_deref().unwrap_or_default()).chars().take(40).collect();
         let _ = write!(io::stderr().lock(), "\r\x1b[K{}{figures}  {subject}", doing(*phase));
@@ -109,6 +105,51 @@ impl Watch for Onlooker<'_> {
     }
 }
 
+/// How far reading a file is, on a terminal only.
+#[derive(Debug)]
+pub(crate) struct Bar<'a> {
+    doing: &'static str,
+    bytes: u64,
+    total: u64,
+    interrupt: &'a Interrupt,
+    shows: bool,
+    drawn: Option<Instant>,
+}
+
+impl<'a> Bar<'a> {
+    pub(crate) fn new(doing: &'static str, total: u64, interrupt: &'a Interrupt) -> Self {
+        let shows = io::stderr().is_terminal();
+        Self { doing, bytes: 0, total, interrupt, shows, drawn: None }
+    }
+
+    /// So many bytes more are done.
+    ///
+    /// # Errors
+    /// `cancelled`
+    pub(crate) fn add(&mut self, bytes: u64) -> Result<()> {
+        self.bytes += bytes;
+        let now = Instant::now();
+        if self.shows && self.drawn.is_none_or(|at| now - at >= SHOW_EVERY) {
+            let _ = write!(io::stderr().lock(), "\r\x1b[K{}{}", self.doing, figures(self.bytes, self.total));
+            self.drawn = Some(now);
+        }
+        self.interrupt.check()
+    }
+
+    /// Clears its line.
+    pub(crate) fn clear(&mut self) {
+        if self.drawn.take().is_some() {
+            let _ = write!(io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+}
+
+impl Drop for Bar<'_> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 impl Drop for Onlooker<'_> {
     fn drop(&mut self) {
         self.clear();
@@ -128,6 +169,12 @@ fn doing(phase: Phase) -> &'static str {
         Phase::Preview => "Comparing",
         Phase::Commit => "Making it live",
     }
+}
+
+fn figures(bytes: u64, total: u64) -> String {
+    // It never says that all is done before it is.
+    let percent = bytes.saturating_mul(100).checked_div(total).unwrap_or(0).min(99);
+    format!(": {percent:>3} %  {} of {}", megabytes(bytes.min(total)), megabytes(total))
 }
 
 /// Such as `12.3 MB`.

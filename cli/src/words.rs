@@ -68,15 +68,15 @@ pub(crate) fn outcome(outcome: &RestoreOutcome) -> String {
         outcome.collections.iter().map(|collection| of(&collection.documents)).sum::<u64>()
     };
     let mut text = format!(
-        "Restored at {}: {} documents new, {} changed, {} gone.\n",
+        "Live since {}: {} documents new, {} changed, {} gone.\n",
         plain(&outcome.committed),
         sum(|changes| changes.new),
         sum(|changes| changes.changed),
         sum(|changes| changes.dropped)
     );
     text += match outcome.restore_point {
-        Some(_) => "It can be undone on the server's Restore page.\n",
-        None => "Everything was as in the backup already.\n",
+        Some(_) => "`dikas-backup undo` takes it back, and so does the server's Restore page.\n",
+        None => "Everything was like that already.\n",
     };
     if outcome.users_kept {
         text += "The users of before were kept: with those of the backup no admin could have logged in.\n";

@@ -35,6 +35,8 @@ fn the_exit_code_says_sound_damaged_or_not_readable() {
     assert!(String::from_utf8_lossy(&found.stdout).contains("receipts.jsonl.br"));
 
     fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
+    assert_eq!(run(&["verify"], &damaged).status.code(), Some(1));
+    fs::write(&damaged, &bytes[..20]).unwrap();
     assert_eq!(run(&["verify"], &damaged).status.code(), Some(2));
     assert_eq!(run(&["inspect"], Path::new("/nowhere.zip")).status.code(), Some(2));
 }

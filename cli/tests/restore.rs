@@ -204,7 +204,7 @@ fn a_backup_that_fails_leaves_no_file() {
     assert!(stderr(&refused).contains("[unauthorized]"), "{}", stderr(&refused));
     // Nobody answers there.
     let mut run = support::dikas_backup();
-    run.args(["create", "--url", "https://127.0.0.1:9", "--user", "admin", "-o"]).arg(&file);
+    run.args(["create", "--url", "ftp://127.0.0.1:9", "--user", "admin", "-o"]).arg(&file);
     assert_ended(&run.env("DIKAS_PASSWORD", "x").output().unwrap(), 2);
     assert!(!file.exists() && !shop.file("backup.zip.part").exists());
 

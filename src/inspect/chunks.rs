@@ -17,6 +17,9 @@ const BLOCK_BYTES: usize = 128 << 10;
 /// How much memory the kept chunks take together, unless a single one is larger.
 const KEPT_BYTES: usize = 48 << 20;
 
+/// How many chunks are kept, however small they are.
+const KEPT_CHUNKS: usize = 16;
+
 /// Consecutive lines of a part, and what was wrong behind them.
 #[derive(Debug)]
 pub(super) struct Chunk {
@@ -102,7 +105,7 @@ impl Kept {
     ) -> Result<&Chunk> {
         let has =
             |chunk: &Chunk| chunk.part == part && chunk.first <= line && (chunk.last || line < chunk.end());
-        let chunk = match self.0.iter().position(has) {
+        let chunk = match self.0.iter().rposition(has) {
             Some(at) => self.0.remove(at),
             None => {
                 self.make_room();
@@ -115,7 +118,7 @@ impl Kept {
     /// Leaves room for one more chunk.
     fn make_room(&mut self) {
         let mut total = CHUNK_BYTES + self.0.iter().map(Chunk::memory).sum::<usize>();
-        while total > KEPT_BYTES && !self.0.is_empty() {
+        while (total > KEPT_BYTES || self.0.len() >= KEPT_CHUNKS) && !self.0.is_empty() {
             total -= self.0.remove(0).memory();
         }
     }
@@ -132,7 +135,7 @@ pub(super) fn each<R: Read + Seek>(
     progress: OnProgress<'_>,
     on_chunk: &mut dyn FnMut(&Chunk, OnProgress<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
-    let damaged = match reader.lines(part) {
+    let mut at = match reader.lines(part) {
         Ok(mut lines) => {
             let mut first = 0;
             let mut reported = 0;
@@ -154,7 +157,14 @@ pub(super) fn each<R: Read + Seek>(
             return on_chunk(&chunk, progress).map(|_| ());
         }
     };
-    on_chunk(&load(reader, part, damaged)?, progress).map(|_| ())
+    loop {
+        // Read with care it may fill this chunk, and have its damage in the next.
+        let chunk = load(reader, part, at)?;
+        if on_chunk(&chunk, progress)?.is_break() || chunk.last {
+            return Ok(());
+        }
+        at = chunk.end();
+    }
 }
 
 /// The chunk that has this line, else the last.

@@ -14,6 +14,9 @@ const MOST_PATHS: usize = 1_000;
 /// How many characters a cell shows at most.
 const CELL_CHARS: usize = 200;
 
+/// How many bytes a cell has before it takes no further value of the same name.
+const CELL_BYTES: usize = 1_000;
+
 /// Longer text is shown behind everything else.
 const LONG_TEXT: usize = 60;
 
@@ -109,7 +112,7 @@ impl Columns {
         let mut cells = vec![String::new(); self.columns.len()];
         leaves(document.as_bytes(), |path, value| {
             for (column, cell) in self.columns.iter().zip(&mut cells) {
-                if column.path == path {
+                if column.path == path && cell.len() < CELL_BYTES {
                     // A name that comes twice has two values.
                     if !cell.is_empty() {
                         cell.push_str(" | ");

@@ -12,6 +12,9 @@ const DEPTH: usize = 8;
 /// How many fields are told at most.
 const MOST_FIELDS: usize = 1_000;
 
+/// An object with more members is one value.
+const MOST_MEMBERS: usize = 10_000;
+
 /// A field that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldChange {
@@ -35,7 +38,7 @@ fn descend(path: &str, old: &[u8], new: &[u8], depth: usize, out: &mut Vec<Field
         return;
     }
     match (old.trim_ascii_start().first(), new.trim_ascii_start().first()) {
-        (Some(b'{'), Some(b'{')) if depth > 0 => {
+        (Some(b'{'), Some(b'{')) if depth > 0 && is_narrow(old) && is_narrow(new) => {
             let mut values = by_name(new);
             let mut taken: HashMap<Cow<'_, str>, usize> = HashMap::new();
             for (name, old) in members(old) {
@@ -78,6 +81,11 @@ fn shown(path: &str, value: Option<&[u8]>) -> Option<String> {
         return Some(format!("\"{}\"", super::MASK));
     }
     Some(String::from_utf8_lossy(&masked(value)).into_owned())
+}
+
+/// Whether an object has so few members that they can be told apart in memory.
+fn is_narrow(object: &[u8]) -> bool {
+    members(object).nth(MOST_MEMBERS).is_none()
 }
 
 /// The values of each name, in their order.
@@ -132,5 +140,7 @@ mod tests {
         assert_eq!((found.len(), found[0].path.as_str()), (1, "a.a.a.a.a.a.a.a"));
         let wide = |leaf: u8| format!("[{}0]", format!("{leaf},").repeat(5_000));
         assert_eq!(differing(wide(1).as_bytes(), wide(2).as_bytes()).len(), MOST_FIELDS);
+        let members = |last: u8| format!("{{{}\"z\":{last}}}", "\"a\":0,".repeat(MOST_MEMBERS));
+        assert_eq!(differing(members(1).as_bytes(), members(2).as_bytes())[0].path, "");
     }
 }

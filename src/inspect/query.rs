@@ -10,6 +10,9 @@ use std::ops::{ControlFlow, Range};
 /// A longer value is searched but not marked.
 const MARKED_BYTES: usize = 1 << 20;
 
+/// How many places are marked, give or take those of one word in one value.
+const MOST_MARKS: usize = 10_000;
+
 /// Words that all have to be in the values of a document, each in any of them: `müller`, `"müller söhne"`,
 /// `total:12.5`, `customer.name:"anna b"`. Case, umlauts and escapes do not count, as in [`Query::parse`].
 #[derive(Debug, Clone)]
@@ -22,7 +25,10 @@ pub struct Query {
 struct Term {
     /// Names that have to follow each other on the way to the value; empty where any value will do.
     field: Vec<Vec<u8>>,
-    value: Finder<'static>,
+    /// What is looked for; the amount 12,50 may also be written 12.50.
+    values: Vec<Finder<'static>>,
+    /// The number that such an amount is without its last zeros, where that is the whole value.
+    number: Vec<u8>,
     /// What a line must have somewhere: the value, or where that is empty the field's last name.
     sign: Finder<'static>,
 }
@@ -30,7 +36,8 @@ struct Term {
 impl Query {
     /// Reads what was typed. Words are separated by white space and all wanted; quotes keep white space; `field:value`
     /// wants the value in a member of that name or below it, with names joined by dots for one that is nested, and
-    /// without a value any. Digits before a colon are a time, and `//` behind one is an address.
+    /// without a value any. Digits before a colon are a time, and `//` behind one is an address. An amount with a comma is
+    /// found with a point, too.
     pub fn parse(text: &str) -> Self {
         let mut terms = Vec::new();
         let mut rest = text.trim_start();
@@ -66,7 +73,7 @@ impl Query {
         let (folded, places) = fold::text_with_places(text);
         let mut marks = Vec::new();
         for term in &self.terms {
-            mark(&term.value, &folded, &places, 0, &mut marks);
+            term.mark(&folded, &places, 0, &mut marks);
         }
         merged(marks)
     }
@@ -78,10 +85,10 @@ impl Query {
             let inner = unquoted(value);
             let from = at + usize::from(inner.is_some());
             let value = inner.unwrap_or(value);
-            if value.len() <= MARKED_BYTES {
+            if value.len() <= MARKED_BYTES && marks.len() < MOST_MARKS {
                 let (folded, places) = fold::json_with_places(value);
                 for term in self.terms.iter().filter(|term| term.is_at(path)) {
-                    mark(&term.value, &folded, &places, from, &mut marks);
+                    term.mark(&folded, &places, from, &mut marks);
                 }
             }
             ControlFlow::Continue(())
@@ -138,7 +145,7 @@ impl Query {
         self.each_value(line, |_, value, path| {
             folded.clear();
             fold::json(unquoted(value).unwrap_or(value), &mut folded);
-            wanted.retain(|term| !term.is_at(path) || term.value.find(&folded).is_none());
+            wanted.retain(|term| !term.is_at(path) || !term.is_in(&folded));
             if wanted.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         wanted.is_empty()
@@ -176,8 +183,40 @@ impl Query {
 impl Term {
     fn new(field: Vec<Vec<u8>>, value: &str) -> Self {
         let value = fold::text(value);
-        let sign = if value.is_empty() { field.last().cloned().unwrap_or_default() } else { value.clone() };
-        Self { field, value: Finder::new(&value).into_owned(), sign: Finder::new(&sign).into_owned() }
+        let (mut values, mut number) = (vec![value.clone()], Vec::new());
+        let mut sign =
+            if value.is_empty() { field.last().cloned().unwrap_or_default() } else { value.clone() };
+        if let Some((euros, cents)) = amount(&value) {
+            let point = [euros, b".", cents].concat();
+            let zeros = cents.iter().rev().take_while(|digit| **digit == b'0').count();
+            let end = point.len() - zeros - usize::from(zeros == cents.len());
+            number = point.get(..end).unwrap_or_default().to_vec();
+            values.push(point);
+            sign = euros.to_vec();
+        }
+        let finder = |bytes: &Vec<u8>| Finder::new(bytes).into_owned();
+        Self { field, values: values.iter().map(finder).collect(), number, sign: finder(&sign) }
+    }
+
+    /// Whether a folded value has what it looks for.
+    fn is_in(&self, folded: &[u8]) -> bool {
+        self.values.iter().any(|value| value.find(folded).is_some())
+            || !self.number.is_empty() && self.number == folded
+    }
+
+    /// Adds where a folded text has what it looks for, as places in the text that it was folded from.
+    fn mark(&self, folded: &[u8], places: &[(usize, usize)], offset: usize, marks: &mut Vec<Range<usize>>) {
+        let mut add = |from: usize, length: usize| {
+            if let (Some(first), Some(last)) = (places.get(from), places.get(from + length - 1)) {
+                marks.push(offset + first.0..offset + last.1);
+            }
+        };
+        if !self.number.is_empty() && self.number == folded {
+            add(0, folded.len());
+        }
+        for value in self.values.iter().filter(|value| !value.needle().is_empty()) {
+            value.find_iter(folded).take(MOST_MARKS).for_each(|at| add(at, value.needle().len()));
+        }
     }
 
     /// Whether the value at the end of this path is one that it is wanted in.
@@ -207,22 +246,12 @@ fn split_value(text: &str) -> (&str, &str) {
     }
 }
 
-/// Adds where a folded text has this value, as places in the text that it was folded from.
-fn mark(
-    value: &Finder<'_>,
-    folded: &[u8],
-    places: &[(usize, usize)],
-    offset: usize,
-    marks: &mut Vec<Range<usize>>,
-) {
-    if value.needle().is_empty() {
-        return;
-    }
-    for at in value.find_iter(folded) {
-        if let (Some(first), Some(last)) = (places.get(at), places.get(at + value.needle().len() - 1)) {
-            marks.push(offset + first.0..offset + last.1);
-        }
-    }
+/// The digits before and behind the comma of an amount.
+fn amount(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (euros, cents) = text.split_at_checked(memchr::memchr(b',', text)?)?;
+    let cents = cents.get(1..)?;
+    let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    (digits(euros) && digits(cents)).then_some((euros, cents))
 }
 
 /// In order, those that touch as one.

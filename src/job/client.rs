@@ -323,7 +323,8 @@ async fn send_until<T: Transport>(
             }
             Err(error) => {
                 let arrived = !matches!(error, TransportError::Unreachable(_));
-                if error == TransportError::Cancelled || (arrived && !patience.repeatable) {
+                let ends = matches!(error, TransportError::Cancelled | TransportError::Untrusted(_));
+                if ends || (arrived && !patience.repeatable) {
                     return Err(error.into());
                 }
                 if matches!(error, TransportError::Timeout | TransportError::Slow(_)) {

@@ -176,6 +176,8 @@ impl Response {
 pub enum TransportError {
     /// No connection: no such host, refused, offline, blocked.
     Unreachable(String),
+    /// Who answers there cannot prove to be the server: nothing was sent, and asking again helps nobody.
+    Untrusted(String),
     /// The connection broke after the request had left.
     Cut(String),
     /// The server was silent for too long, or took too long in all.
@@ -193,6 +195,9 @@ impl From<TransportError> for Error {
         match error {
             TransportError::Unreachable(why) => {
                 Error::new(ErrorKind::Unreachable, format!("the server cannot be reached: {why}"))
+            }
+            TransportError::Untrusted(why) => {
+                Error::new(ErrorKind::Unreachable, format!("the server is not trusted: {why}"))
             }
             TransportError::Cut(why) => {
                 Error::new(ErrorKind::Unreachable, format!("the connection to the server broke: {why}"))

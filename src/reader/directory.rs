@@ -334,7 +334,8 @@ fn refuse_overlaps(entries: &mut [Entry], directory_at: u64) -> bool {
         let least = LOCAL_BYTES + entry.raw_name().len() as u64;
         let end = entry.at.checked_add(least).and_then(|end| end.checked_add(entry.stored_size));
         let at = entry.at;
-        if end.is_none_or(|end| end > limit) {
+        // One that cannot be read anyway says nothing against what follows it.
+        if entry.problem.is_none() && end.is_none_or(|end| end > limit) {
             let overlap =
                 Error::new(ErrorKind::ConflictingEntries, "an entry's bytes overlap what follows it");
             entry.refuse(overlap.clone());

@@ -11,7 +11,7 @@ use std::io::{Read, Seek};
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
     /// Everything that is wrong: of the directory and the manifest first, then of the entries in their order, of each
-    /// entry the first.
+    /// entry the first; of a part also the attachments whose documents are not in it.
     pub problems: Vec<Error>,
     /// How many entries were read.
     pub entries: u64,

@@ -67,7 +67,7 @@ function failure() {
 /** @param {Backup} backup */
 function openView(backup) {
   const room = roomOf(location.hash);
-  const inside = room.startsWith('in/');
+  const inside = room.startsWith('in/') && backup.summary.collections.some(({ name }) => name === named(room));
   const at = ROOMS.find((name) => name === room) ?? 'contents';
   return [at === 'contents' && !inside ? headCard(backup) : briefCard(), roomsBar(backup, at), ...(inside ? collectionRoom(named(room)) : roomOfView(at, backup))];
 }

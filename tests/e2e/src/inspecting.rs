@@ -1,7 +1,9 @@
 //! The Inspect view as a person uses it, by the hooks that `www/app/main.js` promises.
 
 use crate::browser::Browser;
-use crate::until;
+use crate::server::Local;
+use crate::tools::unzip;
+use crate::{native, until};
 use fantoccini::Locator;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -90,4 +92,22 @@ pub async fn compare(browser: &Browser, other: &Path) -> Value {
           [row.dataset.collection, ['added', 'removed', 'changed'].map((name) => digits(row, name))]);
         return Object.fromEntries(rows.filter(([, counts]) => counts.some((count) => count > 0)));";
     browser.run(script, vec![]).await
+}
+
+/// A backup of this server, made natively.
+pub async fn backup(server: &Local, folder: &tempfile::TempDir, name: &str) -> PathBuf {
+    let file = folder.path().join(name);
+    native::backup(&server.url, &server.login, &file).await.unwrap();
+    file
+}
+
+/// The lines of a collection as other tools unpack them.
+pub fn lines(archive: &Path, collection: &str) -> Vec<Vec<u8>> {
+    let all = unzip(archive).lines().remove(collection).unwrap();
+    all.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+/// The id of a document.
+pub fn id(line: &[u8]) -> String {
+    serde_json::from_slice::<Value>(line).unwrap()["_id"].as_str().unwrap().to_owned()
 }

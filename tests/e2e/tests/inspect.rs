@@ -2,29 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use dikas_e2e::browser::Browser;
-use dikas_e2e::inspecting::{choose, collection, compare, open, pick, row, saved, search, take_out, verify};
+use dikas_e2e::inspecting::{
+    backup, choose, collection, compare, id, lines, open, pick, row, saved, search, take_out, verify,
+};
 use dikas_e2e::server::Local;
 use dikas_e2e::tools::unzip;
-use dikas_e2e::{native, page, sample, until};
+use dikas_e2e::{page, sample, until};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-
-/// A backup of this server, made natively.
-async fn backup(server: &Local, folder: &tempfile::TempDir, name: &str) -> PathBuf {
-    let file = folder.path().join(name);
-    native::backup(&server.url, &server.login, &file).await.unwrap();
-    file
-}
-
-/// The lines of a collection as other tools unpack them.
-fn lines(archive: &Path, collection: &str) -> Vec<Vec<u8>> {
-    let all = unzip(archive).lines().remove(collection).unwrap();
-    all.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
-}
-
-fn id(line: &[u8]) -> String {
-    serde_json::from_slice::<Value>(line).unwrap()["_id"].as_str().unwrap().to_owned()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sample_is_browsed_by_somebody_who_is_not_signed_in() {
@@ -32,6 +16,11 @@ async fn the_sample_is_browsed_by_somebody_who_is_not_signed_in() {
     let Some(browser) = Browser::start().await else { return };
     let server = Local::start().await;
     browser.goto(&server.url).await;
+    // From the file beside the login there is a way in.
+    choose(&browser, "#file", &file).await;
+    browser.click("#look-inside").await;
+    browser.find("#inspected").await;
+    browser.click("#inspect-close").await;
     let said = open(&browser, &file).await;
     for part in ["21,892", "72", "pizzeria-2015.zip"] {
         assert!(said.contains(part), "{part} is missing in {said}");
@@ -397,57 +386,60 @@ async fn a_page_of_somebody_else_does_all_of_it_with_the_engine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_room_fits_a_desk_and_a_phone_by_day_and_by_night() {
+async fn json_is_shown_as_it_is_written() {
     let Some(browser) = Browser::start().await else { return };
     let server = Local::demo().await;
     let folder = tempfile::tempdir().unwrap();
-    let file = backup(&server, &folder, "dikas_20261125_040000.zip").await;
+    let file = backup(&server, &folder, "demo.zip").await;
     browser.goto(&server.url).await;
-    browser.click("#view-inspect").await;
-    look(&browser, "start").await;
-    open(&browser, &file).await;
-    look(&browser, "contents").await;
-    collection(&browser, "receipts").await;
-    look(&browser, "receipts").await;
-    browser.click("#rows [data-row='3']").await;
-    browser.find("#document[data-state=there] .receipt").await;
-    look(&browser, "receipt").await;
-    collection(&browser, "articles").await;
-    browser.click("#rows [data-row='2']").await;
-    browser.find("#document[data-state=there] .json").await;
-    look(&browser, "article").await;
-    search(&browser, "schnitzel", "").await;
-    look(&browser, "search").await;
-    browser.click("#room-files").await;
-    browser.find("#tiles img").await;
-    look(&browser, "files").await;
-    verify(&browser).await;
-    look(&browser, "verify").await;
-    let table = lines(&file, "tables").pop().unwrap();
-    server.api().await.delete_document("tables", &id(&table)).await;
-    let newer = backup(&server, &folder, "dikas_20261126_040000.zip").await;
-    compare(&browser, &newer).await;
-    browser.click("#compare tr[data-collection=tables] button").await;
-    browser.find("#differences [data-id]").await;
-    look(&browser, "compare").await;
-}
-
-/// Takes pictures at both widths in both themes. Nothing may stick out of the page.
-async fn look(browser: &Browser, name: &str) {
-    for theme in ["light", "dark"] {
-        let dress = "if (document.documentElement.dataset.theme !== arguments[0]) document.querySelector('#theme').click()";
-        browser.run(dress, vec![json!(theme)]).await;
-        for (width, height) in [(1280, 1000), (390, 844)] {
-            let params = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-            browser.cdp("Emulation.setDeviceMetricsOverride", params).await;
-            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-            browser.shot(&format!("look-{name}-{width}-{theme}")).await;
-            let out = "const wide = document.documentElement.clientWidth;
-                if (document.documentElement.scrollWidth <= wide) return [];
-                return [...document.querySelectorAll('body :not(.grid *, .scroller *, .json *)')].filter((it) =>
-                  it.getBoundingClientRect().right > wide + 1).map((it) => `${it.tagName}.${it.className}#${it.id}`);";
-            assert_eq!(browser.run(out, vec![]).await, json!([]), "{name} at {width}");
+    let odd = r#"{ "a" : 1.50 , "a":12345678901234567890, "s":"\u00fc\n\"]}" , "e":{}, "z":[ ], "n":[[],[1 ,2],{"x":null}],
+        "exp": -0.0e+10, "ok":true, "surrogate":"\ud800", "key\u0020":1 }"#;
+    let all = unzip(&file).lines().into_values().flatten().collect::<Vec<u8>>();
+    let mut texts: Vec<&str> = std::str::from_utf8(&all).unwrap().lines().collect();
+    texts.push(odd);
+    // What is shown, its frame and its white space aside, is the text; and it means what JSON.parse makes of it.
+    let script = r#"
+        const { valueAt, members, items, decoded } = await import("/app/inspect/json.js");
+        const { jsonView } = await import("/app/inspect/tree.js");
+        function made(text, value) {
+          if (value.kind === "object") return Object.fromEntries([...members(text, value)].map(({ key, value }) => [key, made(text, value)]));
+          if (value.kind === "array") return [...items(text, value)].map((item) => made(text, item));
+          const raw = text.slice(value.from, value.to);
+          if (value.kind === "string") return decoded(raw);
+          return value.kind === "number" ? Number(raw) : { true: true, false: false, null: null }[raw];
         }
-    }
-    browser.cdp("Emulation.clearDeviceMetricsOverride", json!({})).await;
+        const wrong = a[0].filter((text) => JSON.stringify(made(text, valueAt(text))) !== JSON.stringify(JSON.parse(text)));
+        const view = jsonView(a[0].at(-1));
+        const pieces = [...view.querySelectorAll(".key, .string, .number, .word")].map((it) => it.textContent);
+        // What is none ends a walk early, and harms nothing.
+        for (const text of ["", "{", "{\"a\"", "{\"a\":", "[1,", "\"abc", "{\"a\":1 \"b\":2}", "[[[", "}", "{\"a\":}", "\"\\"]) jsonView(text);
+        const deep = jsonView("[".repeat(500) + "]".repeat(500));
+        return { count: a[0].length, wrong, pieces, deep: deep.querySelectorAll("details").length };"#;
+    let said = browser.run_async(script, vec![json!(texts)]).await;
+    assert_eq!((&said["count"], &said["wrong"]), (&json!(texts.len()), &json!([])));
+    let pieces = [
+        "a",
+        "1.50",
+        "a",
+        "12345678901234567890",
+        "s",
+        r#""\u00fc\n\"]}""#,
+        "e",
+        "z",
+        "n",
+        "1",
+        "2",
+        "x",
+        "null",
+        "exp",
+        "-0.0e+10",
+        "ok",
+        "true",
+        "surrogate",
+        r#""\ud800""#,
+        r"key\u0020",
+        "1",
+    ];
+    assert_eq!(said["pieces"], json!(pieces));
+    assert!(said["deep"].as_u64().unwrap() < 10, "only what is unfolded exists: {}", said["deep"]);
 }

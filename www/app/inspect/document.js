@@ -83,7 +83,7 @@ export function documentPanel(shown, { rows, onmove, onclose }) {
       masked.length > 0 && h('p', { class: 'note' }, icon('shield'), h('span', {}, w.maskedNote)),
       receipt,
       receipt
-        ? h('details', { class: 'more' }, h('summary', {}, w.asJson), json)
+        ? h('details', { class: 'more', open: marks.length > 0 }, h('summary', {}, w.asJson), json)
         : json,
       h('p', { class: 'hint' }, w.size(bytes(new Blob([text]).size))),
     ];

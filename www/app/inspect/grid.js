@@ -127,7 +127,8 @@ export function grid({ id, label, rows, columns, load, onopen }) {
       element.classList.toggle('marked', row === marked);
       element.setAttribute('aria-selected', String(row === marked));
     }
-    view.setAttribute('aria-activedescendant', `${id}-${marked}`);
+    if (drawn.has(marked)) view.setAttribute('aria-activedescendant', `${id}-${marked}`);
+    else view.removeAttribute('aria-activedescendant');
     clearTimeout(settling);
     settling = setTimeout(want, SETTLE);
   }

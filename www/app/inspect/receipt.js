@@ -13,12 +13,16 @@ import { items, member, plain, valueAt } from './json.js';
  * @typedef {(id: string) => Promise<string | null>} NameOf
  */
 
+/** A document longer than this is no receipt that a person would read. */
+const LONGEST = 200_000;
+
 /**
  * @param {string} text
  * @param {{ nameOf: NameOf }} options `nameOf` tells what the article of an id is called
  * @returns {HTMLElement | null} null where this is no receipt
  */
 export function receiptView(text, { nameOf }) {
+  if (text.length > LONGEST) return null;
   const w = words().inspect.receipt;
   const whole = valueAt(text);
   const say = (/** @type {Value} */ value, /** @type {string[]} */ ...names) => {

@@ -1,0 +1,97 @@
+//! `restore-points` and `undo`: the states from before restores, and back to one of them.
+
+use crate::asking::{Asking, Consenting, Settled};
+use crate::ended::Failure;
+use crate::login::Server;
+use crate::out::Out;
+use crate::teller::Teller;
+use crate::terminal::{plain, plain_json};
+use dikas_archive::api::restore::{AuditAction, CommitRequest, RestorePoint};
+use dikas_archive::error::{Error, ErrorKind};
+use dikas_archive::job::restore::Committed;
+use dikas_archive::job::restore::sessions::Restores;
+use dikas_backup::interrupt::Interrupt;
+use serde_json::json;
+
+/// What `restore-points` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    server: Server,
+    /// Answers a JSON array instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `undo` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    server: Server,
+    /// The restore point to go back to, as `restore-points` lists them; the newest unless this says otherwise.
+    #[arg(long, value_name = "ID")]
+    point: Option<String>,
+    #[command(flatten)]
+    pub(crate) consenting: Consenting,
+}
+
+/// Lists what can be undone.
+pub(crate) async fn list(arguments: &ListArguments, interrupt: &Interrupt) -> Result<(), Failure> {
+    let http = arguments.server.connect(interrupt).await?;
+    interrupt.listen();
+    let points = Restores::new(&http).points().await?;
+    let mut out = Out::new();
+    let text = match (arguments.json, points.is_empty()) {
+        (true, _) => format!("{}\n", plain_json(&json!(points).to_string())),
+        (false, true) => "There is nothing to undo.\n".to_owned(),
+        (false, false) => points.iter().map(described).collect(),
+    };
+    let _ = out.write(text)?;
+    Ok(out.finish()?)
+}
+
+/// Makes a restore point live.
+pub(crate) async fn undo(arguments: &Arguments, interrupt: &Interrupt) -> Result<(), Failure> {
+    arguments.consenting.check()?;
+    let teller = Teller::new(arguments.consenting.json);
+    let http = arguments.server.connect(interrupt).await?;
+    interrupt.listen();
+    let restores = Restores::new(&http);
+    let points = restores.points().await?;
+    let wanted = arguments.point.as_deref();
+    let Some(point) = points.into_iter().find(|point| wanted.is_none_or(|id| id == point.id)) else {
+        let error = match wanted {
+            Some(id) => Error::new(ErrorKind::BadArgument, "there is no such restore point").on(id),
+            None => Error::new(ErrorKind::BadArgument, "there is nothing to undo"),
+        };
+        return Err(error.into());
+    };
+    teller.event("point", &json!({ "point": point }));
+    teller.say(&format!("Back to the state from before:\n{}", described(&point)));
+    let preview = restores.preview_of(&point.id).await?;
+    let asking = Asking { consenting: &arguments.consenting, word: "undo", interrupt, teller };
+    let what = format!("restore point {}", point.id);
+    let settled = asking.settle(preview, &what, async |consent| {
+        let consent = CommitRequest { seq: consent.seq, acknowledge_signed: consent.acknowledge_signed };
+        match restores.activate(&point.id, &consent).await {
+            Err(error) if error.kind == ErrorKind::Unreachable => Ok(Committed::Unknown { error }),
+            committed => committed,
+        }
+    });
+    if settled.await? == Settled::LookedAt {
+        teller.event("aborted", &json!({}));
+        teller.say("This was a dry run: nothing was changed.");
+    }
+    Ok(())
+}
+
+fn described(point: &RestorePoint) -> String {
+    let what = match (point.action, &point.archive) {
+        (AuditAction::Undo, _) => "an undo".to_owned(),
+        (_, Some(archive)) => format!("the restore of {}", plain(&archive.name)),
+        (_, None) => "a restore".to_owned(),
+    };
+    let names: Vec<&str> = point.collections.iter().map(|name| name.as_str()).collect();
+    let (id, at, user) = (plain(&point.id), plain(&point.created), plain(&point.user));
+    format!("{id}  {at}  {what} by {user}\n  {}\n", plain(&names.join(", ")))
+}

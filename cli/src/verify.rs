@@ -1,0 +1,57 @@
+//! `verify`: reads every byte of a backup and compares it with what it should be.
+
+use crate::look;
+use crate::out::Out;
+use crate::teller::Bar;
+use crate::terminal::{plain, plain_json};
+use dikas_archive::error::Result;
+use dikas_archive::reader::Verdict;
+use dikas_backup::interrupt::Interrupt;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// What `verify` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The backup.
+    file: PathBuf,
+    /// Answers one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Answers whether nothing is wrong.
+pub(crate) fn verify(Arguments { file, json }: &Arguments, interrupt: &Interrupt) -> Result<bool> {
+    let mut reader = look::open_damaged(file, interrupt)?;
+    let size = reader.length();
+    // The whole file for its digest, and then every entry.
+    let mut bar = Bar::new("Verifying", size.saturating_mul(2), interrupt);
+    let sha256 = reader.sha256(&mut |bytes| bar.add(bytes))?;
+    let verdict = reader.verify(&mut |bytes| bar.add(bytes))?;
+    bar.clear();
+    let mut out = Out::new();
+    if *json {
+        let sound = verdict.is_sound();
+        let mut answer = json!({"sound": sound, "size": size, "sha256": sha256});
+        if let (Some(answer), Ok(serde_json::Value::Object(verdict))) =
+            (answer.as_object_mut(), serde_json::to_value(&verdict))
+        {
+            answer.extend(verdict);
+        }
+        let _ = out.write(format!("{}\n", plain_json(&answer.to_string())))?;
+    } else {
+        let Verdict { problems, entries, documents, has_manifest } = &verdict;
+        let mut text = format!("{entries} entries, {documents} documents, {size} bytes\nSHA-256 {sha256}\n");
+        for problem in problems {
+            text += &format!("{}\n", plain(&problem.to_string()));
+        }
+        text += match (problems.is_empty(), has_manifest) {
+            (true, true) => "sound\n",
+            (true, false) => "sound; without a manifest nobody can tell whether something is missing\n",
+            (false, _) => "damaged\n",
+        };
+        let _ = out.write(text)?;
+    }
+    out.finish()?;
+    Ok(verdict.is_sound())
+}

@@ -1,0 +1,157 @@
+//! `restore-points` and `undo` against a real server, and https with a certificate that nobody knows.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::fs;
+use std::process::Output;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use support::{Shop, assert_ended, entries, lines, stderr, stdout};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+fn points(shop: &Shop) -> Vec<Value> {
+    let listed = shop.run("restore-points", &["--json"]);
+    assert_ended(&listed, 0);
+    serde_json::from_str(&stdout(&listed)).unwrap()
+}
+
+/// Everything but the manifest, which says when it was made.
+fn content(shop: &Shop, name: &str) -> support::Entries {
+    let mut content = entries(&shop.create(name));
+    content.remove("manifest.json");
+    content
+}
+
+#[test]
+fn an_undo_brings_back_what_was_there_and_can_be_undone() {
+    let shop = Shop::demo();
+    let menu = shop.file("menu.zip");
+    assert_ended(&shop.run("create", &["-o", menu.to_str().unwrap(), "--category", "articles"]), 0);
+    assert_ended(&shop.run("undo", &["--yes"]), 2);
+    let nothing = shop.run("restore-points", &[]);
+    assert_ended(&nothing, 0);
+    assert_eq!(stdout(&nothing), "There is nothing to undo.\n");
+
+    let article = json!({"_id": "art_new", "documentType": "Article", "name": "Only now"}).to_string();
+    shop.put("articles", "art_new", &article);
+    let before = content(&shop, "before.zip");
+    assert_ended(&shop.restore(&menu, &["--yes"]), 0);
+    let after = content(&shop, "after.zip");
+    assert!(before != after);
+    let listed = points(&shop);
+    assert_eq!(listed.len(), 1);
+    let id = listed[0]["id"].as_str().unwrap();
+    let text = stdout(&shop.run("restore-points", &[]));
+    assert!(
+        text.contains(id) && text.contains("the restore of menu.zip by") && text.contains("articles"),
+        "{text}"
+    );
+
+    // Nobody is there to confirm, and looking changes nothing.
+    assert_ended(&shop.run("undo", &[]), 3);
+    let looked = shop.run("undo", &["--dry-run"]);
+    assert_ended(&looked, 0);
+    assert!(stdout(&looked).contains("dry run: nothing was changed"), "{}", stdout(&looked));
+    assert_ended(&shop.run("undo", &["--yes", "--point", "0123456789abcdef0123456789abcdef"]), 2);
+    assert!(content(&shop, "still.zip") == after);
+
+    let undone = shop.run("undo", &["--yes", "--json", "--point", id]);
+    assert_ended(&undone, 0);
+    let events: Vec<Value> =
+        stdout(&undone).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["point", "preview", "done"]);
+    assert!(content(&shop, "undone.zip") == before);
+    // The undo is what can be undone next.
+    assert_eq!(points(&shop)[0]["action"], "undo");
+    let again = shop.run("undo", &["--yes"]);
+    assert_ended(&again, 0);
+    assert!(stdout(&again).contains("an undo by"), "{}", stdout(&again));
+    assert!(content(&shop, "again.zip") == after);
+}
+
+#[test]
+fn an_undo_keeps_the_receipts_that_are_newer() {
+    let shop = Shop::demo();
+    let backup = shop.create("backup.zip");
+    let article = json!({"_id": "art_new", "documentType": "Article", "name": "Only now"}).to_string();
+    shop.put("articles", "art_new", &article);
+    assert_ended(&shop.restore(&backup, &["--yes"]), 0);
+    let receipt = json!({"_id": "rcp_9999", "documentType": "Receipt2", "total": 1}).to_string();
+    shop.put("receipts", "rcp_9999", &receipt);
+    assert_ended(&shop.run("undo", &["--yes"]), 0);
+    let now = lines(&shop.create("now.zip"));
+    let has = |collection: &str, id: &str| {
+        now[collection].iter().any(|line| String::from_utf8_lossy(line).contains(&format!("\"{id}\"")))
+    };
+    assert!(has("articles", "art_new") && has("receipts", "rcp_9999"));
+}
+
+/// What speaks TLS before a server that does not, with a certificate of its own making for `localhost`; answers its port.
+async fn terminate_tls(server: String) -> (u16, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, server) = (acceptor.clone(), server.clone());
+            tokio::spawn(async move {
+                let Ok(mut secure) = acceptor.accept(stream).await else { return };
+                let mut plain = TcpStream::connect(server).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut secure, &mut plain).await;
+            });
+        }
+    });
+    (port, made.cert.pem())
+}
+
+#[test]
+fn over_https_only_a_server_that_is_trusted_gets_the_password() {
+    let shop = Shop::demo();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = shop.url.strip_prefix("http://").unwrap().to_owned();
+    let (port, pem) = runtime.block_on(terminate_tls(server));
+    let certificate = shop.file("ca.pem");
+    fs::write(&certificate, pem).unwrap();
+    let file = shop.file("over-https.zip");
+    let create = |host: &str, more: &[&str]| -> Output {
+        let mut run = support::dikas_backup();
+        run.args(["create", "--user", &shop.login.0, "--url", &format!("https://{host}:{port}"), "-o"]);
+        run.arg(&file).args(more).env("DIKAS_PASSWORD", &shop.login.1).output().unwrap()
+    };
+    let trusting = ["--ca-file", certificate.to_str().unwrap()];
+
+    let since = Instant::now();
+    let unknown = create("localhost", &[]);
+    assert_ended(&unknown, 1);
+    assert!(
+        stderr(&unknown).contains("not trusted") && stderr(&unknown).contains("--ca-file"),
+        "{}",
+        stderr(&unknown)
+    );
+    // Another name than that of the certificate.
+    let other = create("127.0.0.1", &trusting);
+    assert_ended(&other, 1);
+    assert!(stderr(&other).contains("not trusted"), "{}", stderr(&other));
+    assert!(since.elapsed() < Duration::from_secs(10), "asking again helps nobody: {:?}", since.elapsed());
+    fs::write(shop.file("no.pem"), "nothing").unwrap();
+    assert_ended(&create("localhost", &["--ca-file", shop.file("no.pem").to_str().unwrap()]), 2);
+    assert!(!file.exists());
+
+    assert_ended(&create("localhost", &trusting), 0);
+    assert!(lines(&file) == lines(&shop.create("over-http.zip")));
+}
