@@ -7,7 +7,7 @@ use super::inspect::Inspected;
 use super::journal::Head;
 use super::js;
 use super::pages::Paged;
-use super::protocol::{Archive, Command, Contents, Event, Item, Notice, Place, Refusal, Server};
+use super::protocol::{Archive, Command, Contents, Event, Item, Notice, Place, Refusal, RemoteFile, Server};
 use super::ranges::{Given, Ranges};
 use super::restore::Kept;
 use super::rope::BlobSource;
@@ -306,11 +306,11 @@ pub(super) fn open_file(file: Option<Blob>) -> Result<BackupReader<Paged<Given>>
     BackupReader::open_with(given(None, file)?, limits())
 }
 
-/// What is at an address or, without one, beside a command.
-pub(super) fn given(url: Option<&str>, file: Option<Blob>) -> Result<Paged<Given>> {
+/// What is on a server or, without that, beside a command.
+pub(super) fn given(remote: Option<RemoteFile>, file: Option<Blob>) -> Result<Paged<Given>> {
     let missing = || Error::new(ErrorKind::BadArgument, "not a file");
-    Ok(Paged::new(match url {
-        Some(url) => Given::Ranges(Ranges::open(url)?),
+    Ok(Paged::new(match remote {
+        Some(remote) => Given::Ranges(Ranges::new(remote)),
         None => Given::Blob(BlobSource::new(file.ok_or_else(missing)?)?),
     }))
 }
