@@ -50,9 +50,7 @@ impl Http {
         if !(is_secure || url.starts_with("http://")) || url.contains(['?', '#', '@']) {
             return Err(wrong("not the address of a server"));
         }
-        // Whoever comes second finds the one of the first.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut client = reqwest::Client::builder().no_proxy().https_only(is_secure);
+        let mut client = client().https_only(is_secure);
         if let Some(pem) = pem {
             let certificates = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
             if certificates.is_empty() {
@@ -169,6 +167,13 @@ fn lost(error: reqwest::Error) -> TransportError {
         return TransportError::Untrusted(why);
     }
     if error.is_connect() { TransportError::Unreachable(words) } else { TransportError::Cut(words) }
+}
+
+/// What becomes a client that goes through no proxy. It takes care that there is cryptography for it to use.
+pub fn client() -> reqwest::ClientBuilder {
+    // Whoever comes second finds what the first has installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
 }
 
 /// What is wrong with the certificate of who answers, if that is why.

@@ -75,7 +75,7 @@ async fn the_browser_gets_the_page_and_the_file_in_ranges_and_nobody_else_anythi
     patience.await.unwrap();
     assert_eq!(opened.in_browser().unwrap(), opened.url);
 
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = dikas_backup::http::client().build().unwrap();
     let page = http.get(opened.origin()).send().await.unwrap();
     assert_eq!(page.status(), 200);
     assert_eq!(page.headers()["content-security-policy"], dikas_page::POLICY);

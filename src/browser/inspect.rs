@@ -7,7 +7,8 @@ mod long;
 use super::opening::{given, limits};
 use super::pages::Paged;
 use super::protocol::{
-    Column, ColumnKind, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RowCells, RowText, Summary,
+    Column, ColumnKind, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RemoteFile, RowCells,
+    RowText, Summary,
 };
 use super::ranges::Given;
 use super::worker::{Answer, Files, Job};
@@ -51,18 +52,18 @@ impl Job {
     pub(super) fn inspect(&self, command: InspectCommand, Files { file, other }: Files) -> Result<Answer> {
         let mut inspected = self.inspected.borrow_mut();
         let (inspector, event) = match command {
-            InspectCommand::Open { url, salvage } => {
+            InspectCommand::Open { remote, salvage } => {
                 let mut report = Report::new();
                 let mut progress = |bytes| report.add(bytes);
-                let archive = open(url, file, salvage, &mut progress)?;
+                let archive = open(remote, file, salvage, &mut progress)?;
                 let mut inspector = Inspector::open(archive, &mut progress)?;
                 let event = opened(&mut inspector)?;
                 (inspector, event)
             }
-            InspectCommand::Join { url, index } => {
+            InspectCommand::Join { remote, index } => {
                 let index = serde_json::from_slice(index.as_bytes())
                     .map_err(|error| Error::new(ErrorKind::BadArgument, error.to_string()))?;
-                (Inspector::with_index(open(url, file, true, &mut |_| Ok(()))?, index), Event::Joined)
+                (Inspector::with_index(open(remote, file, true, &mut |_| Ok(()))?, index), Event::Joined)
             }
             command => {
                 let none = || Error::new(ErrorKind::BadArgument, "no archive is open");
@@ -75,8 +76,13 @@ impl Job {
 }
 
 /// The archive at an address, or beside a command.
-fn open(url: Option<String>, file: Option<Blob>, salvage: bool, progress: OnProgress<'_>) -> Result<Archive> {
-    let bytes = given(url.as_deref(), file)?;
+fn open(
+    remote: Option<RemoteFile>,
+    file: Option<Blob>,
+    salvage: bool,
+    progress: OnProgress<'_>,
+) -> Result<Archive> {
+    let bytes = given(remote, file)?;
     if salvage {
         return BackupReader::salvage(bytes, limits(), progress);
     }

@@ -1,6 +1,7 @@
 //! An archive that a page names: a file, or an address.
 
 use super::pages::Paged;
+use super::protocol::RemoteFile;
 use super::ranges::{Given, Ranges};
 use super::rope::BlobSource;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,11 +17,11 @@ pub(super) fn open_file(file: Option<Blob>) -> Result<BackupReader<Paged<Given>>
     BackupReader::open_with(given(None, file)?, limits())
 }
 
-/// What is at an address or, without one, beside a command.
-pub(super) fn given(url: Option<&str>, file: Option<Blob>) -> Result<Paged<Given>> {
+/// What is on a server or, without that, beside a command.
+pub(super) fn given(remote: Option<RemoteFile>, file: Option<Blob>) -> Result<Paged<Given>> {
     let missing = || Error::new(ErrorKind::BadArgument, "not a file");
-    Ok(Paged::new(match url {
-        Some(url) => Given::Ranges(Ranges::open(url)?),
+    Ok(Paged::new(match remote {
+        Some(remote) => Given::Ranges(Ranges::new(remote)),
         None => Given::Blob(BlobSource::new(file.ok_or_else(missing)?)?),
     }))
 }

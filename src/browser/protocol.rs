@@ -20,7 +20,7 @@ mod inspect;
 
 pub use inspect::{
     Column, ColumnKind, Compared, Difference, DifferenceKind, DocumentPlace, ExportFormat, FieldDifference,
-    Found, Hit, InspectCommand, ManifestHead, RowCells, RowText, Summary,
+    Found, Hit, InspectCommand, ManifestHead, RemoteFile, RowCells, RowText, Summary,
 };
 
 /// What the page asks for.

@@ -4,6 +4,7 @@
 
 use super::js;
 use super::pages::Blocks;
+use super::protocol::RemoteFile;
 use super::rope::BlobSource;
 use crate::error::{Error, ErrorKind, Result};
 use js_sys::Uint8Array;
@@ -16,45 +17,31 @@ const TRIES: u32 = 3;
 
 /// A file behind an address.
 #[derive(Debug)]
-pub struct Ranges {
-    url: String,
-    size: u64,
-    /// Another one when the file is another.
-    tag: Option<String>,
-}
+pub struct Ranges(RemoteFile);
 
 impl Ranges {
-    /// The file at this address, whose server answers ranges.
-    ///
-    /// # Errors
-    /// `unreachable`; `server-error` where there is no such file, or where its server does not say its size.
-    pub fn open(url: &str) -> Result<Self> {
-        let answer = send("HEAD", url, None).or_else(|_| send("HEAD", url, None))?;
-        let status = answer.status().unwrap_or_default();
-        if status != 200 {
-            return Err(refused(url, "status 200", &format!("status {status}")));
-        }
-        let length = header(&answer, "content-length").and_then(|length| length.parse().ok());
-        let size = length.ok_or_else(|| refused(url, "a Content-Length", "none"))?;
-        Ok(Self { url: url.to_owned(), size, tag: header(&answer, "etag") })
+    /// Reads this file, and no other that comes to be at its address.
+    pub fn new(file: RemoteFile) -> Self {
+        Self(file)
     }
 
     fn load_range(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
         let last = at + bytes.len() as u64 - 1;
-        let answer = send("GET", &self.url, Some(&format!("bytes={at}-{last}")))?;
+        let RemoteFile { url, size, tag } = &self.0;
+        let answer = send(url, &format!("bytes={at}-{last}"))?;
         let status = answer.status().unwrap_or_default();
         if status != 206 {
-            return Err(refused(&self.url, "status 206", &format!("status {status}")));
+            return Err(refused(url, "status 206", &format!("status {status}")));
         }
         let range = header(&answer, "content-range").unwrap_or_default();
-        let wanted = format!("bytes {at}-{last}/{}", self.size);
-        if range != wanted || header(&answer, "etag") != self.tag {
+        let wanted = format!("bytes {at}-{last}/{size}");
+        if range != wanted || header(&answer, "etag") != *tag {
             let text = "the file at this address has changed since it was opened";
-            return Err(Error::new(ErrorKind::Io, text).on(&self.url).expected(wanted, range));
+            return Err(Error::new(ErrorKind::Io, text).on(url).expected(wanted, range));
         }
         let content = Uint8Array::new(&answer.response().map_err(js::error)?);
         if content.length() as usize != bytes.len() {
-            return Err(refused(&self.url, &bytes.len().to_string(), &content.length().to_string()));
+            return Err(refused(url, &bytes.len().to_string(), &content.length().to_string()));
         }
         content.copy_to(bytes);
         Ok(())
@@ -63,7 +50,7 @@ impl Ranges {
 
 impl Blocks for Ranges {
     fn size(&self) -> u64 {
-        self.size
+        self.0.size
     }
 
     fn load(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
@@ -122,13 +109,11 @@ impl Blocks for Given {
 }
 
 /// Sends a request and waits for the answer.
-fn send(method: &str, url: &str, range: Option<&str>) -> Result<XmlHttpRequest> {
+fn send(url: &str, range: &str) -> Result<XmlHttpRequest> {
     let request = XmlHttpRequest::new().map_err(js::error)?;
-    request.open_with_async(method, url, false).map_err(js::error)?;
+    request.open_with_async("GET", url, false).map_err(js::error)?;
     request.set_response_type(XmlHttpRequestResponseType::Arraybuffer);
-    if let Some(range) = range {
-        request.set_request_header("range", range).map_err(js::error)?;
-    }
+    request.set_request_header("range", range).map_err(js::error)?;
     request.send().map_err(|thrown| {
         let why = js::text(thrown.unchecked_ref());
         Error::new(ErrorKind::Unreachable, format!("the archive cannot be fetched: {why}")).on(url)

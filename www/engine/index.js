@@ -209,7 +209,7 @@ export async function storage({ signal } = {}) {
  * @returns {Promise<import("./inspect.js").Backup>}
  */
 export async function openBackup(fileOrUrl, { salvage = true, onProgress, signal } = {}) {
-  const given = typeof fileOrUrl === "string" ? await addressed(fileOrUrl, signal) : { file: fileOrUrl };
+  const given = typeof fileOrUrl === "string" ? await addressed(fileOrUrl, signal) : fileOrUrl;
   return open(given, { salvage, onProgress, signal });
 }
 
@@ -228,9 +228,9 @@ async function addressed(address, signal) {
   const url = new URL(address, location.href).href;
   const { headers } = await fetched(url, { method: "HEAD", signal });
   const size = Number(headers.get("content-length"));
-  if (headers.get("accept-ranges") === "bytes" && size > 0) return { url, size };
+  if (headers.get("accept-ranges") === "bytes" && size > 0) return { url, size, tag: headers.get("etag") };
   const answer = await fetched(url, { signal });
-  return { file: await answer.blob().catch((error) => Promise.reject(unfetched(url, error, signal))) };
+  return answer.blob().catch((error) => Promise.reject(unfetched(url, error, signal)));
 }
 
 /**

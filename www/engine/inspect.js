@@ -9,7 +9,7 @@ import { Zip } from "./zip.js";
 /**
  * @import { Answer, Asking } from "./job.js"
  * @import { AttachmentInfo, Command, Compared, Difference, Event, ExportFormat, Hit, InspectCommand, ManifestHead } from "./protocol.js"
- * @import { RowCells, RowText, Summary, Column } from "./protocol.js"
+ * @import { RemoteFile, RowCells, RowText, Summary, Column } from "./protocol.js"
  */
 
 /** @typedef {import("./protocol.js").Error} Problem */
@@ -370,8 +370,8 @@ export class Backup {
 
   /** @param {AbortSignal} signal */
   #join(signal) {
-    const { file, url, index } = this.#source;
-    return conversation({ inspect: { join: { url, index } } }, "joined", { file, signal });
+    const { file, remote, index } = this.#source;
+    return conversation({ inspect: { join: { remote, index } } }, "joined", { file, signal });
   }
 
   /**
@@ -389,24 +389,24 @@ export class Backup {
 }
 
 /** @typedef {<Type extends Event["type"]>(command: InspectCommand, last: Type, options: Asking) => Promise<Answer<Type>>} Ask */
-/** @typedef {{ file?: Blob, url: string | null, size: number, index: string }} Source A file or an address. Index: where the documents are, as the first worker has found out. */
+/** @typedef {{ file?: Blob, remote: RemoteFile | null, size: number, index: string }} Source A file here or on a server. Index: where the documents are, as the first worker has found out. */
 /** @typedef {Pick<Awaited<ReturnType<typeof conversation>>, "ask" | "end">} Conversation */
 
 /**
  * Opens an archive in a worker.
- * @param {{ file: Blob } | { url: string, size: number }} given
+ * @param {Blob | RemoteFile} given
  * @param {{ salvage: boolean } & Reading} options
  * @returns {Promise<Backup>}
  */
 export async function open(given, { salvage, onProgress, signal }) {
-  /** @type {{ file?: Blob, url?: string | null, size: number }} */
-  const { file, url = null, size } = "file" in given ? { ...given, size: given.file.size } : given;
+  const file = given instanceof Blob ? given : undefined;
+  const remote = given instanceof Blob ? null : given;
   /** @type {Command} */
-  const command = { inspect: { open: { url, salvage } } };
-  const onEvent = reading(size, onProgress);
+  const command = { inspect: { open: { remote, salvage } } };
+  const onEvent = reading(given.size, onProgress);
   const reader = await conversation(command, "opened", { file, onEvent, signal });
   const { event } = reader.answer;
-  return new Backup({ file, url, size: event.summary.size, index: event.index }, reader, event);
+  return new Backup({ file, remote, size: event.summary.size, index: event.index }, reader, event);
 }
 
 /**

@@ -666,7 +666,7 @@ export type InspectCommand = { "open": {
 /**
  * Where it is; null means beside this command.
  */
-url: string | null, 
+remote: RemoteFile | null, 
 /**
  * Whether to look for its entries where it has no directory that can be used.
  */
@@ -674,7 +674,7 @@ salvage: boolean, } } | { "join": {
 /**
  * Where it is; null means beside this command.
  */
-url: string | null, 
+remote: RemoteFile | null, 
 /**
  * That of [`Event::Opened`](super::Event::Opened).
  */
@@ -921,6 +921,23 @@ restarts: number, };
  * What the server says beside a refusal.
  */
 export type Refusal = RestorePreview | ForeignBackup | RunningRestore;
+
+/**
+ * A file on a server that answers ranges.
+ */
+export type RemoteFile = { 
+/**
+ * Its address.
+ */
+url: string, 
+/**
+ * Its bytes.
+ */
+size: number, 
+/**
+ * Its entity tag: with another one it is another file; null where its server gives none.
+ */
+tag: string | null, };
 
 /**
  * What the page asks for about restores.

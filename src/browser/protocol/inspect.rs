@@ -14,14 +14,14 @@ pub enum InspectCommand {
     /// Open an archive; answered by [`Event::Opened`](super::Event::Opened). The worker stays, and takes the commands below.
     Open {
         /// Where it is; null means beside this command.
-        url: Option<String>,
+        remote: Option<RemoteFile>,
         /// Whether to look for its entries where it has no directory that can be used.
         salvage: bool,
     },
     /// Open an archive as another worker has; answered by [`Event::Joined`](super::Event::Joined). The worker stays, too.
     Join {
         /// Where it is; null means beside this command.
-        url: Option<String>,
+        remote: Option<RemoteFile>,
         /// That of [`Event::Opened`](super::Event::Opened).
         index: String,
     },
@@ -107,6 +107,19 @@ pub enum InspectCommand {
         /// What the file is called.
         name: String,
     },
+}
+
+/// A file on a server that answers ranges.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct RemoteFile {
+    /// Its address.
+    pub url: String,
+    /// Its bytes.
+    pub size: u64,
+    /// Its entity tag: with another one it is another file; null where its server gives none.
+    pub tag: Option<String>,
 }
 
 /// What a file with documents is.

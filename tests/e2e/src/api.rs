@@ -27,7 +27,7 @@ impl Api {
     /// Logs in, if that is a login.
     pub async fn try_login(url: &str, username: &str, password: &str) -> Option<Self> {
         let body = json!({ "username": username, "password": password }).to_string();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = dikas_backup::http::client().build().unwrap();
         let api = Self { url: url.to_owned(), token: String::new(), http };
         let request = api.request(Method::POST, "/auth/login").header("content-type", "application/json");
         let (status, answer) = try_send(request.body(body)).await?;

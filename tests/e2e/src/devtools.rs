@@ -120,7 +120,7 @@ async fn page_socket(browser: &Browser) -> String {
     let capabilities = browser.client.capabilities().expect("capabilities");
     let address =
         capabilities["goog:chromeOptions"]["debuggerAddress"].as_str().expect("an address").to_owned();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = dikas_backup::http::client().build().unwrap();
     let listed =
         client.get(format!("http://{address}/json/list")).send().await.unwrap().bytes().await.unwrap();
     let targets: Vec<Value> = serde_json::from_slice(&listed).unwrap();

@@ -114,11 +114,7 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
             upstream: upstream.to_owned(),
-            http: reqwest::Client::builder()
-                .no_proxy()
-                .redirect(reqwest::redirect::Policy::none())
-                .build()
-                .unwrap(),
+            http: dikas_backup::http::client().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             rules: Mutex::default(),
             log: Mutex::default(),
             held: watch::Sender::new(0),

@@ -62,7 +62,16 @@ async fn a_newer_version_is_taken_whole_and_used_at_the_next_opening() {
     let old = first["current"].as_str().unwrap().to_owned();
 
     // A version of which one file does not come, and then one of which a file is not what the list says.
-    let style = reqwest::get(format!("{}/style.css", server.url)).await.unwrap().text().await.unwrap();
+    let style = dikas_backup::http::client()
+        .build()
+        .unwrap()
+        .get(format!("{}/style.css", server.url))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let changed = format!("body {{ --new: 1 }}\n{style}");
     let sha256 = dikas_archive::digest::Sha256::of(changed.as_bytes()).to_string();
     let mut list: Value = json_at(&format!("{}/app-version.json", server.url)).await;
@@ -201,5 +210,8 @@ async fn from_the_network(browser: &Browser) -> Value {
 }
 
 async fn json_at(url: &str) -> Value {
-    serde_json::from_str(&reqwest::get(url).await.unwrap().text().await.unwrap()).unwrap()
+    serde_json::from_str(
+        &dikas_backup::http::client().build().unwrap().get(url).send().await.unwrap().text().await.unwrap(),
+    )
+    .unwrap()
 }

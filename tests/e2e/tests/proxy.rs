@@ -10,7 +10,7 @@ async fn a_proxy_breaks_what_its_rules_say_and_passes_on_the_rest() {
     let origin = Proxy::start("http://127.0.0.1:1").await;
     origin.rule("GET", "/lines", 0, usize::MAX, Fault::Answer(StatusCode::OK, "1\n2\n3\n4\n".into()));
     let proxy = Proxy::start(&origin.url).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = dikas_backup::http::client().build().unwrap();
     let get = async || http.get(format!("{}/lines?a=%2F", proxy.url)).bearer_auth("one").send().await;
 
     assert_eq!(get().await.unwrap().text().await.unwrap(), "1\n2\n3\n4\n");
@@ -42,7 +42,9 @@ async fn a_held_request_goes_on_when_it_is_let_go() {
     let proxy = Proxy::start(&origin.url).await;
     proxy.rule("GET", "/lines", 0, 1, Fault::Hold);
     let url = format!("{}/lines", proxy.url);
-    let waiting = tokio::spawn(async move { reqwest::get(url).await.unwrap().text().await.unwrap() });
+    let waiting = tokio::spawn(async move {
+        dikas_backup::http::client().build().unwrap().get(url).send().await.unwrap().text().await.unwrap()
+    });
     proxy.held().await;
     assert_eq!(origin.count("GET /lines"), 0);
     proxy.release();
@@ -56,7 +58,7 @@ async fn weather_is_made_as_it_is_ordered() {
         origin.rule("GET", path, 0, usize::MAX, Fault::Answer(StatusCode::OK, lines.into()));
     }
     let proxy = Proxy::start(&origin.url).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = dikas_backup::http::client().build().unwrap();
     let get = async |path: &str| http.get(format!("{}{path}", proxy.url)).send().await.unwrap();
 
     proxy.rule("GET", "/one", 0, 1, Fault::RetryAfter(StatusCode::TOO_MANY_REQUESTS, 7));
