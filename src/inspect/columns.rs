@@ -103,6 +103,17 @@ impl Columns {
             })
             .collect();
         ranked.sort_by_key(|(rank, _)| *rank);
+        // One of each leads, so that a second name or date hides no amount.
+        let mut last = None;
+        let (mut ranked, others): (Vec<_>, Vec<_>) =
+            ranked.into_iter().partition(|((behind, ..), column)| {
+                let leads = !behind && column.kind <= ColumnKind::Amount && last < Some(column.kind);
+                if leads {
+                    last = Some(column.kind);
+                }
+                leads
+            });
+        ranked.extend(others);
         ranked.truncate(MOST_COLUMNS);
         Self { columns: ranked.into_iter().map(|(_, column)| column).collect() }
     }
@@ -261,6 +272,15 @@ mod tests {
         let cells = columns.cells(documents[1]);
         assert_eq!((cells[3].as_str(), cells[11].as_str()), ("1 | 2", MASK));
         assert_eq!(columns.cells("rubbish").concat(), "");
+    }
+
+    #[test]
+    fn a_second_name_or_date_stands_behind_the_first_amount() {
+        let document = r#"{"_id":"rcp_1","receiptNumber":1,"zNumber":2,"opened":"2026-06-02","closed":"2026-06-03",
+            "total":7.5,"tip":1.0,"table":"4"}"#;
+        let columns = Columns::of([document]);
+        let found: Vec<_> = columns.columns.iter().map(|column| column.path.as_str()).collect();
+        assert_eq!(found, ["_id", "receiptNumber", "opened", "total", "zNumber", "closed", "tip", "table"]);
     }
 
     #[test]
