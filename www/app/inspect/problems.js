@@ -22,12 +22,12 @@ export function meaning({ kind }) {
 
 /** @param {Problem} problem */
 export function problemLine(problem) {
-  const { kind, subject } = problem;
+  const { kind, subject, message } = problem;
   return h(
     'p',
     { class: 'problem', 'data-kind': kind, role: 'alert' },
     icon('alert'),
-    h('span', {}, meaning(problem), subject && [' (', h('bdi', {}, subject), ')']),
+    h('span', {}, meaning(problem), subject && h('span', {}, ' (', h('bdi', {}, subject), ')'), h('span', { class: 'about' }, message)),
   );
 }
 
