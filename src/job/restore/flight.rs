@@ -8,8 +8,9 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::fmt;
 use std::future::Future;
 
-/// So many calls are under way at once, so that small ones do not each cost a round trip.
-const CALLS: usize = 4;
+/// So many calls are under way at once, so that small ones do not each cost a round trip: as many as a browser has
+/// connections to a server.
+const CALLS: usize = 6;
 
 /// Their bodies have at most so many bytes together, unless one alone has more.
 const BYTES: usize = 16 << 20;

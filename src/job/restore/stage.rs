@@ -16,7 +16,7 @@ use crate::reader::BackupReader;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Read, Seek};
 
-/// Sends what the plan announced, and asks what a commit would change. Four calls are under way at most, with 16 MiB in
+/// Sends what the plan announced, and asks what a commit would change. Six calls are under way at most, with 16 MiB in
 /// their bodies, unless a document alone has more: a large file is sent in pieces.
 ///
 /// # Errors

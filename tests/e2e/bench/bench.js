@@ -194,11 +194,23 @@ export async function restore(auth, businessName) {
   const input = /** @type {HTMLInputElement} */ (document.querySelector('#bench-file'));
   const file = /** @type {File} */ (input.files?.[0]);
   const start = performance.now();
-  const prepared = await prepareRestore({ file, auth, choice: { mode: 'full' }, businessName });
-  const ready = performance.now();
+  /** @type {Record<string, number>} */
+  const phases = { check: 0, documents: 0, files: 0, preview: 0, commit: 0 };
+  let [since, now] = [start, 'check'];
+  const enter = (/** @type {string} */ phase) => {
+    const at = performance.now();
+    phases[now] += at - since;
+    [since, now] = [at, phase];
+  };
+  const onProgress = (/** @type {{ phase: string, documents: number, documentsTotal: number }} */ progress) => {
+    const { phase, documents, documentsTotal } = progress;
+    enter(phase === 'stage' ? (documents < documentsTotal ? 'documents' : 'files') : phase in phases ? phase : now);
+  };
+  const prepared = await prepareRestore({ file, auth, choice: { mode: 'full' }, businessName, onProgress });
+  enter('commit');
   await prepared.commit();
-  const end = performance.now();
-  return { ms: end - start, size: file.size, phases: { prepare: ready - start, commit: end - ready } };
+  enter('commit');
+  return { ms: performance.now() - start, size: file.size, phases };
 }
 
 /** Asks about that file: how long each answer took.

@@ -325,8 +325,12 @@ impl Bench {
         let of = |phase: &str| middle(by_page.iter().map(|it| it.run.phases[phase]).collect());
         let _ = writeln!(
             self.report,
-            "\nOf the page's time, checking, sending and comparing took {}, the commit {}. The till wrote every 100 ms.",
-            seconds(of("prepare")),
+            "\nOf the page's time: checking {}, documents {}, files {}, comparing {}, the commit {}. The till wrote every \
+             100 ms.",
+            seconds(of("check")),
+            seconds(of("documents")),
+            seconds(of("files")),
+            seconds(of("preview")),
             seconds(of("commit"))
         );
     }
