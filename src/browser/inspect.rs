@@ -7,14 +7,13 @@ mod long;
 use super::opening::{given, limits};
 use super::pages::Paged;
 use super::protocol::{
-    Column, ColumnKind, DocumentPlace, Event, Found, InspectCommand, ManifestHead, RemoteFile, RowCells,
-    RowText, Summary,
+    Column, ColumnKind, Event, Found, InspectCommand, ManifestHead, RemoteFile, RowCells, RowText, Summary,
 };
 use super::ranges::Given;
 use super::worker::{Answer, Files, Job};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::{self, Columns, Inspector, Page, Place, Query, Row, Rows, secrets};
+use crate::inspect::{self, Columns, Inspector, Page, Query, Row, Rows, secrets};
 use crate::reader::{AttachmentInfo, BackupReader, OnProgress};
 use long::Report;
 use std::cell::RefCell;
@@ -100,7 +99,6 @@ impl Open {
             }
             InspectCommand::Find { id, collection } => {
                 let place = self.inspector.find(&id, collection.as_deref())?;
-                let place = place.map(|Place { collection, row }| DocumentPlace { collection, row });
                 Event::Place { place }
             }
             InspectCommand::Attachments { from, count, collection, id } => {

@@ -12,6 +12,8 @@ use crate::api::{CollectionSummary, SourceInfo};
 use crate::catalog::Category;
 use crate::digest::Sha256;
 use crate::error::Error;
+use crate::inspect::Place as DocumentPlace;
+use crate::inspect::compare::Change;
 use crate::job::Progress;
 use crate::reader::AttachmentInfo;
 use serde::{Deserialize, Serialize};
@@ -19,8 +21,8 @@ use serde::{Deserialize, Serialize};
 mod inspect;
 
 pub use inspect::{
-    Column, ColumnKind, Compared, Difference, DifferenceKind, DocumentPlace, ExportFormat, FieldDifference,
-    Found, Hit, InspectCommand, ManifestHead, RemoteFile, RowCells, RowText, Summary,
+    Column, ColumnKind, Compared, ExportFormat, Found, Hit, InspectCommand, ManifestHead, RemoteFile,
+    RowCells, RowText, Summary,
 };
 
 /// What the page asks for.
@@ -281,7 +283,7 @@ pub enum Event {
         /// How collections differ, where all were compared.
         collections: Vec<Compared>,
         /// The documents of one that differ.
-        differences: Vec<Difference>,
+        differences: Vec<Change>,
     },
     /// What there is.
     Archives {

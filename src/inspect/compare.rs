@@ -44,6 +44,7 @@ pub struct Compared {
 
 /// A document that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Its `_id`; empty where the line is no document.
@@ -56,6 +57,7 @@ pub struct Change {
 
 /// How a document differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum ChangeKind {
     /// Only the new backup has it.

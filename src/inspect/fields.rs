@@ -17,6 +17,7 @@ const MOST_MEMBERS: usize = 10_000;
 
 /// A field that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 pub struct FieldChange {
     /// The names that lead to it, joined by dots; places in arrays count from 0.
     pub path: String,

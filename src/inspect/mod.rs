@@ -84,6 +84,8 @@ pub struct Hit {
 
 /// Where a document is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), ts(rename = "DocumentPlace"))]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
     /// The collection.

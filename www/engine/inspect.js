@@ -8,7 +8,7 @@ import { Zip } from "./zip.js";
 
 /**
  * @import { Answer, Asking } from "./job.js"
- * @import { AttachmentInfo, Command, Compared, Difference, Event, ExportFormat, Hit, InspectCommand, ManifestHead } from "./protocol.js"
+ * @import { AttachmentInfo, Change, Command, Compared, Event, ExportFormat, Hit, InspectCommand, ManifestHead } from "./protocol.js"
  * @import { RemoteFile, RowCells, RowText, Summary, Column } from "./protocol.js"
  */
 
@@ -239,7 +239,7 @@ export class Backup {
    * The documents of a collection that differ in another backup, in the order of their ids, with the fields that do.
    * @param {Blob} other The newer one.
    * @param {{ collection: string, from?: number, signal?: AbortSignal }} options `from`: how many to leave out.
-   * @returns {Promise<Difference[]>} Some hundreds at most.
+   * @returns {Promise<Change[]>} Some hundreds at most.
    */
   async differences(other, { collection, from = 0, signal }) {
     const { event } = await this.#alone(signal, (ask) => ask({ compare: { collection, from } }, "compared", { other }));

@@ -110,6 +110,28 @@ export type AuditAction = "snapshot" | "backup" | "restore" | "undo";
 export type Category = "articles" | "customers" | "staff" | "tables" | "settings" | "revenue" | "disco" | "workshop" | "vouchers" | "invoices" | "other";
 
 /**
+ * A document that differs.
+ */
+export type Change = { 
+/**
+ * Its `_id`; empty where the line is no document.
+ */
+id: string, 
+/**
+ * How it differs.
+ */
+kind: ChangeKind, 
+/**
+ * The fields of a changed document that differ; none where only their order or white space does.
+ */
+fields: Array<FieldChange>, };
+
+/**
+ * How a document differs.
+ */
+export type ChangeKind = "added" | "removed" | "changed";
+
+/**
  * What becomes of documents or attachments.
  */
 export type Changes = { 
@@ -313,37 +335,15 @@ source: SourceInfo,
 collections: Array<CollectionSummary>, };
 
 /**
- * A document that differs in another archive.
- */
-export type Difference = { 
-/**
- * Its `_id`.
- */
-id: string, 
-/**
- * How.
- */
-kind: DifferenceKind, 
-/**
- * The fields that differ, of one that was changed. The first hundred.
- */
-fields: Array<FieldDifference>, };
-
-/**
- * How a document differs in another archive.
- */
-export type DifferenceKind = "added" | "removed" | "changed";
-
-/**
  * Where a document is.
  */
 export type DocumentPlace = { 
 /**
- * Its collection.
+ * The collection.
  */
 collection: string, 
 /**
- * Its row there, from 0.
+ * The place in it.
  */
 row: number, };
 
@@ -500,7 +500,7 @@ collections: Array<Compared>,
 /**
  * The documents of one that differ.
  */
-differences: Array<Difference>, } | { "type": "archives", 
+differences: Array<Change>, } | { "type": "archives", 
 /**
  * Finished archives, the newest first.
  */
@@ -574,17 +574,17 @@ export type ExportFormat = "json-lines" | "csv-comma" | "csv-semicolon";
 /**
  * A field that differs.
  */
-export type FieldDifference = { 
+export type FieldChange = { 
 /**
- * The field, with dots where it is nested.
+ * The names that lead to it, joined by dots; places in arrays count from 0.
  */
 path: string, 
 /**
- * Its value as it is written, cut where it is long; null where there is none.
+ * Its raw value in the old backup, where it is there. The hashes of passwords are masked.
  */
 old: string | null, 
 /**
- * Its value in the other archive, the same way.
+ * Its raw value in the new backup, where it is there.
  */
 new: string | null, };
 

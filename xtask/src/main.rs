@@ -37,7 +37,7 @@ DiKAS Backup & Restore: build, start, test and measure, set-up included.
 
 Set-up happens by itself when something is missing, and is said in one line each: Rust's standard library for
 wasm32-unknown-unknown, wasm-bindgen at the version of Cargo.lock (built into target/tools), and for tests and
-measurements Chromium with its driver, unzip and brotli.
+measurements Chromium with its driver, unzip, zip, brotli and python3.
 
 Environment:
   CHROME, CHROMEDRIVER  the browser and the driver to test with, instead of those that are found

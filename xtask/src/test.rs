@@ -16,6 +16,9 @@ const E2E: &str = "dikas-e2e";
 /// The feature of that crate with the tests of large backups.
 const LARGE: &str = "dikas-e2e/large";
 
+/// Programs of others that tests ask, each in a package of its name.
+const TOOLS: &[&str] = &["unzip", "zip", "brotli", "python3"];
+
 /// Native tests alone, optionally only those whose names contain one of these texts.
 pub(crate) fn fast(filters: Vec<OsString>) -> Result<ExitCode> {
     let mut report = Report::default();
@@ -32,12 +35,12 @@ pub(crate) fn everything(large: bool) -> Result<ExitCode> {
     report.stage("Set-up", |tally| {
         linters = tally.unless_missing("formatting and lints", lint_tools())?.is_some();
         tally.unless_missing("the tests on a backup of other tools", sample())?;
+        tally.unless_missing("the tests that ask other programs", ensure_tools(TOOLS))?;
         let found = Toolchain::find().and_then(|toolchain| Ok((toolchain, wasm::bindgen()?)));
         let skipped = "lints for wasm32, the engine's and the page's tests in a browser";
         let Some((toolchain, tools)) = tally.unless_missing(skipped, found)? else { return Ok(()) };
-        let found = Browser::find().and_then(|browser| ensure_tools(&["unzip", "brotli"]).map(|()| browser));
         let skipped = "the engine's and the page's tests in a browser";
-        let found = tally.unless_missing(skipped, found)?;
+        let found = tally.unless_missing(skipped, Browser::find())?;
         if let Some(found) = &found {
             say(format_args!("testing with {} and {}", found.chrome.display(), found.driver.display()));
         }

@@ -2,14 +2,12 @@
 
 use super::{Archive, Look, PROBLEMS, utf16};
 use crate::browser::pages::Paged;
-use crate::browser::protocol::{
-    Compared, Difference, DifferenceKind, Event, ExportFormat, FieldDifference, Hit,
-};
+use crate::browser::protocol::{Compared, Event, ExportFormat, Hit};
 use crate::browser::rope::BlobRope;
 use crate::browser::worker::{Answer, post};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::compare::{self, Change, ChangeKind};
+use crate::inspect::compare::{self, Change};
 use crate::inspect::csv::{Csv, Dialect, Header};
 use crate::inspect::{self, FieldChange, MASK, Query, secrets};
 use crate::reader::{BLOCK_BYTES, Verdict};
@@ -279,16 +277,11 @@ pub(super) fn differences(old: &mut Look, new: &mut Look, name: &str, from: u64)
             return Err(enough());
         }
         let fields: Vec<_> = fields.into_iter().take(FIELDS).map(short).collect();
-        let size = |field: &FieldDifference| {
+        let size = |field: &FieldChange| {
             [&field.old, &field.new].into_iter().flatten().map(String::len).sum::<usize>()
         };
         bytes += fields.iter().map(size).sum::<usize>();
-        let kind = match kind {
-            ChangeKind::Added => DifferenceKind::Added,
-            ChangeKind::Removed => DifferenceKind::Removed,
-            ChangeKind::Changed => DifferenceKind::Changed,
-        };
-        differences.push(Difference { id, kind, fields });
+        differences.push(Change { id, kind, fields });
         Ok(())
     };
     match compare::compare(old, new, name, &mut |bytes| report.add(bytes), Some(&mut on_change)) {
@@ -299,12 +292,12 @@ pub(super) fn differences(old: &mut Look, new: &mut Look, name: &str, from: u64)
 }
 
 /// A field whose values are cut where they are long.
-fn short(FieldChange { path, old, new }: FieldChange) -> FieldDifference {
+fn short(FieldChange { path, old, new }: FieldChange) -> FieldChange {
     let cut = |value: Option<String>| {
         value.map(|value| match value.get(..value.floor_char_boundary(VALUE)) {
             Some(head) if head.len() < value.len() => format!("{head}…"),
             _ => value,
         })
     };
-    FieldDifference { path, old: cut(old), new: cut(new) }
+    FieldChange { path, old: cut(old), new: cut(new) }
 }

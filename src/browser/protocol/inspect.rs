@@ -246,17 +246,6 @@ pub enum ColumnKind {
     Text,
 }
 
-/// Where a document is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct DocumentPlace {
-    /// Its collection.
-    pub collection: String,
-    /// Its row there, from 0.
-    pub row: u64,
-}
-
 /// A document in which something was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
@@ -293,43 +282,4 @@ pub struct Compared {
     pub same: u64,
     /// Why not all of it could be compared.
     pub problem: Option<Error>,
-}
-
-/// A document that differs in another archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Difference {
-    /// Its `_id`.
-    pub id: String,
-    /// How.
-    pub kind: DifferenceKind,
-    /// The fields that differ, of one that was changed. The first hundred.
-    pub fields: Vec<FieldDifference>,
-}
-
-/// How a document differs in another archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum DifferenceKind {
-    /// Only the other archive has it.
-    Added,
-    /// The other archive has it not.
-    Removed,
-    /// Both have it, but not the same bytes.
-    Changed,
-}
-
-/// A field that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct FieldDifference {
-    /// The field, with dots where it is nested.
-    pub path: String,
-    /// Its value as it is written, cut where it is long; null where there is none.
-    pub old: Option<String>,
-    /// Its value in the other archive, the same way.
-    pub new: Option<String>,
 }

@@ -146,10 +146,11 @@ impl<T: Transport> Target for HttpTarget<T> {
 
     async fn blob(&self, sha256: &Sha256, piece: Piece) -> Result<()> {
         let mut request = Request::new(Method::Put, self.path(&format!("/blobs/{sha256}")))
-            .header("content-type", "application/octet-stream")
-            .header(CRC32_HEADER, format!("{:08x}", crc32fast::hash(&piece.bytes)));
+            .header("content-type", "application/octet-stream");
+        // What is whole is checked by its digest.
         if !piece.is_whole() {
             request = request.query("from", &piece.from.to_string()).query("size", &piece.size.to_string());
+            request = request.header(CRC32_HEADER, format!("{:08x}", crc32fast::hash(&piece.bytes)));
         }
         request.body = piece.bytes;
         self.put(request, |_| Ok(())).await

@@ -49,11 +49,24 @@ impl Shop {
         assert!(lines["receipts"] == self.backed_up.lines["receipts"]);
     }
 
+    async fn no_session_is_left(&self) {
+        until("the session to go", async || (!self.is_being_restored().await).then_some(())).await;
+    }
+
     /// Whether a session is open.
     async fn is_being_restored(&self) -> bool {
         let answer = self.api.request(Method::GET, "/backup/restores").send().await.unwrap();
         answer.text().await.unwrap().contains("\"begun\"")
     }
+}
+
+/// A shop behind a proxy, and somebody signed in there.
+async fn signed_in(browser: &Browser) -> (Local, Shop, Proxy) {
+    let server = Local::demo().await;
+    let shop = Shop::new(&server.url, &server.login).await;
+    let proxy = Proxy::start(&server.url).await;
+    page::sign_in(browser, &proxy.url, &server.login).await;
+    (server, shop, proxy)
 }
 
 /// Begins a full restore and holds it up while it sends.
@@ -67,10 +80,7 @@ async fn begin(browser: &Browser, proxy: &Proxy, shop: &Shop) {
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_while_it_is_sent_nothing_has_changed_and_nothing_is_left() {
     let Some(browser) = Browser::start().await else { return };
-    let server = Local::demo().await;
-    let shop = Shop::new(&server.url, &server.login).await;
-    let proxy = Proxy::start(&server.url).await;
-    page::sign_in(&browser, &proxy.url, &server.login).await;
+    let (_server, shop, proxy) = signed_in(&browser).await;
     begin(&browser, &proxy, &shop).await;
     until("what it is doing", async || browser.text("#phase").await.starts_with("Sending").then_some(()))
         .await;
@@ -80,7 +90,7 @@ async fn cancelled_while_it_is_sent_nothing_has_changed_and_nothing_is_left() {
     let failed = page::failed(&browser).await;
     assert_eq!(failed.kind, "cancelled", "{}", failed.text);
     browser.shot("restore-cancelled").await;
-    until("the session to go", async || (!shop.is_being_restored().await).then_some(())).await;
+    shop.no_session_is_left().await;
     shop.assert_untouched().await;
 
     // It can begin again at once, and the chosen file is still there.
@@ -95,16 +105,13 @@ async fn cancelled_while_it_is_sent_nothing_has_changed_and_nothing_is_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_or_a_closed_tab_leaves_everything_as_it_was() {
     let Some(browser) = Browser::start().await else { return };
-    let server = Local::demo().await;
-    let shop = Shop::new(&server.url, &server.login).await;
-    let proxy = Proxy::start(&server.url).await;
-    page::sign_in(&browser, &proxy.url, &server.login).await;
+    let (server, shop, proxy) = signed_in(&browser).await;
     begin(&browser, &proxy, &shop).await;
     browser.client.refresh().await.unwrap();
     proxy.heal();
     browser.find("#recovered").await;
     browser.shot("restore-recovered").await;
-    until("the session to go", async || (!shop.is_being_restored().await).then_some(())).await;
+    shop.no_session_is_left().await;
     shop.assert_untouched().await;
 
     // A tab that is closed cannot say goodbye: the next one is told, and may go on.
@@ -127,17 +134,14 @@ async fn a_reload_or_a_closed_tab_leaves_everything_as_it_was() {
     browser.click("#insist").await;
     restoring::previewed(&browser).await;
     browser.click("#preview-back").await;
-    until("the session to go", async || (!shop.is_being_restored().await).then_some(())).await;
+    shop.no_session_is_left().await;
     shop.assert_untouched().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_is_lost_is_still_told() {
     let Some(browser) = Browser::start().await else { return };
-    let server = Local::demo().await;
-    let shop = Shop::new(&server.url, &server.login).await;
-    let proxy = Proxy::start(&server.url).await;
-    page::sign_in(&browser, &proxy.url, &server.login).await;
+    let (_server, shop, proxy) = signed_in(&browser).await;
     open(&browser, &shop.file).await;
     preview(&browser).await;
     proxy.rule("POST", "/commit", 0, 1, Fault::DropAnswer);
@@ -151,10 +155,7 @@ async fn a_commit_whose_answer_is_lost_is_still_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undo_whose_answer_is_lost_is_still_told_and_happens_once() {
     let Some(browser) = Browser::start().await else { return };
-    let server = Local::demo().await;
-    let shop = Shop::new(&server.url, &server.login).await;
-    let proxy = Proxy::start(&server.url).await;
-    page::sign_in(&browser, &proxy.url, &server.login).await;
+    let (_server, shop, proxy) = signed_in(&browser).await;
     open(&browser, &shop.file).await;
     restoring::choose(&browser, "identical", &["articles"]).await;
     preview(&browser).await;
@@ -267,10 +268,7 @@ async fn a_server_that_dies_around_the_commit_has_done_it_or_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_reloaded_during_the_commit_tells_afterwards_what_became_of_it() {
     let Some(browser) = Browser::start().await else { return };
-    let server = Local::demo().await;
-    let shop = Shop::new(&server.url, &server.login).await;
-    let proxy = Proxy::start(&server.url).await;
-    page::sign_in(&browser, &proxy.url, &server.login).await;
+    let (_server, shop, proxy) = signed_in(&browser).await;
     open(&browser, &shop.file).await;
     preview(&browser).await;
     proxy.rule("POST", "/commit", 0, EVER, Fault::DropAnswer);

@@ -11,7 +11,7 @@ import { progressLine } from './progress.js';
 
 /**
  * @typedef {import('../../engine/protocol.js').Compared} Compared
- * @typedef {import('../../engine/protocol.js').Difference} Difference
+ * @typedef {import('../../engine/protocol.js').Change} Change
  */
 
 export function compareRoom() {
@@ -121,7 +121,7 @@ async function differences(details, collection) {
   }
 }
 
-/** @param {Difference} difference */
+/** @param {Change} difference */
 function differenceView({ id, kind, fields }) {
   const w = words().inspect;
   const value = (/** @type {string | null} */ text) => (text === null ? h('i', { class: 'about' }, w.absent) : h('code', {}, text));
