@@ -4,6 +4,7 @@
 //! Every JSON answer is an [`Envelope`]. Field names are camelCase; sizes are bytes; moments are RFC 3339 in UTC with
 //! whole seconds (`2026-11-23T18:59:41Z`).
 
+pub mod archives;
 pub mod restore;
 
 use crate::catalog::{Category, CollectionName};

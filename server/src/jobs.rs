@@ -6,34 +6,23 @@
 
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
+use crate::making::{self, StoreSource};
 use crate::store::{Owner, Snapshots, Store};
 use crate::{clock, random};
 use axum::http::StatusCode;
 use dikas_archive::api::restore::{ArchiveInfo, AuditAction, AuditEnd, AuditEntry};
-use dikas_archive::api::{AttachmentPage, BackupJob, JobArchive, JobState, Snapshot, SnapshotRequest};
-use dikas_archive::catalog::CollectionName;
-use dikas_archive::digest::Sha256;
+use dikas_archive::api::{BackupJob, JobArchive, JobState, Snapshot, SnapshotRequest};
 use dikas_archive::error::{Error, ErrorKind};
-use dikas_archive::job::backup::{Options, Outcome, backup};
-use dikas_archive::job::threads::Threads;
-use dikas_archive::job::{Page, Progress, Source, Watch};
+use dikas_archive::job::backup::Outcome;
+use dikas_archive::job::{Progress, Source, Watch};
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
-
-/// The most threads that compress.
-const MAX_ENCODERS: usize = 4;
-
-/// How long a snapshot may go without a question while files are read past it.
-const KEEP_ASKING: Duration = Duration::from_secs(60);
 
 /// How jobs are done.
 #[derive(Debug, Clone)]
@@ -162,7 +151,7 @@ impl Jobs {
         };
         // From here on, whatever happens: dropped, it gives the place back.
         let task = Task { jobs: Arc::clone(self), id: view.id.clone(), owner, who, request, ending };
-        let first = StoreSource::open(self, &task.owner, &task.request)?;
+        let first = StoreSource::open(&self.store, &self.snapshots, &task.owner, &task.request)?;
         if let Err(refusal) = self.make_room(&task.owner, first.snapshot()) {
             let _ = futures::executor::block_on(first.close());
             return Err(refusal);
@@ -354,14 +343,7 @@ impl Task {
     /// Writes the archive under another name, and renames it once it is whole and on the disk.
     fn make(&self, first: StoreSource, part: &Path) -> dikas_archive::error::Result<JobArchive> {
         let mut file = File::options().read(true).write(true).create_new(true).open(part)?;
-        let first = Cell::new(Some(first));
-        let open = async || match first.take() {
-            Some(first) => Ok(first),
-            None => StoreSource::open(&self.jobs, &self.owner, &self.request).map_err(error_of),
-        };
-        let encoder = Threads::start(encoders())?;
-        let outcome =
-            futures::executor::block_on(backup(open, &encoder, &mut file, &Options::default(), self))?;
+        let outcome = making::write(first, &self.request, &mut file, self)?;
         file.sync_all()?;
         drop(file);
         fs::rename(part, self.jobs.path(&self.id, "zip"))?;
@@ -429,72 +411,6 @@ impl Drop for Task {
     }
 }
 
-/// One open snapshot of the store, without HTTP in between.
-struct StoreSource {
-    store: Arc<Store>,
-    snapshots: Arc<Snapshots>,
-    owner: Owner,
-    snapshot: Snapshot,
-    asked: Cell<Instant>,
-}
-
-impl StoreSource {
-    fn open(jobs: &Jobs, owner: &Owner, request: &SnapshotRequest) -> Result<Self> {
-        let snapshot = jobs.snapshots.open(owner.clone(), request)?;
-        let (store, snapshots) = (Arc::clone(&jobs.store), Arc::clone(&jobs.snapshots));
-        Ok(Self { store, snapshots, owner: owner.clone(), snapshot, asked: Cell::new(Instant::now()) })
-    }
-}
-
-impl Source for StoreSource {
-    fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
-    }
-
-    async fn page(
-        &self,
-        collection: &CollectionName,
-        after: Option<&str>,
-        max_bytes: u64,
-    ) -> dikas_archive::error::Result<Page> {
-        let (id, after) = (&self.snapshot.id, after.map(str::to_owned));
-        let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        let page = self.snapshots.page(id, &self.owner, collection.clone(), after, max_bytes).await;
-        let page = page.map_err(error_of)?;
-        Ok(Page { lines: page.lines, documents: page.documents, next: page.next })
-    }
-
-    async fn attachments(&self, after: Option<&str>) -> dikas_archive::error::Result<AttachmentPage> {
-        let after = after.map(str::to_owned);
-        self.snapshots.attachments(&self.snapshot.id, &self.owner, after).await.map_err(error_of)
-    }
-
-    async fn read(&self, blob: &Sha256, from: u64, max_bytes: u64) -> dikas_archive::error::Result<Vec<u8>> {
-        if self.asked.get().elapsed() > KEEP_ASKING {
-            self.asked.set(Instant::now());
-            self.snapshots
-                .names_blobs(&self.snapshot.id, &self.owner, vec![*blob])
-                .await
-                .map_err(error_of)?;
-        }
-        let (mut file, _) = self.store.blobs().read(blob).map_err(error_of)?;
-        file.seek(SeekFrom::Start(from))?;
-        let mut bytes = Vec::new();
-        file.take(max_bytes).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    async fn close(self) -> dikas_archive::error::Result<()> {
-        self.snapshots.close(&self.snapshot.id, &self.owner).await.map_err(error_of)
-    }
-}
-
-/// All but one of the cores, within reason: the tills need one too.
-fn encoders() -> NonZeroUsize {
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    NonZeroUsize::new((cores - 1).clamp(1, MAX_ENCODERS)).unwrap_or(NonZeroUsize::MIN)
-}
-
 fn archive(outcome: Outcome) -> JobArchive {
     let Outcome { manifest, size, sha256, plain_parts, restarts } = outcome;
     JobArchive {
@@ -518,15 +434,6 @@ fn read_record(path: &Path) -> Option<Record> {
     let own = path.file_stem().is_some_and(|stem| stem == record.job.id.as_str());
     let whole = record.job.archive.as_ref().is_some_and(|archive| archive.size == size);
     (own && whole).then_some(record)
-}
-
-fn error_of(failure: Failure) -> Error {
-    let kind = match failure.code() {
-        "snapshot-gone" => ErrorKind::SnapshotGone,
-        "no-space" => ErrorKind::NoSpace,
-        _ => ErrorKind::ServerError,
-    };
-    Error::new(kind, failure.to_string())
 }
 
 /// What the caller is told: its own disk is not meant.

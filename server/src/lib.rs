@@ -22,6 +22,7 @@ mod connections;
 pub mod demo;
 mod failure;
 mod jobs;
+mod making;
 mod memory;
 mod random;
 mod setup;

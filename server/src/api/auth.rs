@@ -4,15 +4,15 @@ use super::answer;
 use super::request::{Params, json};
 use crate::auth::{BACKUP_TOKEN_PREFIX, Principal};
 use crate::failure::{Failure, Result};
-use crate::store::BackupToken;
 use crate::{App, clock, random};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use dikas_archive::api::archives::{BackupToken, NewToken, TokenRequest};
 use dikas_archive::api::{Envelope, LoginRequest, RefreshRequest, Tokens};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -43,24 +43,6 @@ pub(super) async fn refresh(State(app): State<Arc<App>>, body: Body) -> Result<R
     let request: RefreshRequest = json(body).await?;
     let tokens = crate::blocking(move || app.auth.refresh(&request.refresh_token)).await?;
     Ok(answer(StatusCode::OK, tokens))
-}
-
-/// Body of `POST /auth/tokens`.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct TokenRequest {
-    /// What a person calls the token; at most 100 characters.
-    name: String,
-}
-
-/// Answer of `POST /auth/tokens`.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct NewToken {
-    /// The token itself. It is shown here and never again.
-    token: String,
-    #[serde(flatten)]
-    about: BackupToken,
 }
 
 /// Makes a long-lived token that can open and read its own snapshots, and nothing else.

@@ -3,25 +3,9 @@
 use super::{Store, Write};
 use crate::failure::{Failure, Result};
 use crate::random;
+use dikas_archive::api::archives::BackupToken;
 use dikas_archive::digest::Sha256;
 use rusqlite::{OptionalExtension, Row};
-use serde::{Deserialize, Serialize};
-
-/// A long-lived token for backups, as its owner may see it: without the secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct BackupToken {
-    /// Names the token in lists and for deletion.
-    pub id: String,
-    /// What a person called it.
-    pub name: String,
-    /// When it was made, RFC 3339 in UTC.
-    pub created: String,
-    /// The user who made it.
-    pub created_by: String,
-    /// When it was last used, to the minute; null if never.
-    pub last_used: Option<String>,
-}
 
 impl Store {
     /// Keeps a new backup token; of its secret only the digest.

@@ -12,7 +12,6 @@ mod documents;
 mod restore;
 mod snapshots;
 
-pub use accounts::BackupToken;
 pub use documents::{Rules, Tally};
 pub use restore::pieces::{Place, bad_blob};
 pub use restore::{RestoreOptions, Restores};
