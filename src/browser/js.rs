@@ -1,9 +1,9 @@
 //! Small bridges to JavaScript: numbers, exceptions, JSON.
 
 use crate::error::{Error, ErrorKind, Result};
+use js_sys::{Array, ArrayBuffer, Uint8Array};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io;
-use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{DedicatedWorkerGlobalScope, DomException, MessageChannel, MessagePort};
 

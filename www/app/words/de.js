@@ -1,6 +1,7 @@
 // @ts-check
 /** Deutsch. Same shape as the English table. */
 
+import { fieldsDe } from './fields-de.js';
 import { inspectDe } from './inspect-de.js';
 import { restoreDe } from './restore-de.js';
 
@@ -14,6 +15,7 @@ export const de = {
   otherLanguage: 'English',
   ...restoreDe,
   ...inspectDe,
+  fields: fieldsDe,
   justNow: 'gerade eben',
   documents: (n) => count(n, 'Dokument', 'Dokumente'),
   files: (n) => count(n, 'Datei', 'Dateien'),

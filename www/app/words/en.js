@@ -1,6 +1,7 @@
 // @ts-check
 /** English. The German table has the same shape; the type checker compares them. */
 
+import { fieldsEn } from './fields-en.js';
 import { inspectEn } from './inspect-en.js';
 import { restoreEn } from './restore-en.js';
 
@@ -13,6 +14,7 @@ export const en = {
   otherLanguage: 'Deutsch',
   ...restoreEn,
   ...inspectEn,
+  fields: fieldsEn,
   justNow: 'just now',
   documents: (/** @type {number} */ n) => count(n, 'document', 'documents'),
   files: (/** @type {number} */ n) => count(n, 'file', 'files'),
