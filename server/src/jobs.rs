@@ -52,7 +52,19 @@ pub(crate) struct Jobs {
 #[derive(Debug, Default)]
 struct Known {
     jobs: HashMap<String, Job>,
+    /// Whether the schedule makes a backup.
+    reserved: bool,
     stopping: bool,
+}
+
+/// The place of the one backup that is made at a time; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Reserved(Arc<Mutex<Known>>);
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        lock(&self.0).reserved = false;
+    }
 }
 
 #[derive(Debug)]
@@ -134,12 +146,8 @@ impl Jobs {
             if let Some(same) = jobs.find(|job| job.owner == owner && key.is_some() && job.key == key) {
                 return Ok(same.view.clone());
             }
-            if known.jobs.values().any(|job| job.until.is_none()) {
-                return Err(Failure::new(
-                    StatusCode::CONFLICT,
-                    "job-running",
-                    "the server is making a backup already, and makes one at a time: try again when it has ended",
-                ));
+            if !known.is_idle() {
+                return Err(running());
             }
             let id = random::hex::<16>()?;
             let (state, progress) = (JobState::Running, Progress::default());
@@ -242,6 +250,19 @@ impl Jobs {
         Ok(())
     }
 
+    /// Keeps the place of the one backup that is made at a time for somebody else.
+    ///
+    /// # Errors
+    /// 409 `job-running`
+    pub(crate) fn reserve(&self) -> Result<Reserved> {
+        let mut known = self.known();
+        if !known.is_idle() {
+            return Err(running());
+        }
+        known.reserved = true;
+        Ok(Reserved(Arc::clone(&self.known)))
+    }
+
     /// Begins no more, ends what runs, and waits for its end.
     pub(crate) async fn stop(&self) {
         let running: Vec<String> = {
@@ -283,10 +304,20 @@ impl Jobs {
         self.folder.join(format!("{id}.{ending}"))
     }
 
-    /// A thread that panicked has changed nothing by halves.
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
+}
+
+impl Known {
+    fn is_idle(&self) -> bool {
+        !self.reserved && self.jobs.values().all(|job| job.until.is_some())
+    }
+}
+
+/// A thread that panicked has changed nothing by halves.
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A job with a place of its own; dropped, it has ended.
@@ -437,13 +468,19 @@ fn read_record(path: &Path) -> Option<Record> {
 }
 
 /// What the caller is told: its own disk is not meant.
-fn told(error: Error) -> Error {
+pub(crate) fn told(error: Error) -> Error {
     let kind = match error.kind {
         ErrorKind::NoSpace => ErrorKind::ServerFull,
         ErrorKind::Io => ErrorKind::ServerError,
         kind => kind,
     };
     Error { kind, ..error }
+}
+
+fn running() -> Failure {
+    let message =
+        "the server is making a backup already, and makes one at a time: try again when it has ended";
+    Failure::conflict("job-running", message)
 }
 
 fn gone() -> Failure {

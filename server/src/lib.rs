@@ -15,6 +15,7 @@
 //! [`Server`] is all of it on a socket. [`App`] with [`app`] is the same without one, for tests.
 
 mod api;
+mod archives;
 pub mod auth;
 pub mod blobs;
 mod clock;
@@ -25,21 +26,25 @@ mod jobs;
 mod making;
 mod memory;
 mod random;
+pub mod schedule;
 mod setup;
 pub mod store;
 mod web;
 
 pub use api::ROLES_EXTENSION;
+pub use clock::{Clock, SystemClock};
 pub use connections::ConnectionLimits;
 pub use dikas_page::POLICY;
 pub use failure::{Failure, Result};
 pub use jobs::JobOptions;
 pub use setup::{DEMO_LOGIN, Setup};
 
+use archives::Archives;
 use auth::Auth;
 use axum::Router;
 use axum::response::IntoResponse;
 use jobs::Jobs;
+use schedule::{Schedule, ScheduleOptions, config::Backup};
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -72,6 +77,12 @@ pub struct Config {
     pub snapshots: SnapshotOptions,
     /// How backups are made that the server makes by itself.
     pub jobs: JobOptions,
+    /// Backups that the server makes by itself, at certain times, and the folder of their archives.
+    pub backup: Option<Backup>,
+    /// How these are done.
+    pub schedule: ScheduleOptions,
+    /// What tells the schedule and the snapshots the time.
+    pub clock: Arc<dyn Clock>,
     /// How restores are done.
     pub restores: RestoreOptions,
     /// How large bodies may be.
@@ -90,6 +101,9 @@ impl Config {
             access_life: Duration::from_secs(3600),
             snapshots: SnapshotOptions::default(),
             jobs: JobOptions::default(),
+            backup: None,
+            schedule: ScheduleOptions::default(),
+            clock: Arc::new(SystemClock),
             restores: RestoreOptions::default(),
             limits: BodyLimits::default(),
             connections: ConnectionLimits::default(),
@@ -120,6 +134,8 @@ pub struct App {
     store: Arc<Store>,
     snapshots: Arc<Snapshots>,
     jobs: Arc<Jobs>,
+    archives: Arc<Archives>,
+    schedule: Arc<Schedule>,
     restores: Restores,
     /// Tells the clean-up that there is something to do.
     cleaning: Notify,
@@ -139,13 +155,29 @@ impl App {
         let store = Arc::new(Store::open(&config.data)?);
         let auth = Arc::new(Auth::open(Arc::clone(&store), &config.data, config.access_life)?);
         let setup = setup::set_up(&store, &auth, config.demo)?;
-        let snapshots = Arc::new(Snapshots::new(Arc::clone(&store), config.snapshots.clone()));
+        let clock = Arc::clone(&config.clock);
+        let snapshots = Snapshots::new(Arc::clone(&store), config.snapshots.clone(), Arc::clone(&clock));
+        let snapshots = Arc::new(snapshots);
         let jobs = Jobs::open(&config.data, Arc::clone(&store), Arc::clone(&snapshots), config.jobs.clone())?;
+        let jobs = Arc::new(jobs);
+        let backup = config.backup.clone().map(Arc::new);
+        let archives = Archives::open(backup.clone(), store.installation(), Arc::clone(&clock));
+        let archives = Arc::new(archives);
+        let parts = schedule::Parts {
+            archives: Arc::clone(&archives),
+            store: Arc::clone(&store),
+            snapshots: Arc::clone(&snapshots),
+            jobs: Arc::clone(&jobs),
+            clock,
+        };
+        let schedule = Arc::new(Schedule::open(&config.data, backup, config.schedule.clone(), parts));
         let restores = Restores::open(Arc::clone(&store), config.restores.clone())?;
         Ok(Self {
             store,
             snapshots,
-            jobs: Arc::new(jobs),
+            jobs,
+            archives,
+            schedule,
             restores,
             cleaning: Notify::new(),
             auth,
@@ -202,6 +234,7 @@ pub struct Server {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+    scheduling: JoinHandle<()>,
 }
 
 impl Server {
@@ -223,10 +256,11 @@ impl Server {
         let router = self::app(Arc::clone(&app));
         let (stop, stopped) = oneshot::channel::<()>();
         let sweeping = tokio::spawn(sweep(Arc::clone(&app)));
+        let scheduling = tokio::spawn(Arc::clone(&app.schedule).keep());
         let serving = tokio::spawn(async move {
             connections::serve(listener, router, limits, async { drop(stopped.await) }).await;
         });
-        Ok(Self { address, app, stop, serving, sweeping })
+        Ok(Self { address, app, stop, serving, sweeping, scheduling })
     }
 
     /// Where it listens.
@@ -245,6 +279,15 @@ impl Server {
         self.app.restores.clean_no_more();
         self.app.clean_soon();
         let _ = self.stop.send(());
+        let mut scheduling = self.scheduling;
+        let scheduled = async {
+            self.app.schedule.stop().await;
+            let _ = (&mut scheduling).await;
+        };
+        if tokio::time::timeout(GRACE, scheduled).await.is_err() {
+            tracing::warn!("a run of the schedule has not ended in time");
+            scheduling.abort();
+        }
         if tokio::time::timeout(GRACE, self.app.jobs.stop()).await.is_err() {
             tracing::warn!("a backup has not ended in time");
         }

@@ -118,7 +118,8 @@ fn encoders() -> NonZeroUsize {
     NonZeroUsize::new((cores - 1).clamp(1, MAX_ENCODERS)).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn error_of(failure: Failure) -> Error {
+/// A failure of the store, as jobs tell it.
+pub(crate) fn error_of(failure: Failure) -> Error {
     let kind = match failure.code() {
         "snapshot-gone" => ErrorKind::SnapshotGone,
         "no-space" => ErrorKind::NoSpace,

@@ -57,7 +57,7 @@ pub struct StoredArchive {
     pub size: u64,
     /// The moment of its data; where nothing tells it, when the file was last written.
     pub created: String,
-    /// Digest of the whole file; null for one that the server did not write.
+    /// Digest that the whole file has to have; null for one that the server neither wrote nor verified.
     pub sha256: Option<Sha256>,
     /// How many documents; null where nothing tells.
     pub documents: Option<u64>,
@@ -116,9 +116,9 @@ pub enum KeptFor {
 pub enum CheckEvent {
     /// So far it is.
     Progress {
-        /// Bytes of entries that were read.
+        /// Bytes that were read.
         bytes: u64,
-        /// Bytes of all entries.
+        /// Twice the size of the archive: it is read once for its digest, and once entry by entry.
         total: u64,
     },
     /// The last line where the archive was read to its end.

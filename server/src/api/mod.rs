@@ -1,14 +1,17 @@
 //! The API under `/api/v1`. Each operation states its roles in OpenAPI as `x-dikas-roles`, and that statement is what
 //! the guard enforces: a route without it answers nobody.
 
+mod archives;
 mod attachments;
 mod auth;
 mod documents;
 mod files;
 mod jobs;
+mod lines;
 mod request;
 mod restore_points;
 mod restores;
+mod schedule;
 mod snapshots;
 
 use crate::App;
@@ -78,6 +81,13 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .routes(routes!(jobs::job_manifest))
         .routes(routes!(jobs::job_file))
         .routes(routes!(jobs::job_ticket))
+        .routes(routes!(archives::list_archives))
+        .routes(routes!(archives::remove_archive))
+        .routes(routes!(archives::archive_file))
+        .routes(routes!(archives::archive_ticket))
+        .routes(routes!(archives::verify_archive))
+        .routes(routes!(schedule::get_schedule))
+        .routes(routes!(schedule::run_schedule))
         .routes(routes!(restores::begin_restore, restores::list_restores))
         .routes(routes!(restores::get_restore, restores::abort_restore))
         .routes(routes!(restores::stage_documents))

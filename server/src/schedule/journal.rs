@@ -1,0 +1,68 @@
+//! What the schedule knows beyond the end of its process: `schedule.json` in the data folder.
+
+use dikas_archive::api::archives::{Attempt, Trigger};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// What the schedule has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Journal {
+    /// Whatever was due up to this moment is done with; none before the first start.
+    pub(super) handled: Option<Timestamp>,
+    /// The run under way. Found at a start, it is one that ended with its process.
+    pub(super) under_way: Option<UnderWay>,
+    pub(super) last_attempt: Option<Attempt>,
+    pub(super) last_success: Option<Attempt>,
+}
+
+/// A run that has begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct UnderWay {
+    pub(super) trigger: Trigger,
+    pub(super) began: String,
+}
+
+/// Where a journal lies.
+#[derive(Debug)]
+pub(super) struct Place {
+    folder: PathBuf,
+}
+
+impl Place {
+    pub(super) fn new(data: &Path) -> Self {
+        Self { folder: data.to_owned() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("schedule.json")
+    }
+
+    /// The journal, a new one where there is none. One that cannot be read counts as one in which nothing is handled: a
+    /// backup too many is better than one too few.
+    pub(super) fn read(&self, now: Timestamp) -> Journal {
+        let fresh = Journal { handled: Some(now), ..Journal::default() };
+        let read = match fs::read(self.path()) {
+            Ok(json) => serde_json::from_slice(&json).map_err(io::Error::from),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return fresh,
+            Err(error) => Err(error),
+        };
+        read.unwrap_or_else(|error| {
+            tracing::error!("{} cannot be read, and is begun anew: {error}", self.path().display());
+            Journal { handled: Some(Timestamp::UNIX_EPOCH), ..fresh }
+        })
+    }
+
+    /// Puts the journal in the place of the one before.
+    pub(super) fn write(&self, journal: &Journal) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(&serde_json::to_vec(journal)?)?;
+        file.as_file().sync_all()?;
+        file.persist(self.path())?;
+        crate::blobs::sync_folder(&self.folder)
+    }
+}
