@@ -22,6 +22,7 @@ use dikas_archive::api::archives::{ArchiveCheck, KeptFor, StoredArchive};
 use dikas_archive::digest::Sha256;
 use dikas_archive::error::Error;
 use record::Stamp;
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
@@ -97,10 +98,7 @@ impl Archives {
     /// 409 `no-folder`
     pub(crate) fn list(&self) -> Result<Vec<StoredArchive>> {
         let Some(backup) = &self.backup else { return Ok(Vec::new()) };
-        let mut archives = self.all(&backup.folder)?;
-        archives.sort_by(|one, other| {
-            (&other.record.created, &other.name).cmp(&(&one.record.created, &one.name))
-        });
+        let archives = self.all(&backup.folder)?;
         let reasons = self.reasons(backup, &archives);
         Ok(archives.into_iter().zip(reasons).map(|(archive, kept_for)| archive.told(kept_for)).collect())
     }
@@ -273,6 +271,7 @@ impl Archives {
         Err(gone())
     }
 
+    /// The newest first; of those of one moment, that which was written last.
     fn all(&self, folder: &Path) -> Result<Vec<Archive>> {
         let mut archives = Vec::new();
         for entry in fs::read_dir(folder).map_err(|error| no_folder(folder, &error))? {
@@ -280,6 +279,11 @@ impl Archives {
                 archives.extend(self.look(folder, name)?);
             }
         }
+        let age = |archive: &Archive| {
+            let Archive { name, record } = archive;
+            (record.created.clone(), record.modified, name.clone())
+        };
+        archives.sort_by_cached_key(|archive| Reverse(age(archive)));
         Ok(archives)
     }
 

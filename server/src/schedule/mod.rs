@@ -48,12 +48,15 @@ pub struct ScheduleOptions {
     pub patience: Duration,
     /// How long the hook may take.
     pub hook: Duration,
+    /// Gets each archive once it has its name, before it is read back, so that a test can damage it.
+    #[doc(hidden)]
+    pub named: fn(&Path),
 }
 
 impl Default for ScheduleOptions {
     fn default() -> Self {
         let (patience, hook) = (Duration::from_secs(30 * 60), Duration::from_secs(60));
-        Self { spare_bytes: 256 << 20, patience, hook }
+        Self { spare_bytes: 256 << 20, patience, hook, named: |_| () }
     }
 }
 
@@ -133,17 +136,19 @@ impl Schedule {
     /// Makes what is due, until the server stops.
     pub(crate) async fn keep(self: Arc<Self>) {
         let Some(backup) = self.backup.clone() else { return };
-        let started = self.clock.now();
+        // When it was last awake; before that, nothing could be made.
+        let mut awake = self.clock.now();
         let mut stopping = self.stopping.subscribe();
         while !*stopping.borrow() {
             let now = self.clock.now();
             if let Some(due) = backup.when.last(now).filter(|due| self.is_open(*due, now)) {
                 let text = clock::text(due);
-                let trigger = match due < started || now.duration_since(due) > LATE {
+                let trigger = match due < awake || now.duration_since(due) > LATE {
                     true => Trigger::CatchUp { due: text },
                     false => Trigger::Schedule { due: text },
                 };
                 self.run_due(due, trigger).await;
+                awake = now;
                 continue;
             }
             let next = backup.when.next(now).map_or(SignedDuration::MAX, |next| next.duration_since(now));
@@ -152,6 +157,7 @@ impl Schedule {
                 () = self.clock.sleep(nap) => {}
                 _ = stopping.changed() => {}
             }
+            awake = now;
         }
     }
 

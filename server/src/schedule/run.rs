@@ -41,6 +41,7 @@ fn steps(schedule: &Schedule, outcome: &mut Outcome) -> Result<()> {
     let archive = write(schedule, &backup.folder)?;
     let name = archive.name.clone();
     outcome.archive = Some(archive);
+    (schedule.options.named)(&backup.folder.join(&name));
     if backup.verify {
         read_back(schedule, &name)?;
     }

@@ -156,11 +156,11 @@ fn command(folder: &Path, more: &[&str]) -> Command {
 }
 
 /// The program, running; killed when dropped.
-struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
     /// Starts it, and waits until it says where it listens.
-    fn start(folder: &Path, more: &[&str]) -> (Self, Vec<String>) {
+    pub(crate) fn start(folder: &Path, more: &[&str]) -> (Self, Vec<String>) {
         let mut process = Self(command(folder, more).spawn().unwrap());
         let mut lines = Vec::new();
         for line in BufReader::new(process.0.stdout.take().unwrap()).lines() {
@@ -180,11 +180,11 @@ impl Drop for Process {
     }
 }
 
-fn address(lines: &[String]) -> SocketAddr {
+pub(crate) fn address(lines: &[String]) -> SocketAddr {
     lines.last().unwrap().split("http://").nth(1).unwrap().parse().unwrap()
 }
 
-fn login(address: SocketAddr, username: &str, password: &str) -> String {
+pub(crate) fn login(address: SocketAddr, username: &str, password: &str) -> String {
     let body = json!({"username": username, "password": password}).to_string();
     let (status, answer) = http(address, "POST", "/auth/login", None, &body);
     assert_eq!(status, 200, "{answer}");
@@ -193,7 +193,13 @@ fn login(address: SocketAddr, username: &str, password: &str) -> String {
 }
 
 /// One request over a connection of its own; the status and the body.
-fn http(address: SocketAddr, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
+pub(crate) fn http(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let bearer = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
     let length = body.len();

@@ -10,5 +10,6 @@ mod lifecycle;
 mod logins;
 mod restores;
 mod roles;
+mod schedule;
 mod snapshots;
 mod web;
