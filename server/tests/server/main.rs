@@ -3,10 +3,12 @@
 
 mod attachments;
 mod bench;
+mod create;
 mod documents;
 mod jobs;
 mod lifecycle;
 mod logins;
+mod restore_file;
 mod restores;
 mod roles;
 mod snapshots;
