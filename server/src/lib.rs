@@ -26,7 +26,9 @@ mod jobs;
 mod making;
 mod memory;
 mod random;
+mod restore_file;
 pub mod schedule;
+mod scratch;
 mod setup;
 pub mod store;
 mod web;
@@ -56,8 +58,8 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// How long requests under way may take once the server shall stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a backup gets to notice that it shall end.
+const NOTICE: Duration = Duration::from_secs(10);
 
 /// How often the clean-up looks for what has lived its day.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
@@ -89,6 +91,8 @@ pub struct Config {
     pub limits: BodyLimits,
     /// What connections may take.
     pub connections: ConnectionLimits,
+    /// Once the server shall stop, a backup under way gets so long, and then the requests that are left once more.
+    pub grace: Duration,
 }
 
 impl Config {
@@ -107,6 +111,7 @@ impl Config {
             restores: RestoreOptions::default(),
             limits: BodyLimits::default(),
             connections: ConnectionLimits::default(),
+            grace: Duration::from_secs(10),
         }
     }
 }
@@ -141,6 +146,9 @@ pub struct App {
     cleaning: Notify,
     auth: Arc<Auth>,
     limits: BodyLimits,
+    data: PathBuf,
+    /// How much of the disk a file must leave free that comes to be restored.
+    spare_bytes: u64,
     setup: Setup,
     _lock: File,
 }
@@ -182,6 +190,8 @@ impl App {
             cleaning: Notify::new(),
             auth,
             limits: config.limits.clone(),
+            data: config.data.clone(),
+            spare_bytes: config.jobs.spare_bytes,
             setup,
             _lock: lock,
         })
@@ -231,6 +241,7 @@ fn catch_panics(router: Router) -> Router {
 pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
+    grace: Duration,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
@@ -251,7 +262,7 @@ impl Server {
             Failure::bad_request(format!("cannot listen on {}: {why}", config.listen))
         })?;
         let address = listener.local_addr()?;
-        let limits = config.connections.clone();
+        let (limits, grace) = (config.connections.clone(), config.grace);
         let app = Arc::new(blocking(move || App::open(&config)).await?);
         let router = self::app(Arc::clone(&app));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -260,7 +271,7 @@ impl Server {
         let serving = tokio::spawn(async move {
             connections::serve(listener, router, limits, async { drop(stopped.await) }).await;
         });
-        Ok(Self { address, app, stop, serving, sweeping, scheduling })
+        Ok(Self { address, app, grace, stop, serving, sweeping, scheduling })
     }
 
     /// Where it listens.
@@ -273,7 +284,8 @@ impl Server {
         self.app.setup()
     }
 
-    /// Lets requests under way end, ten seconds at most, and stops. Snapshots that are open last as long.
+    /// Lets what is under way end, as long as [`Config::grace`] allows, and stops. A backup that does not get done in that time
+    /// ends without leaving anything, and whoever waits for it is told. Snapshots that are open last as long.
     pub async fn stop(self) {
         self.app.snapshots.open_no_more();
         self.app.restores.clean_no_more();
@@ -284,15 +296,15 @@ impl Server {
             self.app.schedule.stop().await;
             let _ = (&mut scheduling).await;
         };
-        if tokio::time::timeout(GRACE, scheduled).await.is_err() {
+        if tokio::time::timeout(NOTICE, scheduled).await.is_err() {
             tracing::warn!("a run of the schedule has not ended in time");
             scheduling.abort();
         }
-        if tokio::time::timeout(GRACE, self.app.jobs.stop()).await.is_err() {
+        if tokio::time::timeout(self.grace + NOTICE, self.app.jobs.stop(self.grace)).await.is_err() {
             tracing::warn!("a backup has not ended in time");
         }
         let mut serving = self.serving;
-        if tokio::time::timeout(GRACE, &mut serving).await.is_err() {
+        if tokio::time::timeout(self.grace, &mut serving).await.is_err() {
             serving.abort();
         }
         let _ = self.sweeping.await;

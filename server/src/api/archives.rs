@@ -55,9 +55,9 @@ pub(super) async fn archive_file(
     crate::blocking(move || {
         let (archive, file) = app.archives.file(&id)?;
         // What is sent is what is open, whatever becomes of its name.
-        let (size, tag) = (file.metadata()?.len(), archive.tag());
-        let disposition = disposition(&archive.name);
-        Ok(Download { file, size, tag, media_type: "application/zip", disposition }.answer(&headers)?)
+        let (size, tag, sha256) = (file.metadata()?.len(), archive.tag(), archive.digest());
+        let (media_type, disposition) = ("application/zip", disposition(&archive.name));
+        Ok(Download { file, size, tag, sha256, media_type, disposition }.answer(&headers)?)
     })
     .await
 }

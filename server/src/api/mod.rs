@@ -9,6 +9,7 @@ mod files;
 mod jobs;
 mod lines;
 mod request;
+mod restore_file;
 mod restore_points;
 mod restores;
 mod schedule;
@@ -76,7 +77,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .routes(routes!(snapshots::snapshot_attachments))
         .routes(routes!(snapshots::snapshot_blob))
         .routes(routes!(jobs::create_backup))
-        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::list_jobs, jobs::begin_job))
         .routes(routes!(jobs::get_job, jobs::remove_job))
         .routes(routes!(jobs::job_manifest))
         .routes(routes!(jobs::job_file))
@@ -97,6 +98,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .routes(routes!(restores::preview_restore))
         .routes(routes!(restores::pause_writers))
         .routes(routes!(restores::commit_restore))
+        .routes(routes!(restore_file::restore_file))
         .routes(routes!(restore_points::list_points))
         .routes(routes!(restore_points::preview_point))
         .routes(routes!(restore_points::activate_point))

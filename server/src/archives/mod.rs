@@ -52,7 +52,9 @@ pub(crate) struct Archives {
 #[derive(Debug, Clone)]
 pub(crate) struct Archive {
     pub(crate) name: String,
-    pub(crate) record: Record,
+    record: Record,
+    /// Whether its file is another one than the record knew.
+    is_changed: bool,
 }
 
 impl Archive {
@@ -61,17 +63,19 @@ impl Archive {
         !matches!(self.record.check, ArchiveCheck::Damaged { .. })
     }
 
+    /// The digest of its file, as far as nothing speaks against it.
+    pub(crate) fn digest(&self) -> Option<Sha256> {
+        self.record.sha256.filter(|_| self.is_good() && !self.is_changed)
+    }
+
     /// The entity tag of its file.
     pub(crate) fn tag(&self) -> String {
-        let Record { size, modified, sha256, .. } = &self.record;
-        match sha256 {
-            Some(sha256) if self.is_good() => format!("\"{sha256}\""),
-            _ => format!("\"{size:x}-{modified:x}\""),
-        }
+        let Record { size, modified, .. } = &self.record;
+        self.digest().map_or_else(|| format!("\"{size:x}-{modified:x}\""), |sha256| format!("\"{sha256}\""))
     }
 
     fn told(self, kept_for: Vec<KeptFor>) -> StoredArchive {
-        let Self { name, record } = self;
+        let Self { name, record, .. } = self;
         let Record { size, created, sha256, documents, attachments, business, check, .. } = record;
         let id = id_of(&name);
         StoredArchive { id, name, size, created, sha256, documents, attachments, business, check, kept_for }
@@ -153,11 +157,10 @@ impl Archives {
         file: File,
         progress: OnRead<'_>,
     ) -> dikas_archive::error::Result<String> {
-        let Archive { name, record } = archive;
+        let Archive { name, record, .. } = archive;
         let stamp = Stamp::of(&file.metadata()?)?;
         let found = check(file, record.expected(), &clock::text(self.clock.now()), progress)?;
-        let record = Record { check: found.check, size: record.size, ..record };
-        let record = record.seen(stamp, found.sha256);
+        let record = record.seen(stamp, found.sha256, found.check);
         if let Some(backup) = &self.backup {
             record.write(&backup.folder, &name)?;
         }
@@ -280,7 +283,7 @@ impl Archives {
             }
         }
         let age = |archive: &Archive| {
-            let Archive { name, record } = archive;
+            let Archive { name, record, .. } = archive;
             (record.created.clone(), record.modified, name.clone())
         };
         archives.sort_by_cached_key(|archive| Reverse(age(archive)));
@@ -294,8 +297,11 @@ impl Archives {
             return Ok(None);
         }
         let stamp = Stamp::of(&metadata)?;
-        if let Some(record) = Record::read(folder, &name).and_then(|record| record.at(stamp)) {
-            return Ok(Some(Archive { name, record }));
+        if let Some(record) = Record::read(folder, &name) {
+            let is_changed = record.stamp() != stamp;
+            if let Some(record) = record.at(stamp) {
+                return Ok(Some(Archive { name, record, is_changed }));
+            }
         }
         let known = lock(&self.told).get(&name).filter(|record| record.stamp() == stamp).cloned();
         let record = match known {
@@ -306,7 +312,7 @@ impl Archives {
                 record
             }
         };
-        Ok(Some(Archive { name, record }))
+        Ok(Some(Archive { name, record, is_changed: false }))
     }
 
     /// Removes what is half written and nobody writes any more, and records of archives that are gone.

@@ -123,7 +123,7 @@ impl Record {
                 ArchiveCheck::Damaged { at: stamp.moment(), problems: 1, first }
             }
         };
-        Some(Self { check, ..self })
+        Some(Self { size: stamp.size, modified: stamp.modified, check, ..self })
     }
 
     pub(super) fn stamp(&self) -> Stamp {
@@ -135,12 +135,10 @@ impl Record {
         self.sha256.as_ref().filter(|_| self.made_by.is_some())
     }
 
-    /// The same after all of the file was read. Size and digest of what the schedule made stay what they should be.
-    pub(super) fn seen(self, stamp: Stamp, sha256: Sha256) -> Self {
-        match self.made_by {
-            Some(_) => Self { modified: stamp.modified, ..self },
-            None => Self { size: stamp.size, modified: stamp.modified, sha256: Some(sha256), ..self },
-        }
+    /// The same after all of a file was read that was so. The digest of what the schedule made stays what it should be.
+    pub(super) fn seen(self, stamp: Stamp, sha256: Sha256, check: ArchiveCheck) -> Self {
+        let sha256 = self.expected().copied().unwrap_or(sha256);
+        Self { size: stamp.size, modified: stamp.modified, sha256: Some(sha256), check, ..self }
     }
 
     /// The record beside the archive of this name, if there is one.

@@ -49,6 +49,7 @@ async fn an_archive_is_listed_sent_in_ranges_and_removed() {
     let whole = bench.get(&file).await.expect(StatusCode::OK);
     assert_eq!(whole.body, fs::read(&path).unwrap());
     assert_eq!(whole.header("etag"), format!("\"{}\"", made.sha256.unwrap()));
+    assert!(whole.headers.contains_key("repr-digest"));
     assert_eq!(whole.header("content-disposition"), format!("attachment; filename=\"{}\"", made.name));
     let range = Request::get(format!("/api/v1{file}"))
         .header("authorization", format!("Bearer {}", bench.admin))

@@ -4,10 +4,12 @@
 mod archives;
 mod attachments;
 mod bench;
+mod create;
 mod documents;
 mod jobs;
 mod lifecycle;
 mod logins;
+mod restore_file;
 mod restores;
 mod roles;
 mod schedule;

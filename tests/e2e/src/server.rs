@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -142,9 +142,14 @@ impl Killable {
         self.data.path()
     }
 
-    /// Waits until it has ended by itself.
-    pub fn wait(&mut self) {
-        self.process.wait().unwrap();
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until it has ended by itself; how it did.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait().unwrap()
     }
 
     /// Ends it as a power failure would.
@@ -173,6 +178,12 @@ impl Drop for Killable {
 pub struct Disk(PathBuf);
 
 impl Disk {
+    /// What lies in a folder of it.
+    pub fn list(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.join(folder)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
     /// Takes all the space that is left.
     pub fn fill(&self) {
         let mut file = File::create(self.0.join("filler")).unwrap();

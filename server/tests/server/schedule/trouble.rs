@@ -210,7 +210,7 @@ async fn a_run_waits_for_a_persons_backup_but_not_for_ever() {
     });
     let shop = shop.await;
     shop.sell_many();
-    let (status, job) = shop.call("POST", "/backup/create?as=job", "");
+    let (status, job) = shop.call("POST", "/backup/jobs", "");
     assert_eq!(status, 202);
     shop.hand.go_to(NIGHT).await;
     let error = shop.last().error.unwrap();
@@ -223,7 +223,7 @@ async fn a_run_waits_for_a_persons_backup_but_not_for_ever() {
 
     let shop = Shop::open("0 4 * * *", EVENING, |_, _| ()).await;
     shop.sell_many();
-    assert_eq!(shop.call("POST", "/backup/create?as=job", "").0, 202);
+    assert_eq!(shop.call("POST", "/backup/jobs", "").0, 202);
     shop.hand.go_to(NIGHT).await;
     assert_eq!((shop.last().trigger, shop.last().error), (due(NIGHT), None));
 }

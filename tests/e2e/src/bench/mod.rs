@@ -338,7 +338,8 @@ pub fn module_over_the_wire(name: &str) -> (u64, u64) {
     (size("wasm.br"), size("wasm.gz"))
 }
 
-fn base64(bytes: &[u8]) -> String {
+/// Base64 (RFC 4648 section 4).
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
