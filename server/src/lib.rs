@@ -21,7 +21,9 @@ mod clock;
 mod connections;
 pub mod demo;
 mod failure;
+mod health;
 mod jobs;
+pub mod logs;
 mod making;
 mod memory;
 mod random;
@@ -39,8 +41,9 @@ pub use jobs::JobOptions;
 pub use setup::{DEMO_LOGIN, Setup};
 
 use auth::Auth;
-use axum::Router;
 use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Router, middleware};
 use jobs::Jobs;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -190,9 +193,10 @@ impl App {
     }
 }
 
-/// The whole server as a service: API and page.
+/// The whole server as a service: API, page, and a word for whoever watches over it.
 pub fn app(state: Arc<App>) -> Router {
-    catch_panics(api::router(&state).fallback(web::page).with_state(state))
+    let router = api::router(&state).route("/healthz", get(health::health)).fallback(web::page);
+    catch_panics(router.with_state(state)).layer(middleware::from_fn(logs::requests))
 }
 
 /// Answers 500 where a handler panics; the others go on.
@@ -343,7 +347,6 @@ mod tests {
     use super::*;
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
-    use axum::routing::get;
     use tower::ServiceExt;
 
     #[tokio::test]

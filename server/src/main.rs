@@ -2,8 +2,8 @@
 
 use clap::Parser;
 use dikas_server::demo::MAX_DAYS;
+use dikas_server::logs::{self, LogFormat};
 use dikas_server::{Config, DEMO_LOGIN, Server, Setup};
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,12 +24,14 @@ struct Arguments {
     #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "730",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
     demo: Option<u32>,
+
+    /// How lines of the log are written. What is logged, RUST_LOG in the environment says: `info` where it is not set.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    log_format: LogFormat,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).with_target(false).init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -40,7 +42,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { data, listen, demo } = arguments;
+    let Arguments { data, listen, demo, log_format } = arguments;
+    logs::start(log_format)?;
     let server = Server::start(Config { listen, demo, ..Config::new(data) }).await?;
     match server.setup() {
         Setup::Existing => {}
