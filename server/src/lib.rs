@@ -21,8 +21,11 @@ pub mod blobs;
 mod clock;
 mod connections;
 pub mod demo;
+mod durable;
 mod failure;
+mod health;
 mod jobs;
+pub mod logs;
 mod making;
 mod memory;
 mod random;
@@ -43,8 +46,9 @@ pub use setup::{DEMO_LOGIN, Setup};
 
 use archives::Archives;
 use auth::Auth;
-use axum::Router;
 use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Router, middleware};
 use jobs::Jobs;
 use schedule::{Schedule, ScheduleOptions, config::Backup};
 use std::fs::{File, TryLockError};
@@ -222,9 +226,10 @@ impl App {
     }
 }
 
-/// The whole server as a service: API and page.
+/// The whole server as a service: API, page, and a word for whoever watches over it.
 pub fn app(state: Arc<App>) -> Router {
-    catch_panics(api::router(&state).fallback(web::page).with_state(state))
+    let router = api::router(&state).route("/healthz", get(health::health)).fallback(web::page);
+    catch_panics(router.with_state(state)).layer(middleware::from_fn(logs::requests))
 }
 
 /// Answers 500 where a handler panics; the others go on.
@@ -386,7 +391,6 @@ mod tests {
     use super::*;
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
-    use axum::routing::get;
     use tower::ServiceExt;
 
     #[tokio::test]

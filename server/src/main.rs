@@ -2,9 +2,9 @@
 
 use clap::Parser;
 use dikas_server::demo::MAX_DAYS;
+use dikas_server::logs::{self, LogFormat};
 use dikas_server::schedule::config::{ConfigFile, explain};
 use dikas_server::{Clock as _, Config, DEMO_LOGIN, Server, Setup, SystemClock};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,12 +33,14 @@ struct Arguments {
     #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "730",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
     demo: Option<u32>,
+
+    /// How lines of the log are written. What is logged, RUST_LOG in the environment says: `info` where it is not set.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    log_format: LogFormat,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).with_target(false).init();
     let arguments = Arguments::parse();
     if let Some(path) = &arguments.check_config {
         return check_config(path);
@@ -53,9 +55,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { data, listen, config, demo, .. } = arguments;
+    let Arguments { data, listen, config, demo, log_format, .. } = arguments;
     let backup = config.as_deref().map(ConfigFile::read).transpose()?.and_then(|file| file.backup);
     let data = data.unwrap_or_default();
+    logs::start(log_format)?;
     let server = Server::start(Config { listen, demo, backup, ..Config::new(data) }).await?;
     match server.setup() {
         Setup::Existing => {}

@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Result};
 use crate::store::{Owner, Snapshots, Store};
 use dikas_archive::api::archives::BackupRequest;
+use dikas_archive::api::restore::{ArchiveInfo, AuditAction, AuditEnd, AuditEntry};
 use dikas_archive::api::{AttachmentPage, Snapshot, SnapshotRequest};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
@@ -184,6 +185,21 @@ async fn patiently<T>(ask: impl AsyncFn() -> Result<T>) -> Result<T> {
         }
     }
     ask().await
+}
+
+/// What the audit says of an archive that was made, or was not. One that was cancelled has no error.
+pub(crate) fn audit_entry(
+    at: String,
+    who: String,
+    archive: Option<ArchiveInfo>,
+    error: Option<&Error>,
+) -> AuditEntry {
+    let (end, error) = match error {
+        None => (AuditEnd::Done, None),
+        Some(error) if error.kind == ErrorKind::Cancelled => (AuditEnd::Aborted, None),
+        Some(error) => (AuditEnd::Failed, Some(error.to_string())),
+    };
+    AuditEntry { archive, error, ..AuditEntry::new(at, who, AuditAction::Backup, end) }
 }
 
 /// All but one of the cores, within reason: the tills need one too.

@@ -1,5 +1,6 @@
 //! What is known about an archive, as it stands in the file beside it.
 
+use crate::durable;
 use dikas_archive::api::archives::ArchiveCheck;
 use dikas_archive::digest::Sha256;
 use dikas_archive::error::ErrorKind;
@@ -7,7 +8,7 @@ use dikas_archive::manifest::Manifest;
 use dikas_archive::reader::BackupReader;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, Metadata};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 use tempfile::NamedTempFile;
@@ -167,10 +168,7 @@ impl Record {
     }
 
     fn written(&self, folder: &Path) -> io::Result<NamedTempFile> {
-        let mut file = super::part(folder, ENDING)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.as_file().sync_all()?;
-        Ok(file)
+        durable::with_json(super::part(folder, ENDING)?, self)
     }
 }
 

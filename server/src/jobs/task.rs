@@ -3,8 +3,8 @@
 use super::{Jobs, Record};
 use crate::making::{self, Moment, StoreSource};
 use crate::store::Owner;
-use crate::{blobs, clock};
-use dikas_archive::api::restore::{ArchiveInfo, AuditAction, AuditEnd, AuditEntry};
+use crate::{clock, durable};
+use dikas_archive::api::restore::{ArchiveInfo, AuditEntry};
 use dikas_archive::api::{BackupJob, JobArchive, JobState, SnapshotRequest};
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::job::backup::Outcome;
@@ -55,17 +55,11 @@ impl Task {
 
     /// What the audit says of it.
     fn entry(&self, made: &Result<JobArchive>) -> AuditEntry {
-        let (end, archive, error) = match made {
-            Ok(made) => {
-                let (name, size, sha256) = (made.name.clone(), made.size, Some(made.sha256));
-                let created = Some(made.created.clone());
-                (AuditEnd::Done, Some(ArchiveInfo { name, size, sha256, created, source: None }), None)
-            }
-            Err(error) if error.kind == ErrorKind::Cancelled => (AuditEnd::Aborted, None, None),
-            Err(error) => (AuditEnd::Failed, None, Some(error.to_string())),
-        };
-        let entry = AuditEntry::new(clock::now(), self.who.clone(), AuditAction::Backup, end);
-        AuditEntry { archive, error, ..entry }
+        let archive = made.as_ref().ok().map(|made| {
+            let (name, size, sha256) = (made.name.clone(), made.size, Some(made.sha256));
+            ArchiveInfo { name, size, sha256, created: Some(made.created.clone()), source: None }
+        });
+        making::audit_entry(clock::now(), self.who.clone(), archive, made.as_ref().err())
     }
 
     /// Writes the archive under another name, and renames it once it is whole and on the disk.
@@ -90,12 +84,7 @@ impl Task {
         (job.state, job.archive) = (JobState::Finished, Some(archive.clone()));
         let until = clock::unix() + self.jobs.options.life.as_secs();
         let record = Record { owner: self.owner.clone(), until, job };
-        let json = serde_json::to_vec(&record).map_err(std::io::Error::from)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.jobs.folder)?;
-        std::io::Write::write_all(&mut file, &json)?;
-        file.as_file().sync_all()?;
-        file.persist(self.jobs.path(&self.id, "json")).map_err(|error| error.error)?;
-        blobs::sync_folder(&self.jobs.folder)?;
+        durable::write_json(&self.jobs.folder, &format!("{}.json", self.id), &record)?;
         Ok(())
     }
 

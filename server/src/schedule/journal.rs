@@ -1,11 +1,14 @@
 //! What the schedule knows beyond the end of its process: `schedule.json` in the data folder.
 
+use crate::durable;
 use dikas_archive::api::archives::{Attempt, Trigger};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
+
+const NAME: &str = "schedule.json";
 
 /// What the schedule has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +42,7 @@ impl Place {
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.join("schedule.json")
+        self.folder.join(NAME)
     }
 
     /// The journal, a new one where there is none. One that cannot be read counts as one in which nothing is handled: a
@@ -59,10 +62,6 @@ impl Place {
 
     /// Puts the journal in the place of the one before.
     pub(super) fn write(&self, journal: &Journal) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(&serde_json::to_vec(journal)?)?;
-        file.as_file().sync_all()?;
-        file.persist(self.path())?;
-        crate::blobs::sync_folder(&self.folder)
+        durable::write_json(&self.folder, NAME, journal)
     }
 }

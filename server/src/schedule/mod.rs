@@ -15,10 +15,10 @@ use crate::archives::Archives;
 use crate::clock::{self, Clock};
 use crate::failure::{Failure, Result};
 use crate::jobs::{Jobs, Reserved};
+use crate::making;
 use crate::store::{Snapshots, Store};
 use config::Backup;
 use dikas_archive::api::archives::{Attempt, ScheduleState, Trigger};
-use dikas_archive::api::restore::{AuditAction, AuditEnd, AuditEntry};
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_archive::job::Progress;
 use jiff::tz::TimeZone;
@@ -257,28 +257,22 @@ impl Schedule {
     async fn tell(&self, trigger: &Trigger, outcome: &Outcome) {
         let Outcome { archive, removed, error, .. } = outcome;
         let made = archive.as_ref().map_or("no archive", |archive| archive.name.as_str());
-        let end = match error {
+        match error {
             None => {
                 let removed = removed.len();
                 tracing::info!("a backup was made: {made}; {removed} older ones were removed");
-                AuditEnd::Done
             }
             Some(error) if error.kind == ErrorKind::Cancelled => {
                 tracing::warn!("a backup was not finished, because the server stops");
-                AuditEnd::Aborted
             }
-            Some(error) => {
-                tracing::error!("a backup failed ({made}): {error}");
-                AuditEnd::Failed
-            }
-        };
+            Some(error) => tracing::error!("a backup failed ({made}): {error}"),
+        }
         let who = match trigger {
             Trigger::Person { name } => name.clone(),
             _ => "schedule".to_owned(),
         };
-        let entry = AuditEntry::new(clock::text(self.clock.now()), who, AuditAction::Backup, end);
-        let error = error.as_ref().map(ToString::to_string);
-        let entry = AuditEntry { archive: archive.clone(), error, ..entry };
+        let now = clock::text(self.clock.now());
+        let entry = making::audit_entry(now, who, archive.clone(), error.as_ref());
         let store = Arc::clone(&self.store);
         if let Err(failure) = crate::writing(move || store.audit(&entry)).await {
             tracing::warn!("a backup is not in the audit: {failure}");
@@ -323,6 +317,11 @@ impl Schedule {
             last_success: journal.last_success.clone(),
             free_bytes: backup.and_then(|backup| fs4::available_space(&backup.folder).ok()),
         }
+    }
+
+    /// Whether the last run was a good one; none before the first.
+    pub(crate) fn is_well(&self) -> Option<bool> {
+        self.state().journal.last_attempt.as_ref().map(|attempt| attempt.error.is_none())
     }
 
     /// Begins no more, ends the run under way, and waits for its end.

@@ -7,7 +7,7 @@ mod trouble;
 mod weeks;
 
 use crate::archives::nightly;
-use crate::lifecycle::{http, login};
+use crate::lifecycle::{http, http_at, login};
 use dikas_archive::api::Envelope;
 use dikas_archive::api::archives::{Attempt, KeptFor, ScheduleState, StoredArchive, Trigger};
 use dikas_archive::api::restore::{AuditEntry, AuditPage};
@@ -123,6 +123,13 @@ impl Shop {
     fn audit(&self) -> Vec<AuditEntry> {
         let page: AuditPage = self.get("/audit");
         page.entries.into_iter().rev().collect()
+    }
+
+    /// What whoever watches over the server is told; it has to be well.
+    fn health(&self) -> String {
+        let (status, body) = http_at(self.address, "GET", "/healthz", None, "");
+        assert_eq!(status, 200, "{body}");
+        body
     }
 
     fn folder(&self) -> PathBuf {

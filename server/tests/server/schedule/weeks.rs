@@ -15,6 +15,7 @@ async fn a_week_in_which_summer_time_begins() {
     let first = shop.state();
     assert_eq!(first.next.as_deref(), Some("2026-03-27T01:30:00Z"));
     assert_eq!((first.last_attempt, first.last_success, first.running), (None, None, None));
+    assert_eq!(shop.health(), r#"{"status":"ok"}"#);
     assert_eq!(first.schedule.unwrap().zone, "Europe/Berlin");
     assert!(first.free_bytes.unwrap() > 0);
 
@@ -108,6 +109,7 @@ async fn a_week_in_which_summer_time_ends() {
     assert_eq!(failed.trigger, due("2026-10-27T01:30:00Z"));
     assert_eq!((&failed.archive, failed.removed.len()), (&None, 0));
     assert!(failed.error.unwrap().message.contains("mount its disk"));
+    assert_eq!(shop.health(), r#"{"status":"ok","backup":"failed"}"#);
     assert_eq!(shop.state().last_success.unwrap().began, "2026-10-26T01:30:00Z");
     fs::rename(shop.folder().with_extension("away"), shop.folder()).unwrap();
     assert_eq!(shop.kept(), before);
@@ -120,6 +122,7 @@ async fn a_week_in_which_summer_time_ends() {
     // On Thursday the machine sleeps over the time, and wakes in the morning; a minute later that is noticed.
     shop.hand.go_to("2026-10-28T12:00:00Z").await;
     assert_eq!((shop.last().trigger, shop.last().error), (due("2026-10-28T01:30:00Z"), None));
+    assert_eq!(shop.health(), r#"{"status":"ok","backup":"good"}"#);
     shop.hand.jump_to("2026-10-29T07:00:00Z");
     shop.hand.go_to("2026-10-29T07:01:00Z").await;
     assert_eq!(shop.last().trigger, catch_up("2026-10-29T01:30:00Z"));
