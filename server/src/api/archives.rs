@@ -86,7 +86,8 @@ pub(super) async fn archive_ticket(
 #[utoipa::path(post, path = "/backup/archives/{id}/verify", tag = "archives",
     params(("id" = String, Path, description = "Id of the archive.")),
     responses(
-        (status = OK, description = "A line when it has come further, at most ten a second; the last says how it ended.",
+        (status = OK, description = "A line when it has come further, at most ten a second; the last says how it \
+            ended.",
             body = CheckEvent, content_type = "application/x-ndjson"),
         (status = CONFLICT, description = "`archive-in-use`: somebody verifies it already."),
         (status = GONE, description = "`archive-gone`: there is no such archive, or no more.")),

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 /// Says which backups the server makes by itself, and how that went.
 #[utoipa::path(get, path = "/backup/schedule", tag = "schedule",
-    responses((status = OK, description = "The schedule, when it is due next, and its last run, apart from the last that \
-        made a good archive.", body = Envelope<ScheduleState>)),
+    responses((status = OK, description = "The schedule, when it is due next, and its last run, apart from the last \
+        that made a good archive.", body = Envelope<ScheduleState>)),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn get_schedule(State(app): State<Arc<App>>) -> Result<Response> {
     let state = crate::blocking(move || Ok(app.schedule.describe())).await?;

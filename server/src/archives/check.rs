@@ -14,17 +14,17 @@ const BUFFER: usize = 1 << 20;
 
 /// What a file was found to be.
 #[derive(Debug)]
-pub(crate) struct Checked {
-    pub(crate) sha256: Sha256,
-    pub(crate) check: ArchiveCheck,
+pub(super) struct Checked {
+    pub(super) sha256: Sha256,
+    pub(super) check: ArchiveCheck,
 }
 
-/// Reads the file once for its digest, and once for its entries, each compared with the manifest; `now` is the moment of
-/// that. `progress` counts both.
+/// Reads the file once for its digest, and once for its entries, each compared with the manifest; `now` is the moment
+/// of that. `progress` counts both.
 ///
 /// # Errors
 /// Where the file cannot be read, and those of `progress`; what is wrong with it stands in the answer.
-pub(crate) fn check(
+pub(super) fn check(
     mut file: File,
     expected: Option<&Sha256>,
     now: &str,

@@ -1,8 +1,8 @@
 //! The backup folder: the archives that lie there, be they made by the schedule or put there by hand.
 //!
-//! An archive `X.zip` has a record `X.zip.json` beside it with what is known about it. One that is written lies there as
-//! `.dikas_….zip.part`, locked, until it is whole and on the disk; its record comes first, so that none of ours is ever
-//! without one. What a server that was killed left behind goes at the next start.
+//! An archive `X.zip` has a record `X.zip.json` beside it with what is known about it. One that is written lies there
+//! as `.dikas_….zip.part`, locked, until it is whole and on the disk; its record comes first, so that none of ours is
+//! ever without one. What a server that was killed left behind goes at the next start.
 //!
 //! Names come from the folder alone: a request names an archive by a digest of its name. Links and whatever else is not
 //! a plain file are not there.
@@ -10,7 +10,6 @@
 mod check;
 mod record;
 
-pub(crate) use check::check;
 pub(crate) use record::Record;
 
 use crate::clock::{self, Clock};
@@ -18,9 +17,9 @@ use crate::failure::{Failure, Result};
 use crate::schedule::config::Backup;
 use crate::schedule::keeping::{Candidate, kept};
 use axum::http::StatusCode;
+use check::{Checked, check};
 use dikas_archive::api::archives::{ArchiveCheck, KeptFor, StoredArchive};
 use dikas_archive::digest::Sha256;
-use dikas_archive::error::Error;
 use record::Stamp;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -123,7 +122,8 @@ impl Archives {
     /// Reads all of an archive and compares; what was found stands in its record from then on.
     ///
     /// # Errors
-    /// 410 `archive-gone`, 409 `archive-in-use` and `no-folder`. Inside: where it cannot be read, and those of `progress`.
+    /// 410 `archive-gone`, 409 `archive-in-use` and `no-folder`. Inside: where it cannot be read, and those of
+    /// `progress`.
     pub(crate) fn verify(
         &self,
         id: &str,
@@ -131,10 +131,11 @@ impl Archives {
     ) -> Result<dikas_archive::error::Result<StoredArchive>> {
         let (archive, file) = self.file(id)?;
         let _busy = self.occupy(&archive.name).ok_or_else(in_use)?;
-        Ok(self.check(archive, file, progress).and_then(|name| {
-            let found = self.list().map_err(|failure| Error::from(io::Error::other(failure)))?;
-            let found = found.into_iter().find(|archive| archive.name == name);
-            found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound).into())
+        Ok(self.check(archive, file, progress).and_then(|_| {
+            let mut listed = self.list().map_err(io::Error::other)?.into_iter();
+            listed
+                .find(|archive| archive.id == id)
+                .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound).into())
         }))
     }
 
@@ -145,10 +146,8 @@ impl Archives {
         progress: OnRead<'_>,
     ) -> dikas_archive::error::Result<ArchiveCheck> {
         let _busy = self.occupy(name);
-        let (_, file) = self.file(&id_of(name)).map_err(io::Error::other)?;
-        let archive = self.find(&id_of(name)).map_err(io::Error::other)?.1;
-        self.check(archive, file, progress)?;
-        Ok(self.find(&id_of(name)).map_err(io::Error::other)?.1.record.check)
+        let (archive, file) = self.file(&id_of(name)).map_err(io::Error::other)?;
+        self.check(archive, file, progress)
     }
 
     fn check(
@@ -156,15 +155,15 @@ impl Archives {
         archive: Archive,
         file: File,
         progress: OnRead<'_>,
-    ) -> dikas_archive::error::Result<String> {
+    ) -> dikas_archive::error::Result<ArchiveCheck> {
         let Archive { name, record, .. } = archive;
         let stamp = Stamp::of(&file.metadata()?)?;
-        let found = check(file, record.expected(), &clock::text(self.clock.now()), progress)?;
-        let record = record.seen(stamp, found.sha256, found.check);
+        let Checked { sha256, check } =
+            check(file, record.expected(), &clock::text(self.clock.now()), progress)?;
         if let Some(backup) = &self.backup {
-            record.write(&backup.folder, &name)?;
+            record.seen(stamp, sha256, check.clone()).write(&backup.folder, &name)?;
         }
-        Ok(name)
+        Ok(check)
     }
 
     /// Removes an archive.
@@ -214,11 +213,13 @@ impl Archives {
         archive.record.made_by.as_ref() == Some(&self.installation)
     }
 
-    /// Begins an archive; dropped, nothing of it is left.
+    /// Begins an archive; dropped, nothing of it is left. What others have left goes, too: the disk may not have been there
+    /// at the start.
     ///
     /// # Errors
     /// Where the folder cannot be written.
     pub(crate) fn begin(&self, folder: &Path) -> io::Result<NamedTempFile> {
+        self.tidy(folder)?;
         part(folder, ".zip")
     }
 

@@ -169,7 +169,8 @@ pub fn explain(config: &ConfigFile, after: jiff::Timestamp) -> String {
     };
     let Keep { daily, weekly, monthly } = backup.keep;
     let mut text = format!(
-        "When     {} in {}\nFolder   {}{}\nKeep     {daily} daily, {weekly} weekly, {monthly} monthly\nVerify   {}\nHook     {}\n\nThe next runs:\n",
+        "When     {} in {}\nFolder   {}{}\nKeep     {daily} daily, {weekly} weekly, {monthly} monthly\nVerify   {}\n\
+         Hook     {}\n\nThe next runs:\n",
         backup.when.text(),
         backup.describe().zone,
         backup.folder.display(),

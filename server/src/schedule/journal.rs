@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 const NAME: &str = "schedule.json";
 
@@ -34,11 +35,13 @@ pub(super) struct UnderWay {
 #[derive(Debug)]
 pub(super) struct Place {
     folder: PathBuf,
+    /// Held while it is written.
+    writing: Mutex<()>,
 }
 
 impl Place {
     pub(super) fn new(data: &Path) -> Self {
-        Self { folder: data.to_owned() }
+        Self { folder: data.to_owned(), writing: Mutex::default() }
     }
 
     fn path(&self) -> PathBuf {
@@ -60,8 +63,9 @@ impl Place {
         })
     }
 
-    /// Puts the journal in the place of the one before.
-    pub(super) fn write(&self, journal: &Journal) -> io::Result<()> {
-        durable::write_json(&self.folder, NAME, journal)
+    /// Puts the journal in the place of the one before; what is `current` is asked for when nobody else writes.
+    pub(super) fn write(&self, current: impl FnOnce() -> Journal) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        durable::write_json(&self.folder, NAME, &current())
     }
 }

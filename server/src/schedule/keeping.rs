@@ -16,7 +16,8 @@ pub struct Candidate {
 
 /// Why each of these stays, in their order; an empty list for one that does not.
 ///
-/// Of those of the same moment the first counts as the newest. Days, weeks (Monday to Sunday) and months are those of the zone, and only those that have a good archive count.
+/// Of those of the same moment the first counts as the newest. Days, weeks (Monday to Sunday) and months are those of
+/// the zone, and only those that have a good archive count.
 pub fn kept(candidates: &[Candidate], keep: Keep, zone: &TimeZone) -> Vec<Vec<KeptFor>> {
     let mut newest_first: Vec<usize> = (0..candidates.len()).collect();
     newest_first.sort_by_key(|at| std::cmp::Reverse(candidates.get(*at).map(|candidate| candidate.created)));

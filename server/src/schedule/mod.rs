@@ -1,8 +1,8 @@
 //! Backups that the server makes by itself, at certain times.
 //!
-//! A run that was due while the server was off, or whose server was stopped or killed, is made up for once, however many
-//! there were. A run that failed for another reason is over: the next one is that which is due next. When a run has made
-//! a good archive, the older ones go that the schedule does not keep; when not, none does.
+//! A run that was due while the server was off, or whose server was stopped or killed, is made up for once, however
+//! many there were. A run that failed for another reason is over: the next one is that which is due next. When a run
+//! has made a good archive, the older ones go that the schedule does not keep; when not, none does.
 
 pub mod config;
 mod hook;
@@ -128,7 +128,7 @@ impl Schedule {
             stopping,
         };
         if schedule.backup.is_some() {
-            schedule.remember(|_| ());
+            schedule.note();
         }
         schedule
     }
@@ -141,7 +141,9 @@ impl Schedule {
         let mut stopping = self.stopping.subscribe();
         while !*stopping.borrow() {
             let now = self.clock.now();
-            if let Some(due) = backup.when.last(now).filter(|due| self.is_open(*due, now)) {
+            if let Some(due) = backup.when.last(now)
+                && self.is_open(due, now).await
+            {
                 let text = clock::text(due);
                 let trigger = match due < awake || now.duration_since(due) > LATE {
                     true => Trigger::CatchUp { due: text },
@@ -162,11 +164,11 @@ impl Schedule {
     }
 
     /// Whether what was due then is still to be made.
-    fn is_open(&self, due: Timestamp, now: Timestamp) -> bool {
+    async fn is_open(self: &Arc<Self>, due: Timestamp, now: Timestamp) -> bool {
         let handled = self.state().journal.handled.unwrap_or(now);
         if handled.duration_since(now) > SET_BACK {
             tracing::warn!("the clock was set back: what is due from now on is made");
-            self.remember(|journal| journal.handled = Some(now));
+            self.remember(|journal| journal.handled = Some(now)).await;
             return false;
         }
         due > handled
@@ -218,7 +220,7 @@ impl Schedule {
             Some(place) => {
                 self.report(Progress::default());
                 let under_way = UnderWay { trigger: trigger.clone(), began: began.clone() };
-                self.remember(|journal| journal.under_way = Some(under_way));
+                self.remember(|journal| journal.under_way = Some(under_way)).await;
                 let schedule = Arc::clone(self);
                 let ran = tokio::task::spawn_blocking(move || run::run(&schedule)).await;
                 drop(place);
@@ -245,7 +247,8 @@ impl Schedule {
             if !stopped {
                 journal.handled = due.max(journal.handled);
             }
-        });
+        })
+        .await;
         self.state().running = None;
         drop(at_work);
         if !stopped {
@@ -280,7 +283,7 @@ impl Schedule {
     }
 
     /// Has the hook tell of a run that failed.
-    async fn call_hook(&self, attempt: &Attempt) {
+    async fn call_hook(self: &Arc<Self>, attempt: &Attempt) {
         let Some(backup) = &self.backup else { return };
         let Some(error) = attempt.error.as_ref().filter(|_| !backup.hook.is_empty()) else { return };
         let due = match &attempt.trigger {
@@ -298,10 +301,11 @@ impl Schedule {
         let Err(why) = hook::run(&backup.hook, &variables, self.options.hook).await else { return };
         tracing::error!("the hook that tells of a failed backup failed too: {why}");
         self.remember(|journal| {
-            if let Some(last) = journal.last_attempt.as_mut().filter(|last| last.began == attempt.began) {
+            if let Some(last) = journal.last_attempt.as_mut().filter(|last| *last == attempt) {
                 last.hook_error = Some(why);
             }
-        });
+        })
+        .await;
     }
 
     /// What is configured, and how it went. Blocks.
@@ -350,10 +354,17 @@ impl Schedule {
     }
 
     /// Changes the journal, here and on the disk.
-    fn remember(&self, change: impl FnOnce(&mut Journal)) {
-        let mut state = self.state();
-        change(&mut state.journal);
-        if let Err(error) = self.place.write(&state.journal) {
+    async fn remember(self: &Arc<Self>, change: impl FnOnce(&mut Journal)) {
+        change(&mut self.state().journal);
+        let schedule = Arc::clone(self);
+        if let Err(error) = tokio::task::spawn_blocking(move || schedule.note()).await {
+            tracing::error!("what the schedule has done cannot be kept: {error}");
+        }
+    }
+
+    /// Puts the journal on the disk, as it is now. Blocks.
+    fn note(&self) {
+        if let Err(error) = self.place.write(|| self.state().journal.clone()) {
             tracing::error!("what the schedule has done cannot be kept: {error}");
         }
     }

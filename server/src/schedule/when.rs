@@ -2,8 +2,8 @@
 //!
 //! The expression has five fields and is matched against the clock on the wall alone. Where the wall clock jumps:
 //!
-//! - A time that does not exist, because summer time begins, is due at the first moment after the gap; several that fall
-//!   into it are due once.
+//! - A time that does not exist, because summer time begins, is due at the first moment after the gap; several that
+//!   fall into it are due once.
 //! - A time that comes twice, because summer time ends, is due once: the first time.
 
 use croner::Cron;

@@ -46,7 +46,7 @@ async fn what_is_killed_leaves_nothing_that_passes_for_whole() {
         let mut seen: BTreeMap<Left, u32> = BTreeMap::new();
         for number in 0..each {
             // A bit more than a run takes: some are over by then.
-            let when = time * 11 / 10 * (2 * number + 1) / (2 * each);
+            let when = time * 13 / 10 * (2 * number + 1) / (2 * each);
             *seen.entry(scene.round(is_due, when).await).or_default() += 1;
         }
         let of = |left: Left| seen.get(&left).copied().unwrap_or_default();
@@ -176,16 +176,16 @@ impl Scene {
 
     /// How long a run takes.
     async fn how_long(&mut self, is_due: bool) -> Duration {
-        let before = began(&self.journal());
+        let before = last(&self.journal());
         self.begin(is_due).await;
         let begun = Instant::now();
-        self.succeeded(is_due, &before).await;
+        self.succeeded(is_due, before.as_ref()).await;
         begun.elapsed()
     }
 
     /// Kills the server so long after a run began, and looks at what comes of it.
     async fn round(&mut self, is_due: bool, when: Duration) -> Left {
-        let (archives_before, before) = (archives(&self.folder()), began(&self.journal()));
+        let (archives_before, before) = (archives(&self.folder()), last(&self.journal()));
         self.begin(is_due).await;
         tokio::time::sleep(when).await;
         self.server.kill();
@@ -199,7 +199,7 @@ impl Scene {
         let journal = self.journal();
         let is_half = names(&self.folder()).iter().any(|name| name.ends_with(".part"));
         let is_new = left.difference(&archives_before).next().is_some();
-        let left = match (journal["underWay"].is_null() && began(&journal) != before, is_new, is_half) {
+        let left = match (journal["underWay"].is_null() && last(&journal) != before, is_new, is_half) {
             (true, ..) => Left::Reported,
             (_, true, _) => Left::Unreported,
             (_, _, true) => Left::Half,
@@ -209,7 +209,7 @@ impl Scene {
         self.server.restart(SERVER);
         if is_due {
             // It is made up for, unless it was done.
-            self.succeeded(true, &before).await;
+            self.succeeded(true, before.as_ref()).await;
         } else {
             // Whoever has asked for it sees how it ended, and can ask again.
             let api = api(&self.server).await;
@@ -217,21 +217,21 @@ impl Scene {
             let (last, message) = (last_attempt.unwrap(), "the server ended while it made the backup");
             assert_eq!(running, None);
             assert_eq!(last.error.is_none(), journal["underWay"].is_null());
-            assert!(last.error.is_none_or(|error| error.message == message));
+            assert!(last.error.as_ref().is_none_or(|error| error.message == message));
             run(&api).await;
-            self.succeeded(false, &last.began).await;
+            self.succeeded(false, Some(&last)).await;
         }
         self.check_tidy(&api(&self.server).await).await;
         left
     }
 
-    /// Waits for a good run that began after this one.
-    async fn succeeded(&self, is_due: bool, before: &str) {
+    /// Waits for a good run that is another one than this.
+    async fn succeeded(&self, is_due: bool, before: Option<&Attempt>) {
         let api = api(&self.server).await;
         let attempt = until("a good run", async || {
             let state = state(&api).await;
             let is_over = state.running.is_none();
-            state.last_attempt.filter(|last| is_over && last.error.is_none() && last.began != before)
+            state.last_attempt.filter(|last| is_over && last.error.is_none() && before != Some(last))
         })
         .await;
         assert_eq!(matches!(attempt.trigger, Trigger::CatchUp { .. }), is_due, "{attempt:?}");
@@ -293,9 +293,9 @@ async fn get<T: DeserializeOwned>(api: &Api, path: &str) -> T {
     serde_json::from_slice::<Envelope<T>>(&body).unwrap().data.unwrap()
 }
 
-/// When the last run began that is over.
-fn began(journal: &Value) -> String {
-    journal["lastAttempt"]["began"].as_str().unwrap_or_default().to_owned()
+/// The last run that is over.
+fn last(journal: &Value) -> Option<Attempt> {
+    serde_json::from_value(journal["lastAttempt"].clone()).unwrap()
 }
 
 fn check(path: &Path) {

@@ -30,7 +30,8 @@ impl Hand {
         Self { state: Mutex::new(state), woken: Notify::new(), asleep: Notify::new() }
     }
 
-    /// Goes on to this moment, from one moment at which somebody wakes to the next. Each time, waits until he sleeps again.
+    /// Goes on to this moment, from one moment at which somebody wakes to the next. Each time, waits until he sleeps
+    /// again.
     pub(crate) async fn go_to(&self, moment: &str) {
         let moment = moment.parse().unwrap();
         loop {
@@ -49,8 +50,8 @@ impl Hand {
         }
     }
 
-    /// Jumps to this moment, as when a machine slept or its clock was set. Whoever sleeps goes on sleeping for as long as
-    /// he meant to.
+    /// Jumps to this moment, as when a machine slept or its clock was set. Whoever sleeps goes on sleeping for as long
+    /// as he meant to.
     pub(crate) fn jump_to(&self, moment: &str) {
         let mut state = self.state();
         let moment: Timestamp = moment.parse().unwrap();

@@ -63,13 +63,18 @@ proptest! {
     fn what_stays_is_what_the_oracle_says(candidates in candidates(), keep in keep(), zone in zone()) {
         let reasons = kept(&candidates, keep, &zone);
         prop_assert_eq!(reasons.len(), candidates.len());
+        let each = reasons.iter().enumerate();
         let found: BTreeSet<(usize, KeptFor)> =
-            reasons.iter().enumerate().flat_map(|(at, reasons)| reasons.iter().map(move |reason| (at, *reason))).collect();
+            each.flat_map(|(at, reasons)| reasons.iter().map(move |reason| (at, *reason))).collect();
         prop_assert_eq!(found, oracle(&candidates, keep, &zone));
     }
 
     #[test]
-    fn the_newest_good_one_stays_and_never_more_than_asked_for(candidates in candidates(), keep in keep(), zone in zone()) {
+    fn the_newest_good_one_stays_and_never_more_than_asked_for(
+        candidates in candidates(),
+        keep in keep(),
+        zone in zone(),
+    ) {
         let reasons = kept(&candidates, keep, &zone);
         let stay: Vec<&Candidate> =
             candidates.iter().zip(&reasons).filter(|(_, reasons)| !reasons.is_empty()).map(|(it, _)| it).collect();
