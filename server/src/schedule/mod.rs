@@ -44,7 +44,7 @@ const SET_BACK: SignedDuration = SignedDuration::from_hours(1);
 pub struct ScheduleOptions {
     /// How much of its disk an archive must leave free, in bytes.
     pub spare_bytes: u64,
-    /// How long a run that is due waits for a backup that a person has begun.
+    /// How long a run that is due waits for a backup that a person has begun, and then for a snapshot.
     pub patience: Duration,
     /// How long the hook may take.
     pub hook: Duration,

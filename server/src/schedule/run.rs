@@ -7,6 +7,7 @@ use crate::clock;
 use crate::jobs::told;
 use crate::making::{self, StoreSource, error_of};
 use crate::store::Owner;
+use axum::http::StatusCode;
 use dikas_archive::api::SnapshotRequest;
 use dikas_archive::api::archives::ArchiveCheck;
 use dikas_archive::api::restore::ArchiveInfo;
@@ -14,6 +15,10 @@ use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::job::{Phase, Progress, Source, Watch};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a run waits before it asks for a snapshot once more.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// What became of a run.
 #[derive(Debug, Default)]
@@ -60,8 +65,7 @@ fn write(schedule: &Schedule, folder: &Path) -> Result<ArchiveInfo> {
         let message = "the backup folder is not there: make it, or mount its disk";
         return Err(Error::new(ErrorKind::ServerError, message).on(folder.display().to_string()));
     }
-    let source = StoreSource::open(&schedule.store, &schedule.snapshots, &Owner::Schedule, &request);
-    let source = source.map_err(error_of)?;
+    let source = open(schedule, &request)?;
     let needed = source.snapshot().archive_bytes().saturating_add(schedule.options.spare_bytes);
     let room = fs4::available_space(folder).map_err(in_folder).and_then(|free| match free < needed {
         true => {
@@ -89,6 +93,24 @@ fn write(schedule: &Schedule, folder: &Path) -> Result<ArchiveInfo> {
     let name = schedule.archives.finish(folder, file, &name, &record).map_err(in_folder)?;
     let (sha256, created) = (Some(made.sha256), Some(made.manifest.created));
     Ok(ArchiveInfo { name, size: made.size, sha256, created, source: None })
+}
+
+/// Opens a snapshot; where too many are open, or the server is too busy for another one, once it can.
+fn open(schedule: &Schedule, request: &SnapshotRequest) -> Result<StoreSource> {
+    let begun = Instant::now();
+    loop {
+        let opened = StoreSource::open(&schedule.store, &schedule.snapshots, &Owner::Schedule, request);
+        let not_yet = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        match opened {
+            Err(failure)
+                if not_yet.contains(&failure.status()) && begun.elapsed() < schedule.options.patience =>
+            {
+                schedule.may_go_on()?;
+                std::thread::sleep(AGAIN);
+            }
+            opened => return opened.map_err(error_of),
+        }
+    }
 }
 
 fn read_back(schedule: &Schedule, name: &str) -> Result<()> {

@@ -8,10 +8,12 @@ use dikas_archive::api::archives::{ArchiveCheck, CheckEvent, KeptFor, ScheduleSt
 use dikas_archive::digest::Sha256;
 use dikas_server::schedule::config::Backup;
 use dikas_server::schedule::when::When;
+use http_body_util::BodyExt;
 use jiff::tz::TimeZone;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tower::ServiceExt;
 
 const GONE: StatusCode = StatusCode::GONE;
 
@@ -142,6 +144,37 @@ async fn damage_is_found_by_a_verification_and_a_wrong_size_without_one() {
     let cut = of_now(&bench, &made.id).await;
     assert!(matches!(&cut.check, ArchiveCheck::Damaged { first, .. } if first.contains("was changed")));
     assert_eq!(cut.kept_for, []);
+}
+
+#[tokio::test]
+async fn an_archive_that_is_verified_stays_until_that_has_ended_or_its_caller_has_gone() {
+    let (bench, folder) = bench().await;
+    // So many that it takes a while to read them all.
+    for batch in 0..6 {
+        let lines: String =
+            (0..20_000).map(|number| format!("{{\"_id\":\"art_{batch}_{number}\"}}\n")).collect();
+        bench.post("/documents/articles", lines).await.expect(StatusCode::OK);
+    }
+    let made = made(&bench).await;
+    let path = format!("/backup/archives/{}", made.id);
+    let verify = Request::post(format!("/api/v1{path}/verify"))
+        .header("authorization", format!("Bearer {}", bench.admin))
+        .body(Body::empty());
+    let answer = bench.router.clone().oneshot(verify.unwrap()).await.unwrap();
+    let mut body = answer.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(first.starts_with(b"{\"event\":\"progress\""));
+    bench.delete(&path).await.fails(StatusCode::CONFLICT, "archive-in-use");
+    bench.post(&format!("{path}/verify"), "").await.fails(StatusCode::CONFLICT, "archive-in-use");
+    drop(body);
+    for _ in 0..400 {
+        if bench.delete(&path).await.status == StatusCode::OK {
+            assert_eq!(names(&folder), [""; 0]);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it goes on");
 }
 
 #[tokio::test]

@@ -229,6 +229,33 @@ async fn a_run_waits_for_a_persons_backup_but_not_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_waits_until_a_snapshot_can_be_opened() {
+    let mut shop = Shop::open("0 4 * * *", EVENING, |config, _| config.snapshots.open = 1).await;
+    let (_, snapshot) = shop.call("POST", "/backup/snapshots", "");
+    let snapshot: serde_json::Value = serde_json::from_str(&snapshot).unwrap();
+    let night = shop.hand.go_to(NIGHT);
+    tokio::time::timeout(Duration::from_secs(1), night).await.unwrap_err();
+    assert!(shop.state().running.is_some());
+    let path = format!("/backup/snapshots/{}", snapshot["data"]["id"].as_str().unwrap());
+    assert_eq!(shop.call("DELETE", &path, "").0, 200);
+    assert_eq!(shop.ended().await.error, None);
+
+    // Not for ever, and not when the server stops.
+    assert_eq!(shop.call("POST", "/backup/snapshots", "").0, 201);
+    shop.run();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(shop.state().running.is_some());
+    shop.close().await;
+    shop.config.schedule.patience = Duration::from_millis(10);
+    shop.reopen("2026-06-02T12:00:00Z").await;
+    assert_eq!(shop.last().error.unwrap().kind, ErrorKind::Cancelled);
+    assert_eq!(shop.call("POST", "/backup/snapshots", "").0, 201);
+    shop.run();
+    let error = shop.ended().await.error.unwrap();
+    assert!(error.message.contains("snapshots are open already"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_server_left_goes_at_the_next_start_and_what_somebody_writes_stays() {
     let mut shop = Shop::open("0 4 * * *", EVENING, |_, _| ()).await;
     shop.hand.go_to(NIGHT).await;
