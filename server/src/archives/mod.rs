@@ -67,10 +67,10 @@ impl Archive {
         self.record.sha256.filter(|_| self.is_good() && !self.is_changed)
     }
 
-    /// The entity tag of its file.
+    /// The entity tag of its file: the same for as long as the file is, whatever is found out about it.
     pub(crate) fn tag(&self) -> String {
         let Record { size, modified, .. } = &self.record;
-        self.digest().map_or_else(|| format!("\"{size:x}-{modified:x}\""), |sha256| format!("\"{sha256}\""))
+        format!("\"{size:x}-{modified:x}\"")
     }
 
     fn told(self, kept_for: Vec<KeptFor>) -> StoredArchive {
