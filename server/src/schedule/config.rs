@@ -83,8 +83,15 @@ impl ConfigFile {
     }
 
     fn parse(text: &str) -> Result<Self, (usize, String)> {
-        let file: FileTable = toml::from_str(text).map_err(|error| {
-            (error.span().map_or(0, |span| span.start), error.message().trim_end().to_owned())
+        let place = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+        let said = |error: &toml::de::Error| error.message().trim_end().to_owned();
+        let file = toml::Deserializer::parse(text).map_err(|error| (place(&error), said(&error)))?;
+        let file: FileTable = serde_path_to_error::deserialize(file).map_err(|error| {
+            // Where a value has a span around it, that has a key which nobody wrote.
+            let path = error.path().to_string();
+            let keys: Vec<&str> = path.split('.').filter(|key| !key.starts_with("$__")).collect();
+            let (key, why) = (keys.join("."), said(error.inner()));
+            (place(error.inner()), if path == "." { why } else { format!("{key}: {why}") })
         })?;
         Ok(Self { backup: file.backup.map(|table| backup(text, table)).transpose()? })
     }
@@ -223,8 +230,12 @@ mod tests {
                 "unknown field `whem`, expected one of `when`",
             ),
             ("[bakup]\n".to_owned(), (1, 2), "unknown field `bakup`, expected `backup`"),
-            ("[backup]\nwhen = '0 4 * * *'\n".to_owned(), (1, 1), "missing field `folder`"),
-            (format!("[backup]\n{folder}when = 4\n"), (3, 8), "invalid type: integer `4`, expected a string"),
+            ("[backup]\nwhen = '0 4 * * *'\n".to_owned(), (1, 1), "backup: missing field `folder`"),
+            (
+                format!("[backup]\n{folder}when = 4\n"),
+                (3, 8),
+                "backup.when: invalid type: integer `4`, expected a string",
+            ),
             (format!("[backup]\n{folder}when = \"0 24 * * *\"\n"), (3, 11), "backup.when: field 2, the hour"),
             (format!("[backup]\n{folder}when = '''\n0 4 * * 9'''\n"), (4, 9), "backup.when: field 5"),
             (format!("[backup]\n{folder}when = '0 4 * *'\n"), (3, 9), "and this has 4"),
@@ -239,12 +250,12 @@ mod tests {
             (
                 format!("[backup]\n{folder}when = '0 4 * * *'\n[backup.keep]\ndayly = 7\n"),
                 (5, 1),
-                "unknown field `dayly`",
+                "backup.keep.dayly: unknown field `dayly`",
             ),
             (
                 format!("[backup]\n{folder}when = '0 4 * * *'\n[backup.keep]\ndaily = -7\n"),
                 (5, 9),
-                "invalid value: integer `-7`",
+                "backup.keep.daily: invalid value: integer `-7`",
             ),
             (format!("[backup\n{folder}"), (1, 8), "unclosed table"),
         ] {

@@ -23,8 +23,14 @@ fn a_good_file_is_explained_and_a_bad_one_says_where() {
     assert_eq!(text.lines().filter(|line| line.contains(" 04:00 CE")).count(), 5, "{text}");
 
     for (bad, expected) in [
-        (GOOD.replace("daily", "dayly"), "line 6, column 1: unknown field `dayly`, expected one of `daily`"),
-        (GOOD.replace("[backup.keep]", "[backup.keeps]"), "line 5, column 9: unknown field `keeps`"),
+        (
+            GOOD.replace("daily", "dayly"),
+            "line 6, column 1: backup.keep.dayly: unknown field `dayly`, expected one of `daily`",
+        ),
+        (
+            GOOD.replace("[backup.keep]", "[backup.keeps]"),
+            "line 5, column 9: backup.keeps: unknown field `keeps`",
+        ),
         (
             GOOD.replace("0 4 *", "0 25 *"),
             "line 2, column 11: backup.when: field 2, the hour, cannot be \"25\"",
