@@ -21,6 +21,10 @@ use std::time::{Duration, Instant};
 /// The most threads that compress.
 const MAX_ENCODERS: usize = 4;
 
+/// How far these threads stand behind all others, as Unix counts it: whoever sells has the cores first.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// How long a snapshot may go without a question while files are read past it.
 const KEEP_ASKING: Duration = Duration::from_secs(60);
 
@@ -74,7 +78,7 @@ pub(crate) fn write(
         None if borrowed => StoreSource::of(&store, &snapshots, &owner, &id).await.map_err(error_of),
         None => StoreSource::open(&store, &snapshots, &owner, request).map_err(error_of),
     };
-    let encoder = Threads::start(encoders())?;
+    let encoder = encoders()?;
     futures::executor::block_on(backup(open, &encoder, file, &Options::default(), watch))
 }
 
@@ -202,11 +206,29 @@ pub(crate) fn audit_entry(
     AuditEntry { archive, error, ..AuditEntry::new(at, who, AuditAction::Backup, end) }
 }
 
-/// All but one of the cores, within reason: the tills need one too.
-fn encoders() -> NonZeroUsize {
+/// A thread that compresses for each core, within reason.
+fn encoders() -> dikas_archive::error::Result<Threads> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    NonZeroUsize::new((cores - 1).clamp(1, MAX_ENCODERS)).unwrap_or(NonZeroUsize::MIN)
+    let count = NonZeroUsize::new(cores.min(MAX_ENCODERS)).unwrap_or(NonZeroUsize::MIN);
+    let start = || {
+        give_way();
+        Threads::start(count)
+    };
+    // Threads stand where the one stands that starts them, and the one that calls stays where it is.
+    let started = std::thread::scope(|scope| scope.spawn(start).join());
+    started.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "no thread compresses")))
 }
+
+/// Has this thread stand behind all others.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    // Where it may not, all are equal, which is slower for them and no more.
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
+/// Elsewhere a thread has no priority of its own.
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
 
 /// A failure of the store, as jobs tell it.
 pub(crate) fn error_of(failure: Failure) -> Error {
@@ -216,4 +238,38 @@ pub(crate) fn error_of(failure: Failure) -> Error {
         _ => ErrorKind::ServerError,
     };
     Error::new(kind, failure.to_string())
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use dikas_archive::job::Encoder as _;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn threads_that_compress_stand_behind_all_others() {
+        let own = || niceness(Path::new("/proc/thread-self"));
+        let before = own();
+        let encoders = encoders().unwrap();
+        assert_eq!(own(), before);
+        // A thread that has worked has its name.
+        futures::executor::block_on(encoders.encode(b"{}\n".to_vec())).unwrap();
+        let mut found = 0;
+        for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
+            // One may end meanwhile.
+            if fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "encoder") {
+                assert_eq!(niceness(&task.path()), NICENESS);
+                found += 1;
+            }
+        }
+        assert!(found > 0);
+    }
+
+    fn niceness(task: &Path) -> i32 {
+        let stat = fs::read_to_string(task.join("stat")).unwrap();
+        let (_, rest) = stat.rsplit_once(") ").unwrap();
+        rest.split(' ').nth(16).unwrap().parse().unwrap()
+    }
 }

@@ -7,6 +7,7 @@ use dikas_e2e::api::{query, try_send};
 use dikas_e2e::server::{Killable, Local, demo_login};
 use dikas_e2e::{api::Api, until};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use std::io::{Read as _, Write as _};
@@ -85,4 +86,27 @@ async fn an_upload_that_is_cut_leaves_nothing() {
         .collect();
     names.sort();
     assert_eq!(names, ["blobs", "jobs", "lock", "secret"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_the_disk_has_no_room_for_is_refused_and_whoever_sends_it_hears_that() {
+    let Some((server, disk)) = Killable::start_on_disk(SERVER, 64 << 20).await else { return };
+    let (username, password) = demo_login();
+    let api = Api::login(&server.url, &username, &password).await;
+    let before = api.everything().await;
+    let body = Full::new(Bytes::from(vec![7; 128 << 20]));
+    for (body, expected) in [
+        (reqwest::Body::wrap(body.clone()), "134217728 bytes are needed"),
+        (reqwest::Body::wrap(body.map_frame(|frame| frame)), "bytes are needed"),
+    ] {
+        let request = api.request(Method::POST, "/backup/restore").header("accept", NDJSON).body(body);
+        let (status, answer) = try_send(request).await.expect("an answer");
+        let text = String::from_utf8(answer).unwrap();
+        assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE, "{text}");
+        assert!(text.contains("no-space") && text.contains(expected), "{text}");
+    }
+    assert_eq!(disk.list("jobs"), [""; 0]);
+    assert!(api.everything().await.lines == before.lines);
+    // What was taken in is given back: there is room for the shop's own backup.
+    api.create(json!({})).await;
 }
