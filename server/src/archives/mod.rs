@@ -177,14 +177,15 @@ impl Archives {
         Ok(archive.name)
     }
 
-    /// Removes those of the schedule that it does not keep; answers their names.
-    pub(crate) fn retain(&self) -> Result<Vec<String>> {
+    /// Removes those of the schedule that it does not keep, but never the one that it has just `made`: a clock that was
+    /// wrong may have left some that seem to be newer. Answers their names.
+    pub(crate) fn retain(&self, made: &str) -> Result<Vec<String>> {
         let Some(backup) = &self.backup else { return Ok(Vec::new()) };
         let archives = self.all(&backup.folder)?;
         let reasons = self.reasons(backup, &archives);
         let mut removed = Vec::new();
         for (archive, reasons) in archives.into_iter().zip(reasons) {
-            let unwanted = self.is_ours(&archive) && reasons.is_empty();
+            let unwanted = self.is_ours(&archive) && reasons.is_empty() && archive.name != made;
             // One that somebody verifies has time until the next run.
             if unwanted && let Some(_busy) = self.occupy(&archive.name) {
                 remove(&backup.folder, &archive.name)?;
@@ -213,8 +214,8 @@ impl Archives {
         archive.record.made_by.as_ref() == Some(&self.installation)
     }
 
-    /// Begins an archive; dropped, nothing of it is left. What others have left goes, too: the disk may not have been there
-    /// at the start.
+    /// Begins an archive; dropped, nothing of it is left. What others have left goes, too: the disk may not have been
+    /// there at the start.
     ///
     /// # Errors
     /// Where the folder cannot be written.

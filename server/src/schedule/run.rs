@@ -51,7 +51,7 @@ fn steps(schedule: &Schedule, outcome: &mut Outcome) -> Result<()> {
         read_back(schedule, &name)?;
     }
     outcome.is_good = true;
-    outcome.removed = schedule.archives.retain().map_err(|failure| {
+    outcome.removed = schedule.archives.retain(&name).map_err(|failure| {
         Error::new(ErrorKind::ServerError, format!("older archives cannot be removed: {failure}"))
     })?;
     Ok(())

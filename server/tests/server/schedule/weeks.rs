@@ -148,10 +148,19 @@ async fn a_week_in_which_summer_time_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_was_set_back_holds_nothing_up() {
-    let shop = Shop::open("30 2 * * *", "2030-01-01T12:00:00Z", |_, _| ()).await;
+    let one = Keep { daily: 1, weekly: 0, monthly: 0 };
+    let shop = Shop::open("30 2 * * *", "2030-01-01T12:00:00Z", |_, backup| backup.keep = one).await;
     shop.hand.go_to("2030-01-02T12:00:00Z").await;
-    assert_eq!(shop.last().trigger, due("2030-01-02T01:30:00Z"));
+    let wrong = shop.last();
+    assert_eq!(wrong.trigger, due("2030-01-02T01:30:00Z"));
     shop.hand.jump_to("2026-05-01T12:00:00Z");
-    shop.hand.go_to("2026-05-02T12:00:00Z").await;
-    assert_eq!(shop.last().trigger, due("2026-05-02T00:30:00Z"));
+    for day in ["2026-05-02", "2026-05-03"] {
+        shop.hand.go_to(&format!("{day}T12:00:00Z")).await;
+        let last = shop.last();
+        assert_eq!((last.trigger, &last.error), (due(&format!("{day}T00:30:00Z")), &None));
+        // The one that seems to be newer does not have the new one removed.
+        let names: Vec<String> = shop.archives().into_iter().map(|archive| archive.name).collect();
+        assert_eq!(names, [wrong.archive.clone().unwrap(), last.archive.unwrap()]);
+    }
+    shop.check();
 }
