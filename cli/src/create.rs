@@ -9,6 +9,7 @@ use crate::terminal::plain;
 use crate::{login, verify};
 use dikas_archive::api::SnapshotRequest;
 use dikas_archive::catalog::Category;
+use dikas_archive::digest::Sha256;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::job::backup::{Options, Outcome, backup};
 use dikas_archive::job::http::HttpSource;
@@ -69,7 +70,8 @@ pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Resu
     };
     let place = Place::of(&arguments.output).map_err(|error| Failure::new(Ended::Unusable, error))?;
     if arguments.keep.is_some() && place.folder().is_none() {
-        let error = Error::new(ErrorKind::BadArgument, "--keep needs a folder, and there is none of this name");
+        let error =
+            Error::new(ErrorKind::BadArgument, "--keep needs a folder, and there is none of this name");
         return Err(error.on(arguments.output.display().to_string()).into());
     }
     let http = arguments.server.connect(interrupt).await?;
@@ -85,7 +87,7 @@ pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Resu
     watch.clear();
     let file = draft.keep(&outcome.manifest.created)?;
     if arguments.verify {
-        verify_kept(&file, &outcome, interrupt)?;
+        verify_kept(&file, outcome.sha256, interrupt)?;
     }
     let removed = match arguments.keep {
         Some(keep) => keep_newest(&file, &outcome.manifest, keep)?,
@@ -113,8 +115,8 @@ pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Resu
 }
 
 /// Reads a backup that has its name once more. One that is not what was written loses it.
-fn verify_kept(file: &Path, outcome: &Outcome, interrupt: &Interrupt) -> Result<()> {
-    let Err(error) = is_as_written(file, outcome, interrupt) else { return Ok(()) };
+fn verify_kept(file: &Path, written: Sha256, interrupt: &Interrupt) -> Result<()> {
+    let Err(error) = is_as_written(file, written, interrupt) else { return Ok(()) };
     if error.kind == ErrorKind::Cancelled {
         fs::remove_file(file)?;
         return Err(error);
@@ -128,16 +130,16 @@ fn verify_kept(file: &Path, outcome: &Outcome, interrupt: &Interrupt) -> Result<
     Err(Error { message: format!("{message}: {}", error.message), ..error })
 }
 
-fn is_as_written(file: &Path, outcome: &Outcome, interrupt: &Interrupt) -> Result<()> {
+fn is_as_written(file: &Path, written: Sha256, interrupt: &Interrupt) -> Result<()> {
     let (found, verdict) = verify::from_disk(file, interrupt)?;
     if let Some(problem) = verdict.problems.into_iter().next() {
         return Err(problem);
     }
-    if found == outcome.sha256 {
+    if found == written {
         return Ok(());
     }
     let error = Error::new(ErrorKind::Io, "the file is not what was written");
-    Err(error.expected(format!("SHA-256 {}", outcome.sha256), found))
+    Err(error.expected(format!("SHA-256 {written}"), found))
 }
 
 fn told(outcome: &Outcome, file: &str, removed: &[String]) -> String {
@@ -160,4 +162,46 @@ fn told(outcome: &Outcome, file: &str, removed: &[String]) -> String {
         text += "\nSome parts could not be compressed safely and are stored uncompressed. They are whole.";
     }
     text
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use dikas_archive::api::{Snapshot, SourceInfo};
+    use dikas_archive::writer::BackupWriter;
+
+    #[test]
+    fn what_the_disk_has_spoilt_does_not_pass_for_a_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dikas_20261123_185941.zip");
+        let source = SourceInfo {
+            installation: "0".repeat(32),
+            business: "Zum Goldenen Hirschen".to_owned(),
+            product: "DiKAS 26.3".to_owned(),
+            position: 1,
+        };
+        let (id, created) = ("0".repeat(32), "2026-11-23T18:59:41Z".to_owned());
+        let snapshot = Snapshot { id, created, source, collections: Vec::new() };
+        let out = fs::OpenOptions::new().read(true).write(true).create_new(true).open(&file).unwrap();
+        BackupWriter::new(out).finish(&snapshot).unwrap();
+        let mut bytes = fs::read(&file).unwrap();
+        let written = Sha256::of(&bytes);
+        let interrupt = Interrupt::default();
+        verify_kept(&file, written, &interrupt).unwrap();
+        assert!(file.exists());
+
+        bytes[45] ^= 1;
+        fs::write(&file, &bytes).unwrap();
+        let error = verify_kept(&file, written, &interrupt).unwrap_err();
+        let damaged = folder.path().join("dikas_20261123_185941.zip.damaged");
+        assert!(error.message.contains(".damaged") && !file.exists(), "{error}");
+        assert_eq!(fs::read(damaged).unwrap(), bytes);
+
+        // Sound in itself, but of another moment.
+        let other = Snapshot { created: "2026-11-24T18:59:41Z".to_owned(), ..snapshot };
+        let out = fs::OpenOptions::new().read(true).write(true).create_new(true).open(&file).unwrap();
+        BackupWriter::new(out).finish(&other).unwrap();
+        assert!(verify_kept(&file, written, &interrupt).is_err() && !file.exists());
+    }
 }

@@ -16,11 +16,13 @@ mod restore;
 mod rows;
 mod teller;
 mod terminal;
+mod tokens;
 mod undo;
 mod verify;
 mod words;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use dikas_archive::error::{Error, Result};
 use dikas_backup::interrupt::Interrupt;
 use ended::{Ended, Failure};
@@ -68,6 +70,14 @@ enum Command {
     /// Undoes a restore: shows what would change, asks, and makes the state from before it live at once.
     #[command(after_help = EXIT_CODES)]
     Undo(undo::Arguments),
+    /// Makes, lists and revokes the tokens with which machines back up; takes an admin's login.
+    #[command(after_help = EXIT_CODES)]
+    Tokens(tokens::Arguments),
+    /// Prints what makes a shell complete the commands and options of this program.
+    Completions {
+        /// For this shell.
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -92,7 +102,19 @@ fn main() -> ExitCode {
         Command::Undo(arguments) => {
             ended(arguments.consenting.json, async |interrupt| undo::undo(&arguments, &interrupt).await)
         }
+        Command::Tokens(arguments) => {
+            ended(false, async |interrupt| tokens::tokens(&arguments, &interrupt).await)
+        }
+        Command::Completions { shell } => ended(false, async |_| Ok(completions(shell)?)),
     }
+}
+
+fn completions(shell: Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "dikas-backup", &mut script);
+    let mut out = out::Out::new();
+    let _ = out.write(&script)?;
+    out.finish()
 }
 
 /// Runs a job on a file, which answers whether all is well.

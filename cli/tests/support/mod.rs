@@ -14,6 +14,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -57,7 +58,7 @@ pub(crate) struct Shop {
     pub(crate) login: (String, String),
     /// A folder for files of the test.
     pub(crate) folder: TempDir,
-    _server: Server,
+    server: Option<Server>,
 }
 
 impl Shop {
@@ -72,13 +73,33 @@ impl Shop {
 
     fn start(demo: Option<u32>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config { listen: "127.0.0.1:0".into(), demo, ..Config::new(folder.path().join("data")) };
-        let server = runtime().block_on(Server::start(config)).unwrap();
+        let server = runtime().block_on(Server::start(config(&folder, demo))).unwrap();
         let login = match server.setup() {
             Setup::Created { username, password } => ((*username).to_owned(), password.clone()),
             _ => demo_login(),
         };
-        Self { url: format!("http://{}", server.address()), login, folder, _server: server }
+        Self { url: format!("http://{}", server.address()), login, folder, server: Some(server) }
+    }
+
+    /// Ends the server, and starts it anew at another address, which is answered.
+    pub(crate) fn restart(&mut self) -> String {
+        let config = config(&self.folder, None);
+        let old = self.server.take().unwrap();
+        let new = runtime().block_on(async {
+            old.stop().await;
+            Server::start(config).await.unwrap()
+        });
+        self.url = format!("http://{}", new.address());
+        self.server = Some(new);
+        self.url.clone()
+    }
+
+    /// A file with a backup token.
+    pub(crate) fn token_file(&self) -> PathBuf {
+        let request = Request::new(Method::Post, "/auth/tokens").json(&serde_json::json!({"name": "cron"}));
+        let file = self.file("token");
+        fs::write(&file, self.call(request.unwrap())["token"].as_str().unwrap()).unwrap();
+        file
     }
 
     /// A file of the test.
@@ -128,6 +149,11 @@ impl Shop {
         let restores = entries.filter(|entry| entry["action"] == "restore");
         restores.map(|entry| entry["end"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+fn config(folder: &TempDir, demo: Option<u32>) -> Config {
+    let grace = Duration::from_millis(200);
+    Config { listen: "127.0.0.1:0".into(), demo, grace, ..Config::new(folder.path().join("data")) }
 }
 
 pub(crate) fn demo_login() -> (String, String) {

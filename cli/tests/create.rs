@@ -1,0 +1,281 @@
+//! `create` as cron runs it, `tokens`, and what a shell completes.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+use support::{Shop, assert_ended, dikas_backup, lines, stderr, stdout};
+
+/// Runs `create` with a token, and no terminal.
+fn create(url: &str, token: &Path, to: &Path, arguments: &[&str]) -> Output {
+    begun(url, token, to, arguments).output().unwrap()
+}
+
+fn begun(url: &str, token: &Path, to: &Path, arguments: &[&str]) -> Command {
+    let mut run = dikas_backup();
+    run.args(["create", "--url", url, "--token-file"]).arg(token).arg("-o").arg(to).args(arguments);
+    run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    run
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn last_event(output: &Output) -> Value {
+    serde_json::from_str(stdout(output).lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn it_is_quiet_when_all_is_well_and_says_one_line_when_not() {
+    let shop = Shop::demo();
+    let token = shop.token_file();
+    let (quiet, loud) = (shop.file("quiet.zip"), shop.file("loud.zip"));
+    let made = create(&shop.url, &token, &quiet, &["--verify"]);
+    assert_ended(&made, 0);
+    assert_eq!((stdout(&made), stderr(&made)), (String::new(), String::new()));
+    assert_eq!(fs::metadata(&quiet).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(stdout(&create(&shop.url, &token, &loud, &["--verbose"])).contains("SHA-256"));
+
+    fs::write(&token, "dkb_wrong").unwrap();
+    let refused = create(&shop.url, &token, &shop.file("none.zip"), &[]);
+    assert_ended(&refused, 1);
+    assert!(stdout(&refused).is_empty() && stderr(&refused).lines().count() == 1, "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("[unauthorized]"), "{}", stderr(&refused));
+    assert!(!shop.file("none.zip").exists() && !shop.file("none.zip.part").exists());
+}
+
+#[test]
+fn so_many_backups_stay_and_nothing_else_goes() {
+    let (shop, other) = (Shop::demo(), Shop::empty());
+    let token = shop.token_file();
+    let folder = shop.file("backups");
+    fs::create_dir(&folder).unwrap();
+    let foreign = ["dikas_20200101_000000.zip", "dikas_20200102_000000.zip", "dikas_20200103_000000.zip"];
+    fs::write(folder.join(foreign[0]), "no backup").unwrap();
+    fs::rename(other.create("other.zip"), folder.join(foreign[1])).unwrap();
+    let part = shop.file("part.zip");
+    assert_ended(&create(&shop.url, &token, &part, &["--category", "articles"]), 0);
+    fs::rename(part, folder.join(foreign[2])).unwrap();
+
+    let mut made = Vec::new();
+    for keep in ["2", "2", "2", "1"] {
+        // They are named after the second.
+        thread::sleep(Duration::from_millis(1_100));
+        let output = create(&shop.url, &token, &folder, &["--keep", keep, "--json"]);
+        assert_ended(&output, 0);
+        let done = last_event(&output);
+        let removed: Vec<PathBuf> = serde_json::from_value(done["removed"].clone()).unwrap();
+        let gone = made.len().saturating_sub(keep.parse::<usize>().unwrap() - 1);
+        assert_eq!(removed.len(), gone, "{done}");
+        assert!(removed.iter().all(|file| made.contains(file)), "{done}");
+        made.retain(|file| !removed.contains(file));
+        made.push(done["file"].as_str().unwrap().into());
+        let left = names(&folder);
+        assert_eq!(left.len(), foreign.len() + made.len(), "{left:?}");
+        assert!(
+            foreign.iter().all(|name| folder.join(name).exists()) && made.iter().all(|file| file.exists())
+        );
+    }
+    let kept = names(&folder);
+    assert_ended(&create(&shop.url, &token, &folder, &["--keep", "0"]), 2);
+    assert_ended(&create(&shop.url, &token, &shop.file("file.zip"), &["--keep", "1"]), 2);
+    assert_eq!(names(&folder), kept);
+}
+
+/// Stands between the program and the server, and cuts the connection over which so many bytes were answered in all.
+struct Shears {
+    url: String,
+    upstream: Arc<Mutex<String>>,
+    reached: Receiver<()>,
+    go_on: Sender<()>,
+}
+
+impl Shears {
+    fn start(upstream: &str, cut_at: Vec<u64>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = |url: &str| url.trim_start_matches("http://").to_owned();
+        let upstream = Arc::new(Mutex::new(address(upstream)));
+        let (reach, reached) = channel();
+        let (go_on, going) = channel();
+        let going = Arc::new(Mutex::new(going));
+        let (answered, cut_at) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(cut_at)));
+        let to = Arc::clone(&upstream);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                let Ok(server) = TcpStream::connect(to.lock().unwrap().as_str()) else { continue };
+                let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+                let (reach, going) = (reach.clone(), Arc::clone(&going));
+                let (answered, cut_at) = (Arc::clone(&answered), Arc::clone(&cut_at));
+                thread::spawn(move || {
+                    let (mut server, mut client) = (server, client);
+                    let mut buffer = vec![0; 16 << 10];
+                    while let Ok(count) = server.read(&mut buffer)
+                        && count > 0
+                    {
+                        let before = answered.fetch_add(count as u64, Ordering::SeqCst);
+                        let cuts = {
+                            let mut cut_at = cut_at.lock().unwrap();
+                            let due = cut_at.first().is_some_and(|at| before + count as u64 >= *at);
+                            due.then(|| cut_at.remove(0)).is_some()
+                        };
+                        if cuts {
+                            reach.send(()).unwrap();
+                            going.lock().unwrap().recv().unwrap();
+                            break;
+                        }
+                        if client.write_all(&buffer[..count]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
+                });
+            }
+        });
+        Self { url, upstream, reached, go_on }
+    }
+}
+
+#[test]
+fn a_connection_that_drops_costs_nothing() {
+    let shop = Shop::demo();
+    let whole = shop.create("whole.zip");
+    let token = shop.token_file();
+    let shears = Shears::start(&shop.url, vec![100_000, 1_000_000, 3_000_000]);
+    let file = shop.file("cut.zip");
+    let run = begun(&shears.url, &token, &file, &["--json"]).spawn().unwrap();
+    for _ in 0..3 {
+        shears.reached.recv_timeout(Duration::from_secs(60)).unwrap();
+        shears.go_on.send(()).unwrap();
+    }
+    let output = run.wait_with_output().unwrap();
+    assert_ended(&output, 0);
+    assert_eq!(last_event(&output)["restarts"], 0);
+    assert_eq!(lines(&file), lines(&whole));
+}
+
+#[test]
+fn a_server_that_starts_anew_half_way_gets_a_backup_of_a_later_moment() {
+    let mut shop = Shop::demo();
+    let token = shop.token_file();
+    let shears = Shears::start(&shop.url, vec![1_000_000]);
+    let file = shop.file("later.zip");
+    let run = begun(&shears.url, &token, &file, &["--json"]).spawn().unwrap();
+    shears.reached.recv_timeout(Duration::from_secs(60)).unwrap();
+    let url = shop.restart();
+    *shears.upstream.lock().unwrap() = url.trim_start_matches("http://").to_owned();
+    shears.go_on.send(()).unwrap();
+    let output = run.wait_with_output().unwrap();
+    assert_ended(&output, 0);
+    assert_eq!(last_event(&output)["restarts"], 1);
+    assert_eq!(lines(&file), lines(&shop.create("whole.zip")));
+}
+
+#[test]
+fn what_the_system_ends_leaves_nothing() {
+    let shop = Shop::demo();
+    let (token, file) = (shop.token_file(), shop.file("ended.zip"));
+    // It accepts, and never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let run = begun(&url, &token, &file, &[]).spawn().unwrap();
+    let (_held, _) = listener.accept().unwrap();
+    assert!(shop.file("ended.zip.part").exists());
+    let sent = Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    assert_ended(&run.wait_with_output().unwrap(), 130);
+    assert!(!file.exists() && !shop.file("ended.zip.part").exists());
+}
+
+#[test]
+fn a_token_is_made_shown_once_used_and_revoked() {
+    let shop = Shop::demo();
+    let tokens = |arguments: &[&str]| {
+        let (command, rest) = arguments.split_first().unwrap();
+        let mut run = dikas_backup();
+        run.args(["tokens", command, "--url", &shop.url, "--user", &shop.login.0]).args(rest);
+        run.env("DIKAS_PASSWORD", &shop.login.1).output().unwrap()
+    };
+    let list = || -> Vec<Value> { serde_json::from_str(&stdout(&tokens(&["list", "--json"]))).unwrap() };
+    assert!(stdout(&tokens(&["list"])).contains("no token"));
+    let file = shop.file("backup.token");
+    let made = tokens(&["create", "büro", "-o", file.to_str().unwrap()]);
+    assert_ended(&made, 0);
+    assert!(stdout(&made).is_empty());
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let secret = fs::read_to_string(&file).unwrap();
+    assert!(secret.trim().starts_with("dkb_"));
+    // A file that is there is not overwritten, and no token made for nobody.
+    assert_ended(&tokens(&["create", "again", "-o", file.to_str().unwrap()]), 2);
+    assert_eq!(fs::read_to_string(&file).unwrap(), secret);
+    assert_eq!((list().len(), &list()[0]["name"], &list()[0]["lastUsed"]), (1, &json!("büro"), &Value::Null));
+
+    assert_ended(&create(&shop.url, &file, &shop.file("one.zip"), &[]), 0);
+    assert!(list()[0]["lastUsed"].is_string());
+    assert!(!stdout(&tokens(&["list"])).contains(secret.trim()));
+    let shown = tokens(&["create", "büro"]);
+    assert!(stdout(&shown).starts_with("dkb_"), "{}", stdout(&shown));
+
+    let several = tokens(&["revoke", "büro"]);
+    assert_ended(&several, 2);
+    assert!(stderr(&several).contains("several"), "{}", stderr(&several));
+    assert_ended(&tokens(&["revoke", "nobody"]), 2);
+    assert_ended(&tokens(&["revoke", list()[0]["id"].as_str().unwrap()]), 0);
+    assert_ended(&tokens(&["revoke", "büro"]), 0);
+    assert!(list().is_empty());
+    assert_ended(&create(&shop.url, &file, &shop.file("two.zip"), &[]), 1);
+}
+
+#[test]
+fn every_command_explains_itself_and_is_completed() {
+    let help = dikas_backup().arg("--help").output().unwrap();
+    assert_ended(&help, 0);
+    let commands = stdout(&help);
+    let commands: Vec<&str> = commands
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .map_while(|line| line.split_whitespace().next())
+        .filter(|command| *command != "help")
+        .collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    for command in &commands {
+        let help = dikas_backup().args([command, "--help"]).output().unwrap();
+        assert_ended(&help, 0);
+        assert!(stdout(&help).contains("Usage: dikas-backup"), "{command}");
+    }
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = dikas_backup().args(["completions", shell]).output().unwrap();
+        assert_ended(&script, 0);
+        let script = stdout(&script);
+        assert!(commands.iter().all(|command| script.contains(command)), "{shell}");
+    }
+    let completing = "source <(\"$0\" completions bash); COMP_WORDS=(dikas-backup ver); COMP_CWORD=1; \
+        _dikas__backup dikas-backup ver dikas-backup; echo \"${COMPREPLY[*]}\"";
+    let completed =
+        Command::new("bash").args(["-c", completing, env!("CARGO_BIN_EXE_dikas-backup")]).output().unwrap();
+    assert_eq!(stdout(&completed).trim(), "verify", "{}", stderr(&completed));
+}
