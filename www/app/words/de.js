@@ -1,6 +1,7 @@
 // @ts-check
 /** Deutsch. Same shape as the English table. */
 
+import { automaticDe } from './automatic-de.js';
 import { inspectDe } from './inspect-de.js';
 import { restoreDe } from './restore-de.js';
 
@@ -14,6 +15,7 @@ export const de = {
   otherLanguage: 'English',
   ...restoreDe,
   ...inspectDe,
+  ...automaticDe,
   justNow: 'gerade eben',
   documents: (n) => count(n, 'Dokument', 'Dokumente'),
   files: (n) => count(n, 'Datei', 'Dateien'),
@@ -266,8 +268,12 @@ export const de = {
       restoreKept: 'Auf dem Server wurde nichts verändert. Was dort angekommen ist, bleibt eine halbe Stunde aufgehoben, sodass Sie es gleich unten noch einmal versuchen können.',
       restoreFile: 'Auf dem Server wurde nichts verändert. Die Datei wurde nicht verändert.',
       unsure: 'Es ist entweder alles geändert oder nichts. Ist es geändert, so ist der Stand von vorher auf dem Server als Wiederherstellungspunkt aufgehoben, und Sie finden ihn in der Liste.',
+      run: 'Es ist kein Backup daraus geworden. Die vorhandenen auf dem Server sind unberührt.',
+      stored: 'Die Liste zeigt, was jetzt auf dem Server ist.',
+      tokens: 'Die Liste zeigt, welche Token es jetzt gibt.',
     },
     room: (need, free) => `Das Backup und sein Download brauchen ${need}; frei sind ${free}.`,
+    roomOnServer: (need, free) => `Das Backup braucht bis zu ${need}; frei sind ${free}.`,
     replaced: 'Das frühere Backup wurde aus diesem Browser entfernt, als dieses begann.',
   },
 
