@@ -22,6 +22,11 @@ impl Sha256 {
         hasher.finish()
     }
 
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Its first 128 bits, to tell things apart that nobody made equal on purpose.
     pub(crate) fn short(&self) -> u128 {
         self.0.first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))

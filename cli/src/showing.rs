@@ -108,7 +108,7 @@ impl Served {
         let answered = Self::open(&self.file).and_then(|(file, tag)| {
             let size = file.metadata()?.len();
             let (media_type, disposition) = ("application/octet-stream", "attachment".to_owned());
-            Download { file, size, tag, media_type, disposition }.answer(headers)
+            Download { file, size, tag, sha256: None, media_type, disposition }.answer(headers)
         });
         let mut response = answered.unwrap_or_else(|error| {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()

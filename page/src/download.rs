@@ -6,7 +6,10 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dikas_archive::api::CRC32_HEADER;
+use dikas_archive::digest::Sha256;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use tokio::io::AsyncReadExt as _;
@@ -18,6 +21,9 @@ const BUFFER: usize = 256 << 10;
 /// A longer body bears no checksum: it would have to be read twice, and whoever fetches that much has its digest.
 pub const CHECKED_BYTES: u64 = 16 << 20;
 
+/// Digest of the whole file, also where only a range of it is answered (RFC 9530 section 3).
+const REPR_DIGEST: &str = "repr-digest";
+
 /// A file on its way out.
 #[derive(Debug)]
 pub struct Download<'a> {
@@ -27,6 +33,8 @@ pub struct Download<'a> {
     pub size: u64,
     /// Its entity tag: another one with other content.
     pub tag: String,
+    /// The digest of its content, where it is known.
+    pub sha256: Option<Sha256>,
     /// Of its content.
     pub media_type: &'a str,
     /// The header of this name.
@@ -39,14 +47,17 @@ impl Download<'_> {
     /// # Errors
     /// Where the file cannot be read.
     pub fn answer(self, request: &HeaderMap) -> io::Result<Response> {
-        let Self { mut file, size, tag, media_type, disposition } = self;
+        let Self { mut file, size, tag, sha256, media_type, disposition } = self;
         let current = request.get(IF_RANGE).is_none_or(|value| value.as_bytes() == tag.as_bytes());
         let wanted = request.get(RANGE).filter(|_| current).and_then(|value| value.to_str().ok());
-        let answer = Response::builder()
+        let mut answer = Response::builder()
             .header(CONTENT_TYPE, media_type)
             .header(CONTENT_DISPOSITION, disposition)
             .header(ACCEPT_RANGES, "bytes")
             .header(ETAG, tag);
+        if let Some(sha256) = sha256 {
+            answer = answer.header(REPR_DIGEST, format!("sha-256=:{}:", STANDARD.encode(sha256.as_bytes())));
+        }
         let (answer, first, length) = match wanted.map_or(Range::Whole, |text| range(text, size)) {
             Range::Whole => (answer, 0, size),
             Range::Part { first, last } => {

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dikas_archive::api::{ApiError, Envelope};
 use dikas_archive::error::{Error, ErrorKind};
+use dikas_archive::job::client::kind_of;
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt;
@@ -93,6 +94,37 @@ impl Failure {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "paused", message).again_after(seconds)
     }
 
+    /// 422: an archive that cannot be restored as it is. What is wrong with the request, or with this server, is told as ever.
+    pub fn unusable(error: Error) -> Self {
+        match error.kind {
+            ErrorKind::BadArgument | ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::Internal => error.into(),
+            kind => Self::of(StatusCode::UNPROCESSABLE_ENTITY, kind.code(), error),
+        }
+    }
+
+    /// An error, told with this status and code.
+    fn of(status: StatusCode, code: &'static str, error: Error) -> Self {
+        let mut message = error.message;
+        if let (Some(expected), Some(actual)) = (error.expected, error.actual) {
+            message = format!("{message}: expected {expected}, found {actual}");
+        }
+        let failure = Self::new(status, code, message);
+        match error.subject {
+            Some(subject) => failure.on(subject),
+            None => failure,
+        }
+    }
+
+    /// The same as whoever calls over HTTP understands it.
+    pub fn as_error(&self) -> Error {
+        let kind = kind_of(self.status.as_u16(), self.code).unwrap_or(ErrorKind::ServerError);
+        let error = Error::new(kind, self.message.clone());
+        match &self.field {
+            Some(field) => error.on(field),
+            None => error,
+        }
+    }
+
     /// 500: our fault. The reason goes to the log and not to the caller.
     pub fn internal(reason: impl fmt::Display) -> Self {
         tracing::error!("{reason}");
@@ -150,21 +182,14 @@ impl std::error::Error for Failure {}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let mut message = error.message.clone();
-        if let (Some(expected), Some(actual)) = (&error.expected, &error.actual) {
-            message = format!("{message}: expected {expected}, found {actual}");
-        }
-        let failure = match error.kind {
-            ErrorKind::BadDocument => Self::new(StatusCode::BAD_REQUEST, "bad-document", message),
-            ErrorKind::BadArgument => Self::bad_request(message),
-            ErrorKind::LimitExceeded => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message),
-            ErrorKind::NoSpace => no_space(),
+        let (status, code) = match error.kind {
+            ErrorKind::BadDocument => (StatusCode::BAD_REQUEST, "bad-document"),
+            ErrorKind::BadArgument => (StatusCode::BAD_REQUEST, "bad-request"),
+            ErrorKind::LimitExceeded => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            ErrorKind::NoSpace => return no_space(),
             _ => return Self::internal(error),
         };
-        match error.subject {
-            Some(subject) => failure.on(subject),
-            None => failure,
-        }
+        Self::of(status, code, error)
     }
 }
 

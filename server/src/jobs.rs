@@ -4,24 +4,24 @@
 //! until its owner removes it, or until there is a place for the owner's next one. What a server that was killed left
 //! unfinished goes at the next start.
 
+mod task;
+
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
-use crate::making::{self, StoreSource};
+use crate::making::{Moment, StoreSource};
 use crate::store::{Owner, Snapshots, Store};
 use crate::{clock, random};
 use axum::http::StatusCode;
-use dikas_archive::api::restore::{ArchiveInfo, AuditAction, AuditEnd, AuditEntry};
-use dikas_archive::api::{BackupJob, JobArchive, JobState, Snapshot, SnapshotRequest};
-use dikas_archive::error::{Error, ErrorKind};
-use dikas_archive::job::backup::Outcome;
-use dikas_archive::job::{Progress, Source, Watch};
+use dikas_archive::api::{BackupJob, JobArchive, JobState, Snapshot};
+use dikas_archive::job::{Progress, Source};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use task::Task;
+pub(crate) use task::told;
 use tokio::sync::watch;
 
 /// How jobs are done.
@@ -52,7 +52,19 @@ pub(crate) struct Jobs {
 #[derive(Debug, Default)]
 struct Known {
     jobs: HashMap<String, Job>,
+    /// Whether the schedule makes a backup.
+    reserved: bool,
     stopping: bool,
+}
+
+/// The place of the one backup that is made at a time; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Reserved(Arc<Mutex<Known>>);
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        lock(&self.0).reserved = false;
+    }
 }
 
 #[derive(Debug)]
@@ -62,7 +74,7 @@ struct Job {
     key: Option<String>,
     view: BackupJob,
     cancelled: bool,
-    /// Whether its thread has ended.
+    /// Whether its thread has ended; changes whenever it has come further.
     ended: watch::Receiver<bool>,
     /// When it is forgotten, in seconds since 1970; none while it runs.
     until: Option<u64>,
@@ -111,15 +123,15 @@ impl Jobs {
         Ok(jobs)
     }
 
-    /// Begins a backup. A request with the same key once more finds the job that the first one began. Blocks until the
+    /// Begins a backup of this moment. A request with the same key once more finds the job that the first one began. Blocks until the
     /// snapshot is open.
     ///
     /// # Errors
-    /// 409 `job-running`, 507 where the disk has no room, and those of [`Snapshots::open`].
+    /// 409 `job-running`, 507 where the disk has no room, those of [`Snapshots::open`], and `snapshot-gone`.
     pub(crate) fn start(
         self: &Arc<Self>,
         by: Principal,
-        request: SnapshotRequest,
+        moment: Moment,
         key: Option<String>,
     ) -> Result<BackupJob> {
         let Principal { owner, name: who, .. } = by;
@@ -128,18 +140,14 @@ impl Jobs {
         let view = {
             let mut known = self.known();
             if known.stopping {
-                return Err(Failure::unavailable("the server stops", 10));
+                return Err(stopping());
             }
             let mut jobs = known.jobs.values();
             if let Some(same) = jobs.find(|job| job.owner == owner && key.is_some() && job.key == key) {
                 return Ok(same.view.clone());
             }
-            if known.jobs.values().any(|job| job.until.is_none()) {
-                return Err(Failure::new(
-                    StatusCode::CONFLICT,
-                    "job-running",
-                    "the server is making a backup already, and makes one at a time: try again when it has ended",
-                ));
+            if !known.is_idle() {
+                return Err(running());
             }
             let id = random::hex::<16>()?;
             let (state, progress) = (JobState::Running, Progress::default());
@@ -150,8 +158,13 @@ impl Jobs {
             view
         };
         // From here on, whatever happens: dropped, it gives the place back.
-        let task = Task { jobs: Arc::clone(self), id: view.id.clone(), owner, who, request, ending };
-        let first = StoreSource::open(&self.store, &self.snapshots, &task.owner, &task.request)?;
+        let task = Task { jobs: Arc::clone(self), id: view.id.clone(), owner, who, moment, ending };
+        let first = match &task.moment {
+            Moment::Now(request) => StoreSource::open(&self.store, &self.snapshots, &task.owner, request)?,
+            Moment::Of(id) => {
+                futures::executor::block_on(StoreSource::of(&self.store, &self.snapshots, &task.owner, id))?
+            }
+        };
         if let Err(refusal) = self.make_room(&task.owner, first.snapshot()) {
             let _ = futures::executor::block_on(first.close());
             return Err(refusal);
@@ -205,6 +218,16 @@ impl Jobs {
         job.map(|job| job.view.clone()).ok_or_else(gone)
     }
 
+    /// The same, and what changes whenever it has come further, and when it has ended.
+    ///
+    /// # Errors
+    /// 410 `job-gone`
+    pub(crate) fn follow(&self, id: &str, owner: &Owner) -> Result<(BackupJob, watch::Receiver<bool>)> {
+        let job = self.get(id, owner)?;
+        let ended = self.known().jobs.get(id).map(|job| job.ended.clone()).ok_or_else(gone)?;
+        Ok((job, ended))
+    }
+
     /// The file of a finished job, open.
     ///
     /// # Errors
@@ -242,17 +265,60 @@ impl Jobs {
         Ok(())
     }
 
-    /// Begins no more, ends what runs, and waits for its end.
-    pub(crate) async fn stop(&self) {
+    /// Keeps the place of the one backup that is made at a time for somebody else.
+    ///
+    /// # Errors
+    /// 409 `job-running`
+    pub(crate) fn reserve(&self) -> Result<Reserved> {
+        let mut known = self.known();
+        if !known.is_idle() {
+            return Err(running());
+        }
+        known.reserved = true;
+        Ok(Reserved(Arc::clone(&self.known)))
+    }
+
+    /// Takes notice that whoever waited for a job has gone: it ends if it runs, and what failed is forgotten. An archive
+    /// stays.
+    pub(crate) fn abandon(&self, id: &str, owner: &Owner) {
+        let failed = {
+            let mut known = self.known();
+            let Some(job) = known.jobs.get_mut(id).filter(|job| job.owner == *owner) else { return };
+            job.cancelled |= job.until.is_none();
+            job.until.is_some() && job.view.archive.is_none()
+        };
+        if failed {
+            self.forget(id);
+        }
+    }
+
+    /// Begins no more, lets what runs go on for so long, ends what still runs then, and waits for its end.
+    pub(crate) async fn stop(&self, grace: Duration) {
         let running: Vec<String> = {
             let mut known = self.known();
             known.stopping = true;
-            let running = known.jobs.values_mut().filter(|job| job.until.is_none());
-            running.map(|job| (job.cancelled = true, job.view.id.clone()).1).collect()
+            let running = known.jobs.values().filter(|job| job.until.is_none());
+            running.map(|job| job.view.id.clone()).collect()
         };
-        for id in running {
-            self.ended(&id).await;
+        let ended = async {
+            for id in &running {
+                self.ended(id).await;
+            }
+        };
+        if tokio::time::timeout(grace, ended).await.is_ok() {
+            return;
         }
+        for id in &running {
+            if let Some(job) = self.known().jobs.get_mut(id) {
+                job.cancelled = true;
+            }
+            self.ended(id).await;
+        }
+    }
+
+    /// Why a job is not there any more that was waited for.
+    pub(crate) fn ended_early(&self, failure: Failure) -> Failure {
+        if self.known().stopping { stopping() } else { failure }
     }
 
     /// Forgets what has lived its day.
@@ -283,148 +349,20 @@ impl Jobs {
         self.folder.join(format!("{id}.{ending}"))
     }
 
-    /// A thread that panicked has changed nothing by halves.
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 
-/// A job with a place of its own; dropped, it has ended.
-struct Task {
-    jobs: Arc<Jobs>,
-    id: String,
-    owner: Owner,
-    /// The owner's name.
-    who: String,
-    request: SnapshotRequest,
-    ending: watch::Sender<bool>,
-}
-
-impl Task {
-    fn run(self, first: StoreSource) {
-        let part = self.jobs.path(&self.id, "part");
-        let made = catch_unwind(AssertUnwindSafe(|| self.make(first, &part)))
-            .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the job panicked")));
-        let until = clock::unix() + self.jobs.options.life.as_secs();
-        if let Err(error) = &made {
-            tracing::warn!("a backup failed: {error}");
-            let _ = fs::remove_file(part);
-        }
-        if let Err(failure) = self.jobs.store.audit(&self.entry(&made)) {
-            tracing::warn!("a backup is not in the audit: {failure}");
-        }
-        let mut known = self.jobs.known();
-        if let Some(job) = known.jobs.get_mut(&self.id) {
-            job.until = Some(until);
-            match made {
-                Ok(archive) => {
-                    (job.view.state, job.view.archive) = (JobState::Finished, Some(archive));
-                }
-                Err(error) => (job.view.state, job.view.error) = (JobState::Failed, Some(told(error))),
-            }
-        }
-    }
-
-    /// What the audit says of it.
-    fn entry(&self, made: &dikas_archive::error::Result<JobArchive>) -> AuditEntry {
-        let (end, archive, error) = match made {
-            Ok(made) => {
-                let (name, size, sha256) = (made.name.clone(), made.size, Some(made.sha256));
-                let created = Some(made.created.clone());
-                (AuditEnd::Done, Some(ArchiveInfo { name, size, sha256, created, source: None }), None)
-            }
-            Err(error) if error.kind == ErrorKind::Cancelled => (AuditEnd::Aborted, None, None),
-            Err(error) => (AuditEnd::Failed, None, Some(error.to_string())),
-        };
-        let entry = AuditEntry::new(clock::now(), self.who.clone(), AuditAction::Backup, end);
-        AuditEntry { archive, error, ..entry }
-    }
-
-    /// Writes the archive under another name, and renames it once it is whole and on the disk.
-    fn make(&self, first: StoreSource, part: &Path) -> dikas_archive::error::Result<JobArchive> {
-        let mut file = File::options().read(true).write(true).create_new(true).open(part)?;
-        let outcome = making::write(first, &self.request, &mut file, self)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(part, self.jobs.path(&self.id, "zip"))?;
-        let archive = archive(outcome);
-        self.record(&archive)?;
-        Ok(archive)
-    }
-
-    /// Makes the archive count beyond the end of this process.
-    fn record(&self, archive: &JobArchive) -> dikas_archive::error::Result<()> {
-        let mut job = self.view();
-        (job.state, job.archive) = (JobState::Finished, Some(archive.clone()));
-        let until = clock::unix() + self.jobs.options.life.as_secs();
-        let record = Record { owner: self.owner.clone(), until, job };
-        let json = serde_json::to_vec(&record).map_err(std::io::Error::from)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.jobs.folder)?;
-        std::io::Write::write_all(&mut file, &json)?;
-        file.as_file().sync_all()?;
-        file.persist(self.jobs.path(&self.id, "json")).map_err(|error| error.error)?;
-        crate::blobs::sync_folder(&self.jobs.folder)?;
-        Ok(())
-    }
-
-    fn view(&self) -> BackupJob {
-        let known = self.jobs.known();
-        let view = known.jobs.get(&self.id).map(|job| job.view.clone());
-        view.unwrap_or_else(|| BackupJob {
-            id: self.id.clone(),
-            state: JobState::Running,
-            progress: Progress::default(),
-            archive: None,
-            error: None,
-        })
+impl Known {
+    fn is_idle(&self) -> bool {
+        !self.reserved && self.jobs.values().all(|job| job.until.is_some())
     }
 }
 
-impl Watch for Task {
-    fn report(&self, progress: Progress) {
-        if let Some(job) = self.jobs.known().jobs.get_mut(&self.id) {
-            job.view.progress = progress;
-        }
-    }
-
-    async fn checkpoint(&self) -> dikas_archive::error::Result<()> {
-        let known = self.jobs.known();
-        match known.jobs.get(&self.id) {
-            Some(job) if !job.cancelled => Ok(()),
-            _ => Err(Error::new(ErrorKind::Cancelled, "cancelled")),
-        }
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        let unwanted = {
-            let mut known = self.jobs.known();
-            let job = known.jobs.get_mut(&self.id);
-            // One that never ran, or that nobody wants any more.
-            job.is_none_or(|job| job.cancelled || job.until.is_none())
-        };
-        if unwanted {
-            self.jobs.forget(&self.id);
-        }
-        self.ending.send_replace(true);
-    }
-}
-
-fn archive(outcome: Outcome) -> JobArchive {
-    let Outcome { manifest, size, sha256, plain_parts, restarts } = outcome;
-    JobArchive {
-        name: format!("{}.zip", clock::file_name(&manifest.created)),
-        created: manifest.created.clone(),
-        finished: clock::now(),
-        size,
-        sha256,
-        documents: manifest.documents(),
-        attachments: manifest.attachments.len() as u64,
-        business: manifest.source.business.clone(),
-        plain_parts,
-        restarts,
-    }
+/// A thread that panicked has changed nothing by halves.
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The record of a finished archive whose file is there in full size.
@@ -436,14 +374,14 @@ fn read_record(path: &Path) -> Option<Record> {
     (own && whole).then_some(record)
 }
 
-/// What the caller is told: its own disk is not meant.
-fn told(error: Error) -> Error {
-    let kind = match error.kind {
-        ErrorKind::NoSpace => ErrorKind::ServerFull,
-        ErrorKind::Io => ErrorKind::ServerError,
-        kind => kind,
-    };
-    Error { kind, ..error }
+fn stopping() -> Failure {
+    Failure::unavailable("the server stops", 10)
+}
+
+fn running() -> Failure {
+    let message =
+        "the server is making a backup already, and makes one at a time: try again when it has ended";
+    Failure::conflict("job-running", message)
 }
 
 fn gone() -> Failure {

@@ -15,31 +15,42 @@
 //! [`Server`] is all of it on a socket. [`App`] with [`app`] is the same without one, for tests.
 
 mod api;
+mod archives;
 pub mod auth;
 pub mod blobs;
 mod clock;
 mod connections;
 pub mod demo;
+mod durable;
 mod failure;
+mod health;
 mod jobs;
+pub mod logs;
 mod making;
 mod memory;
 mod random;
+mod restore_file;
+pub mod schedule;
+mod scratch;
 mod setup;
 pub mod store;
 mod web;
 
 pub use api::ROLES_EXTENSION;
+pub use clock::{Clock, SystemClock};
 pub use connections::ConnectionLimits;
 pub use dikas_page::POLICY;
 pub use failure::{Failure, Result};
 pub use jobs::JobOptions;
 pub use setup::{DEMO_LOGIN, Setup};
 
+use archives::Archives;
 use auth::Auth;
-use axum::Router;
 use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Router, middleware};
 use jobs::Jobs;
+use schedule::{Schedule, ScheduleOptions, config::Backup};
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,8 +62,8 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
-/// How long requests under way may take once the server shall stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a backup gets to notice that it shall end.
+const NOTICE: Duration = Duration::from_secs(10);
 
 /// How often the clean-up looks for what has lived its day.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
@@ -72,12 +83,20 @@ pub struct Config {
     pub snapshots: SnapshotOptions,
     /// How backups are made that the server makes by itself.
     pub jobs: JobOptions,
+    /// Backups that the server makes by itself, at certain times, and the folder of their archives.
+    pub backup: Option<Backup>,
+    /// How these are done.
+    pub schedule: ScheduleOptions,
+    /// What tells the schedule and the snapshots the time.
+    pub clock: Arc<dyn Clock>,
     /// How restores are done.
     pub restores: RestoreOptions,
     /// How large bodies may be.
     pub limits: BodyLimits,
     /// What connections may take.
     pub connections: ConnectionLimits,
+    /// Once the server shall stop, a backup under way gets so long, and then the requests that are left once more.
+    pub grace: Duration,
 }
 
 impl Config {
@@ -90,9 +109,13 @@ impl Config {
             access_life: Duration::from_secs(3600),
             snapshots: SnapshotOptions::default(),
             jobs: JobOptions::default(),
+            backup: None,
+            schedule: ScheduleOptions::default(),
+            clock: Arc::new(SystemClock),
             restores: RestoreOptions::default(),
             limits: BodyLimits::default(),
             connections: ConnectionLimits::default(),
+            grace: Duration::from_secs(10),
         }
     }
 }
@@ -120,11 +143,16 @@ pub struct App {
     store: Arc<Store>,
     snapshots: Arc<Snapshots>,
     jobs: Arc<Jobs>,
+    archives: Arc<Archives>,
+    schedule: Arc<Schedule>,
     restores: Restores,
     /// Tells the clean-up that there is something to do.
     cleaning: Notify,
     auth: Arc<Auth>,
     limits: BodyLimits,
+    data: PathBuf,
+    /// How much of the disk a file must leave free that comes to be restored.
+    spare_bytes: u64,
     setup: Setup,
     _lock: File,
 }
@@ -139,17 +167,35 @@ impl App {
         let store = Arc::new(Store::open(&config.data)?);
         let auth = Arc::new(Auth::open(Arc::clone(&store), &config.data, config.access_life)?);
         let setup = setup::set_up(&store, &auth, config.demo)?;
-        let snapshots = Arc::new(Snapshots::new(Arc::clone(&store), config.snapshots.clone()));
+        let clock = Arc::clone(&config.clock);
+        let snapshots = Snapshots::new(Arc::clone(&store), config.snapshots.clone(), Arc::clone(&clock));
+        let snapshots = Arc::new(snapshots);
         let jobs = Jobs::open(&config.data, Arc::clone(&store), Arc::clone(&snapshots), config.jobs.clone())?;
+        let jobs = Arc::new(jobs);
+        let backup = config.backup.clone().map(Arc::new);
+        let archives = Archives::open(backup.clone(), store.installation(), Arc::clone(&clock));
+        let archives = Arc::new(archives);
+        let parts = schedule::Parts {
+            archives: Arc::clone(&archives),
+            store: Arc::clone(&store),
+            snapshots: Arc::clone(&snapshots),
+            jobs: Arc::clone(&jobs),
+            clock,
+        };
+        let schedule = Arc::new(Schedule::open(&config.data, backup, config.schedule.clone(), parts));
         let restores = Restores::open(Arc::clone(&store), config.restores.clone())?;
         Ok(Self {
             store,
             snapshots,
-            jobs: Arc::new(jobs),
+            jobs,
+            archives,
+            schedule,
             restores,
             cleaning: Notify::new(),
             auth,
             limits: config.limits.clone(),
+            data: config.data.clone(),
+            spare_bytes: config.jobs.spare_bytes,
             setup,
             _lock: lock,
         })
@@ -180,9 +226,10 @@ impl App {
     }
 }
 
-/// The whole server as a service: API and page.
+/// The whole server as a service: API, page, and a word for whoever watches over it.
 pub fn app(state: Arc<App>) -> Router {
-    catch_panics(api::router(&state).fallback(web::page).with_state(state))
+    let router = api::router(&state).route("/healthz", get(health::health)).fallback(web::page);
+    catch_panics(router.with_state(state)).layer(middleware::from_fn(logs::requests))
 }
 
 /// Answers 500 where a handler panics; the others go on.
@@ -199,9 +246,11 @@ fn catch_panics(router: Router) -> Router {
 pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
+    grace: Duration,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+    scheduling: JoinHandle<()>,
 }
 
 impl Server {
@@ -218,15 +267,16 @@ impl Server {
             Failure::bad_request(format!("cannot listen on {}: {why}", config.listen))
         })?;
         let address = listener.local_addr()?;
-        let limits = config.connections.clone();
+        let (limits, grace) = (config.connections.clone(), config.grace);
         let app = Arc::new(blocking(move || App::open(&config)).await?);
         let router = self::app(Arc::clone(&app));
         let (stop, stopped) = oneshot::channel::<()>();
         let sweeping = tokio::spawn(sweep(Arc::clone(&app)));
+        let scheduling = tokio::spawn(Arc::clone(&app.schedule).keep());
         let serving = tokio::spawn(async move {
             connections::serve(listener, router, limits, async { drop(stopped.await) }).await;
         });
-        Ok(Self { address, app, stop, serving, sweeping })
+        Ok(Self { address, app, grace, stop, serving, sweeping, scheduling })
     }
 
     /// Where it listens.
@@ -239,17 +289,27 @@ impl Server {
         self.app.setup()
     }
 
-    /// Lets requests under way end, ten seconds at most, and stops. Snapshots that are open last as long.
+    /// Lets what is under way end, as long as [`Config::grace`] allows, and stops. A backup that does not get done in that time
+    /// ends without leaving anything, and whoever waits for it is told. Snapshots that are open last as long.
     pub async fn stop(self) {
         self.app.snapshots.open_no_more();
         self.app.restores.clean_no_more();
         self.app.clean_soon();
         let _ = self.stop.send(());
-        if tokio::time::timeout(GRACE, self.app.jobs.stop()).await.is_err() {
+        let mut scheduling = self.scheduling;
+        let scheduled = async {
+            self.app.schedule.stop().await;
+            let _ = (&mut scheduling).await;
+        };
+        if tokio::time::timeout(NOTICE, scheduled).await.is_err() {
+            tracing::warn!("a run of the schedule has not ended in time");
+            scheduling.abort();
+        }
+        if tokio::time::timeout(self.grace + NOTICE, self.app.jobs.stop(self.grace)).await.is_err() {
             tracing::warn!("a backup has not ended in time");
         }
         let mut serving = self.serving;
-        if tokio::time::timeout(GRACE, &mut serving).await.is_err() {
+        if tokio::time::timeout(self.grace, &mut serving).await.is_err() {
             serving.abort();
         }
         let _ = self.sweeping.await;
@@ -331,7 +391,6 @@ mod tests {
     use super::*;
     use axum::body::Body;
     use axum::http::{Request, StatusCode};
-    use axum::routing::get;
     use tower::ServiceExt;
 
     #[tokio::test]

@@ -2,9 +2,10 @@
 
 use clap::Parser;
 use dikas_server::demo::MAX_DAYS;
-use dikas_server::{Config, DEMO_LOGIN, Server, Setup};
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use dikas_server::logs::{self, LogFormat};
+use dikas_server::schedule::config::{ConfigFile, explain};
+use dikas_server::{Clock as _, Config, DEMO_LOGIN, Server, Setup, SystemClock};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The reference DiKAS server: documents, attachments and backups, and the admin page.
@@ -12,25 +13,39 @@ use std::process::ExitCode;
 #[command(version)]
 struct Arguments {
     /// The data folder; made where it is missing.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "check_config")]
+    data: Option<PathBuf>,
 
     /// Address and port to listen on.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5015")]
     listen: String,
+
+    /// A file that says which backups the server makes by itself, when and where: README, "Every night at four".
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Checks such a file: shows what it says and the next five runs, or what is wrong and where. Starts nothing.
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    check_config: Option<PathBuf>,
 
     /// Fills an empty data folder with this many days of a demo restaurant; 730 where no number is given. The login is
     /// admin / demo: not for real data.
     #[arg(long, value_name = "DAYS", num_args = 0..=1, default_missing_value = "730",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
     demo: Option<u32>,
+
+    /// How lines of the log are written. What is logged, RUST_LOG in the environment says: `info` where it is not set.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    log_format: LogFormat,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).with_target(false).init();
-    match run(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    if let Some(path) = &arguments.check_config {
+        return check_config(path);
+    }
+    match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dikas-server: {error}");
@@ -40,8 +55,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { data, listen, demo } = arguments;
-    let server = Server::start(Config { listen, demo, ..Config::new(data) }).await?;
+    let Arguments { data, listen, config, demo, log_format, .. } = arguments;
+    let backup = config.as_deref().map(ConfigFile::read).transpose()?.and_then(|file| file.backup);
+    let data = data.unwrap_or_default();
+    logs::start(log_format)?;
+    let server = Server::start(Config { listen, demo, backup, ..Config::new(data) }).await?;
     match server.setup() {
         Setup::Existing => {}
         Setup::Demo => println!("Demo data. Login: {} / {}", DEMO_LOGIN.0, DEMO_LOGIN.1),
@@ -61,6 +79,20 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         asked = stop_asked() => {
             asked?;
             std::process::exit(1)
+        }
+    }
+}
+
+/// Shows what the file says, or what is wrong with it.
+fn check_config(path: &Path) -> ExitCode {
+    match ConfigFile::read(path) {
+        Ok(config) => {
+            print!("{}", explain(&config, SystemClock.now()));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("dikas-server: {error}");
+            ExitCode::from(2)
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::failure::{Failure, Result};
 use crate::store::{Owner, Snapshots, Store};
+use dikas_archive::api::archives::BackupRequest;
+use dikas_archive::api::restore::{ArchiveInfo, AuditAction, AuditEnd, AuditEntry};
 use dikas_archive::api::{AttachmentPage, Snapshot, SnapshotRequest};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
@@ -19,10 +21,46 @@ use std::time::{Duration, Instant};
 /// The most threads that compress.
 const MAX_ENCODERS: usize = 4;
 
+/// How far these threads stand behind all others, as Unix counts it: whoever sells has the cores first.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// How long a snapshot may go without a question while files are read past it.
 const KEEP_ASKING: Duration = Duration::from_secs(60);
 
-/// Writes the archive of this snapshot and reads it back; of a new one, once, where the snapshot goes meanwhile.
+/// Somebody else may ask as much of a snapshot as it answers at once: how long a question waits to be put again, and how
+/// often.
+const AGAIN: Duration = Duration::from_millis(20);
+const TRIES: u32 = 1_500;
+
+/// What an archive is of.
+#[derive(Debug, Clone)]
+pub(crate) enum Moment {
+    /// What this covers, as it is now.
+    Now(SnapshotRequest),
+    /// The open snapshot with this id.
+    Of(String),
+}
+
+impl TryFrom<BackupRequest> for Moment {
+    type Error = Failure;
+
+    fn try_from(request: BackupRequest) -> Result<Self> {
+        match request {
+            BackupRequest { categories: Some(_), snapshot: Some(_) } => {
+                let message = "a snapshot covers what it was opened for: categories cannot be chosen besides";
+                Err(Failure::bad_request(message).on("categories"))
+            }
+            BackupRequest { snapshot: Some(id), .. } => Ok(Moment::Of(id)),
+            BackupRequest { categories: Some(none), .. } if none.is_empty() => {
+                Err(Failure::bad_request("at least one category has to be chosen").on("categories"))
+            }
+            BackupRequest { categories, .. } => Ok(Moment::Now(SnapshotRequest { categories })),
+        }
+    }
+}
+
+/// Writes the archive of this snapshot and reads it back; of a new one, once, where one of its own goes meanwhile.
 ///
 /// # Errors
 /// Those of [`backup`].
@@ -33,13 +71,14 @@ pub(crate) fn write(
     watch: &impl Watch,
 ) -> dikas_archive::error::Result<Outcome> {
     let (store, snapshots) = (Arc::clone(&first.store), Arc::clone(&first.snapshots));
-    let owner = first.owner.clone();
+    let (owner, id, borrowed) = (first.owner.clone(), first.snapshot.id.clone(), first.borrowed);
     let first = Cell::new(Some(first));
     let open = async || match first.take() {
         Some(first) => Ok(first),
+        None if borrowed => StoreSource::of(&store, &snapshots, &owner, &id).await.map_err(error_of),
         None => StoreSource::open(&store, &snapshots, &owner, request).map_err(error_of),
     };
-    let encoder = Threads::start(encoders())?;
+    let encoder = encoders()?;
     futures::executor::block_on(backup(open, &encoder, file, &Options::default(), watch))
 }
 
@@ -49,6 +88,8 @@ pub(crate) struct StoreSource {
     snapshots: Arc<Snapshots>,
     owner: Owner,
     snapshot: Snapshot,
+    /// Whoever opened it will close it.
+    borrowed: bool,
     asked: Cell<Instant>,
 }
 
@@ -64,8 +105,32 @@ impl StoreSource {
         request: &SnapshotRequest,
     ) -> Result<Self> {
         let snapshot = snapshots.open(owner.clone(), request)?;
-        let (store, snapshots) = (Arc::clone(store), Arc::clone(snapshots));
-        Ok(Self { store, snapshots, owner: owner.clone(), snapshot, asked: Cell::new(Instant::now()) })
+        Ok(Self::new(store, snapshots, owner, snapshot, false))
+    }
+
+    /// The owner's snapshot with this id, which stays open.
+    ///
+    /// # Errors
+    /// `snapshot-gone`
+    pub(crate) async fn of(
+        store: &Arc<Store>,
+        snapshots: &Arc<Snapshots>,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Self> {
+        let snapshot = patiently(async || snapshots.describe(id, owner).await).await?;
+        Ok(Self::new(store, snapshots, owner, snapshot, true))
+    }
+
+    fn new(
+        store: &Arc<Store>,
+        snapshots: &Arc<Snapshots>,
+        owner: &Owner,
+        snapshot: Snapshot,
+        borrowed: bool,
+    ) -> Self {
+        let (store, snapshots, owner) = (Arc::clone(store), Arc::clone(snapshots), owner.clone());
+        Self { store, snapshots, owner, snapshot, borrowed, asked: Cell::new(Instant::now()) }
     }
 }
 
@@ -82,23 +147,23 @@ impl Source for StoreSource {
     ) -> dikas_archive::error::Result<Page> {
         let (id, after) = (&self.snapshot.id, after.map(str::to_owned));
         let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        let page = self.snapshots.page(id, &self.owner, collection.clone(), after, max_bytes).await;
-        let page = page.map_err(error_of)?;
+        let ask =
+            async || self.snapshots.page(id, &self.owner, collection.clone(), after.clone(), max_bytes).await;
+        let page = patiently(ask).await.map_err(error_of)?;
         Ok(Page { lines: page.lines, documents: page.documents, next: page.next })
     }
 
     async fn attachments(&self, after: Option<&str>) -> dikas_archive::error::Result<AttachmentPage> {
         let after = after.map(str::to_owned);
-        self.snapshots.attachments(&self.snapshot.id, &self.owner, after).await.map_err(error_of)
+        let ask = async || self.snapshots.attachments(&self.snapshot.id, &self.owner, after.clone()).await;
+        patiently(ask).await.map_err(error_of)
     }
 
     async fn read(&self, blob: &Sha256, from: u64, max_bytes: u64) -> dikas_archive::error::Result<Vec<u8>> {
         if self.asked.get().elapsed() > KEEP_ASKING {
             self.asked.set(Instant::now());
-            self.snapshots
-                .names_blobs(&self.snapshot.id, &self.owner, vec![*blob])
-                .await
-                .map_err(error_of)?;
+            let ask = async || self.snapshots.names_blobs(&self.snapshot.id, &self.owner, vec![*blob]).await;
+            patiently(ask).await.map_err(error_of)?;
         }
         let (mut file, _) = self.store.blobs().read(blob).map_err(error_of)?;
         file.seek(SeekFrom::Start(from))?;
@@ -108,21 +173,103 @@ impl Source for StoreSource {
     }
 
     async fn close(self) -> dikas_archive::error::Result<()> {
+        if self.borrowed {
+            return Ok(());
+        }
         self.snapshots.close(&self.snapshot.id, &self.owner).await.map_err(error_of)
     }
 }
 
-/// All but one of the cores, within reason: the tills need one too.
-fn encoders() -> NonZeroUsize {
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    NonZeroUsize::new((cores - 1).clamp(1, MAX_ENCODERS)).unwrap_or(NonZeroUsize::MIN)
+/// Asks a snapshot, again where it is asked too much at the moment. Blocks meanwhile.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T>) -> Result<T> {
+    for _ in 1..TRIES {
+        match ask().await {
+            Err(failure) if failure.code() == "too-many-requests" => std::thread::sleep(AGAIN),
+            asked => return asked,
+        }
+    }
+    ask().await
 }
 
-fn error_of(failure: Failure) -> Error {
+/// What the audit says of an archive that was made, or was not. One that was cancelled has no error.
+pub(crate) fn audit_entry(
+    at: String,
+    who: String,
+    archive: Option<ArchiveInfo>,
+    error: Option<&Error>,
+) -> AuditEntry {
+    let (end, error) = match error {
+        None => (AuditEnd::Done, None),
+        Some(error) if error.kind == ErrorKind::Cancelled => (AuditEnd::Aborted, None),
+        Some(error) => (AuditEnd::Failed, Some(error.to_string())),
+    };
+    AuditEntry { archive, error, ..AuditEntry::new(at, who, AuditAction::Backup, end) }
+}
+
+/// A thread that compresses for each core, within reason.
+fn encoders() -> dikas_archive::error::Result<Threads> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let count = NonZeroUsize::new(cores.min(MAX_ENCODERS)).unwrap_or(NonZeroUsize::MIN);
+    let start = || {
+        give_way();
+        Threads::start(count)
+    };
+    // Threads stand where the one stands that starts them, and the one that calls stays where it is.
+    let started = std::thread::scope(|scope| scope.spawn(start).join());
+    started.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "no thread compresses")))
+}
+
+/// Has this thread stand behind all others.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    // Where it may not, all are equal, which is slower for them and no more.
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
+/// Elsewhere a thread has no priority of its own.
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
+
+/// A failure of the store, as jobs tell it.
+pub(crate) fn error_of(failure: Failure) -> Error {
     let kind = match failure.code() {
         "snapshot-gone" => ErrorKind::SnapshotGone,
         "no-space" => ErrorKind::NoSpace,
         _ => ErrorKind::ServerError,
     };
     Error::new(kind, failure.to_string())
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use dikas_archive::job::Encoder as _;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn threads_that_compress_stand_behind_all_others() {
+        let own = || niceness(Path::new("/proc/thread-self"));
+        let before = own();
+        let encoders = encoders().unwrap();
+        assert_eq!(own(), before);
+        // A thread that has worked has its name.
+        futures::executor::block_on(encoders.encode(b"{}\n".to_vec())).unwrap();
+        let mut found = 0;
+        for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
+            // One may end meanwhile.
+            if fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "encoder") {
+                assert_eq!(niceness(&task.path()), NICENESS);
+                found += 1;
+            }
+        }
+        assert!(found > 0);
+    }
+
+    fn niceness(task: &Path) -> i32 {
+        let stat = fs::read_to_string(task.join("stat")).unwrap();
+        let (_, rest) = stat.rsplit_once(") ").unwrap();
+        rest.split(' ').nth(16).unwrap().parse().unwrap()
+    }
 }

@@ -1,6 +1,8 @@
-//! The shapes of backups without a browser: tokens for those who fetch them, the archives that a server keeps in its
-//! backup folder, and the schedule by which it makes them.
+//! The shapes of backups and restores without a browser: tokens for those who fetch backups, what a server shall back up, the
+//! archives that it keeps in its backup folder, the schedule by which it makes them, and how it restores a file.
 
+use crate::api::restore::{RestoreOutcome, RestorePreview};
+use crate::catalog::Category;
 use crate::digest::Sha256;
 use crate::error::Error;
 use crate::job::Progress;
@@ -46,6 +48,19 @@ pub struct NewToken {
     pub about: BackupToken,
 }
 
+/// Body of `POST /backup/create` and `POST /backup/jobs`: either of both; an empty body means everything, as it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupRequest {
+    /// The categories to back up, as they are now; absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<Vec<Category>>,
+    /// Id of an open snapshot: the archive is of its moment and of what it covers. It stays open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+}
+
 /// An archive in the server's backup folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
@@ -60,7 +75,7 @@ pub struct StoredArchive {
     pub size: u64,
     /// The moment of its data; where nothing tells it, when the file was last written.
     pub created: String,
-    /// Digest of the whole file; null for one that the server did not write.
+    /// Digest that the whole file has to have; null for one that the server neither wrote nor verified.
     pub sha256: Option<Sha256>,
     /// How many documents; null where nothing tells.
     pub documents: Option<u64>,
@@ -122,9 +137,9 @@ pub enum KeptFor {
 pub enum CheckEvent {
     /// So far it is.
     Progress {
-        /// Bytes of entries that were read.
+        /// Bytes that were read.
         bytes: u64,
-        /// Bytes of all entries.
+        /// Twice the size of the archive: it is read once for its digest, and once entry by entry.
         total: u64,
     },
     /// The last line where the archive was read to its end.
@@ -137,6 +152,43 @@ pub enum CheckEvent {
         /// Why.
         error: Error,
     },
+}
+
+/// A line of the answer to `POST /backup/restore`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum RestoreEvent {
+    /// So far it is.
+    Progress(Progress),
+    /// This will change; it comes again where the live data has changed meanwhile.
+    Preview {
+        /// What.
+        preview: RestorePreview,
+    },
+    /// The last line where all of it is live.
+    Done {
+        /// What has changed.
+        outcome: RestoreOutcome,
+    },
+    /// The last line of a dry run: nothing has changed.
+    Aborted,
+    /// The last line where something went wrong: nothing has changed.
+    Failed {
+        /// What.
+        error: Error,
+    },
+}
+
+/// Answer of `POST /backup/restore`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FileRestored {
+    /// What would change, by the last comparison before the commit.
+    pub preview: RestorePreview,
+    /// What has changed; null after a dry run, which changes nothing.
+    pub outcome: Option<RestoreOutcome>,
 }
 
 /// Answer of `GET /backup/schedule`: what the server does by itself, and how it went.

@@ -389,9 +389,29 @@ fn refusal(response: &Response) -> Error {
     let (message, mut errors) = envelope.map(|it| (it.message, it.errors)).unwrap_or_default();
     let reason = (!errors.is_empty()).then(|| errors.swap_remove(0));
     let code = reason.as_ref().map_or("", |reason| reason.code.as_str());
-    let kind = match (status, code) {
-        (429, _) => ErrorKind::Busy,
-        (503, _) if response.header("retry-after").is_some() => ErrorKind::Busy,
+    let kind = match kind_of(status, code) {
+        _ if status == 503 && response.header("retry-after").is_none() => ErrorKind::ServerError,
+        Some(kind) => kind,
+        None if enveloped => ErrorKind::ServerError,
+        None => ErrorKind::BadAnswer,
+    };
+    let words = message.or_else(|| reason.as_ref().map(|reason| reason.message.clone()));
+    let text = match (kind, words) {
+        (ErrorKind::BadAnswer, _) => "no DiKAS server answers at this address".to_owned(),
+        (_, Some(words)) => format!("the server refused: {}", words.trim_end_matches('.')),
+        (_, None) => "the server refused".to_owned(),
+    };
+    let error = Error::new(kind, text).expected("200", format!("{status} {code}").trim_end());
+    match reason {
+        Some(ApiError { field: Some(field), .. }) => error.on(field),
+        _ => error,
+    }
+}
+
+/// What a server means by refusing with this status and code; none where that has no name of its own.
+pub fn kind_of(status: u16, code: &str) -> Option<ErrorKind> {
+    Some(match (status, code) {
+        (429 | 503, _) => ErrorKind::Busy,
         (401, _) => ErrorKind::Unauthorized,
         (403, _) => ErrorKind::Forbidden,
         (_, "job-gone") => ErrorKind::JobGone,
@@ -405,20 +425,8 @@ fn refusal(response: &Response) -> Error {
         (507, _) => ErrorKind::ServerFull,
         (410, _) | (_, "snapshot-gone") => ErrorKind::SnapshotGone,
         (500.., _) => ErrorKind::ServerError,
-        _ if enveloped => ErrorKind::ServerError,
-        _ => ErrorKind::BadAnswer,
-    };
-    let words = message.or_else(|| reason.as_ref().map(|reason| reason.message.clone()));
-    let text = match (kind, words) {
-        (ErrorKind::BadAnswer, _) => "no DiKAS server answers at this address".to_owned(),
-        (_, Some(words)) => format!("the server refused: {}", words.trim_end_matches('.')),
-        (_, None) => "the server refused".to_owned(),
-    };
-    let error = Error::new(kind, text).expected("200", format!("{status} {code}").trim_end());
-    match reason {
-        Some(ApiError { field: Some(field), .. }) => error.on(field),
-        _ => error,
-    }
+        _ => return None,
+    })
 }
 
 /// The refusal of a server that wants more time than there is patience left.

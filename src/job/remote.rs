@@ -40,10 +40,7 @@ impl<T: Transport> Remote<T> {
         // By its key the server knows a request whose answer got lost.
         let half = || (self.client.random() * f64::from(u32::MAX)) as u32;
         let key = format!("{:08x}{:08x}{:08x}{:08x}", half(), half(), half(), half());
-        let request = Request::new(Method::Post, "/backup/create")
-            .query("as", "job")
-            .query("key", &key)
-            .json(request)?;
+        let request = Request::new(Method::Post, "/backup/jobs").query("key", &key).json(request)?;
         let job = self.client.call(request, check_job, Patience::repeatable()).await?;
         let id = job.id.clone();
         match self.follow(job, watch).await {

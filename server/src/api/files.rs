@@ -28,8 +28,8 @@ pub(super) fn file_answer(
         }
         None => "attachment".to_owned(),
     };
-    let tag = format!("\"{digest}\"");
-    Ok(Download { file, size, tag, media_type, disposition }.answer(request)?)
+    let (tag, sha256) = (format!("\"{digest}\""), Some(*digest));
+    Ok(Download { file, size, tag, sha256, media_type, disposition }.answer(request)?)
 }
 
 /// Answers several small blobs, one behind the other, with their names as the entity tag. Blocks.

@@ -1,85 +1,77 @@
 //! Backups that the server makes by itself: as an answer that is the archive, or as a job to watch.
 
 use super::answer;
+use super::lines::{lines, wants_lines};
 use super::request::{Params, Segments, json_or_default};
 use crate::App;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result, no_space};
 use crate::jobs::Jobs;
+use crate::making::Moment;
 use crate::store::Owner;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::header::{CONTENT_LOCATION, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use dikas_archive::api::{BackupJob, Envelope, JobArchive, SnapshotRequest, Ticket, is_random_id};
+use dikas_archive::api::archives::BackupRequest;
+use dikas_archive::api::{BackupJob, Envelope, JobArchive, JobState, Ticket, is_random_id};
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_archive::reader::BackupReader;
 use dikas_page::Download;
+use futures::stream;
 use serde::Deserialize;
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
 
-#[derive(Deserialize)]
-pub(super) struct CreateParams {
-    #[serde(default, rename = "as")]
-    kind: Kind,
-    key: Option<String>,
-}
+/// Whoever is told line by line hears at most so often of a job, and at least so often.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-#[derive(Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "kebab-case")]
-enum Kind {
-    #[default]
-    File,
-    Job,
-}
-
-/// Makes a backup: built and read back first, then sent; or as a job.
-#[utoipa::path(post, path = "/backup/create", tag = "backup", request_body = Option<SnapshotRequest>,
-    params(
-        ("as" = Option<String>, Query, description = "`file`, which is usual: the answer is the archive, once it is \
-            whole. `job`: the answer is a job that goes on, and its archive is kept for a day."),
-        ("key" = Option<String>, Query, description = "For `as=job`: 32 random lower-case hex digits. A request whose \
-            answer got lost can be sent again with the same key, and finds its job.")),
+/// Makes a backup: built and read back first, then sent. A caller that goes away while it is built ends it; once it is built,
+/// it stays for a day at `Content-Location`, where a download that broke off can go on.
+#[utoipa::path(post, path = "/backup/create", tag = "backup", request_body = Option<BackupRequest>,
     responses(
-        (status = OK, description = "The archive.", body = Vec<u8>, content_type = "application/zip"),
-        (status = ACCEPTED, description = "The job, with `as=job`.", body = Envelope<BackupJob>),
+        (status = OK, description = "The archive.", body = Vec<u8>, content_type = "application/zip", headers(
+            ("content-location" = String, description = "Where it stays: `/api/v1/backup/jobs/{id}/file`."),
+            ("content-disposition" = String, description = "Its name: `dikas_YYYYMMDD_HHMMSS.zip`."),
+            ("etag" = String, description = "The same there; for `If-Range`."),
+            ("repr-digest" = String, description = "SHA-256 of the whole of it (RFC 9530)."))),
+        (status = BAD_REQUEST, description = "`bad-request`: the field says what is wrong."),
         (status = CONFLICT, description = "`job-running`: the server makes one backup at a time."),
+        (status = GONE, description = "`snapshot-gone`: it was closed, has expired, or is not yours."),
         (status = TOO_MANY_REQUESTS, description = "Too many snapshots are open; Retry-After says when to try again.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
 pub(super) async fn create_backup(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Params(CreateParams { kind, key }): Params<CreateParams>,
     body: Body,
 ) -> Result<Response> {
-    let request: SnapshotRequest = json_or_default(body).await?;
-    if request.categories.as_ref().is_some_and(Vec::is_empty) {
-        return Err(Failure::bad_request("at least one category has to be chosen").on("categories"));
-    }
-    if key.as_ref().is_some_and(|key| !is_random_id(key)) {
-        return Err(Failure::bad_request("not 32 lower-case hex digits").on("key"));
-    }
+    let moment = json_or_default::<BackupRequest>(body).await?.try_into()?;
+    let borrowed = matches!(moment, Moment::Of(_));
     let (jobs, by) = (Arc::clone(&app.jobs), principal.clone());
-    let job = crate::blocking(move || jobs.start(by, request, key)).await?;
-    if kind == Kind::Job {
-        return Ok(answer(StatusCode::ACCEPTED, job));
-    }
+    let job = crate::blocking(move || jobs.start(by, moment, None)).await?;
     let awaited = Awaited { jobs: Arc::clone(&app.jobs), id: job.id, owner: principal.owner };
     awaited.jobs.ended(&awaited.id).await;
     crate::blocking(move || {
-        let job = awaited.jobs.get(&awaited.id, &awaited.owner)?;
+        let Awaited { jobs, id, owner } = &awaited;
+        let job = jobs.get(id, owner).map_err(|failure| jobs.ended_early(failure))?;
         if let Some(error) = job.error {
-            return Err(failed(error));
+            return Err(jobs.ended_early(failed(error, borrowed)));
         }
-        let (file, archive) = awaited.jobs.file(&awaited.id, &awaited.owner)?;
-        download(file, &archive, &HeaderMap::new())
+        let (file, archive) = jobs.file(id, owner)?;
+        let mut response = download(file, &archive, &HeaderMap::new())?;
+        let place = format!("{}/file", path(id)).parse().map_err(Failure::internal)?;
+        response.headers_mut().insert(CONTENT_LOCATION, place);
+        Ok(response)
     })
     .await
 }
 
-/// A job that lasts as long as the request: when that goes, so does it. The open file can be read nevertheless.
+/// A job that somebody waits for, and that ends with the request unless it is done.
 struct Awaited {
     jobs: Arc<Jobs>,
     id: String,
@@ -88,9 +80,43 @@ struct Awaited {
 
 impl Drop for Awaited {
     fn drop(&mut self) {
-        // Then it is gone already.
-        let _ = self.jobs.remove(&self.id, &self.owner);
+        self.jobs.abandon(&self.id, &self.owner);
     }
+}
+
+#[derive(Deserialize)]
+pub(super) struct JobParams {
+    key: Option<String>,
+}
+
+/// Begins a backup that goes on by itself, for whatever outlasts the patience of a proxy. Its archive is kept for a day.
+#[utoipa::path(post, path = "/backup/jobs", tag = "backup", request_body = Option<BackupRequest>,
+    params(
+        ("key" = Option<String>, Query, description = "32 random lower-case hex digits. A request whose answer got lost \
+            can be sent again with the same key, and finds its job.")),
+    responses(
+        (status = ACCEPTED, description = "The job.", body = Envelope<BackupJob>, headers(
+            ("location" = String, description = "Where it can be watched: `/api/v1/backup/jobs/{id}`."))),
+        (status = BAD_REQUEST, description = "`bad-request`: the field says what is wrong."),
+        (status = CONFLICT, description = "`job-running`: the server makes one backup at a time."),
+        (status = GONE, description = "`snapshot-gone`: it was closed, has expired, or is not yours."),
+        (status = TOO_MANY_REQUESTS, description = "Too many snapshots are open; Retry-After says when to try again.")),
+    extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
+pub(super) async fn begin_job(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+    Params(JobParams { key }): Params<JobParams>,
+    body: Body,
+) -> Result<Response> {
+    let moment = json_or_default::<BackupRequest>(body).await?.try_into()?;
+    if key.as_ref().is_some_and(|key| !is_random_id(key)) {
+        return Err(Failure::bad_request("not 32 lower-case hex digits").on("key"));
+    }
+    let job = crate::blocking(move || app.jobs.start(principal, moment, key)).await?;
+    let place = path(&job.id).parse().map_err(Failure::internal)?;
+    let mut response = answer(StatusCode::ACCEPTED, job);
+    response.headers_mut().insert(LOCATION, place);
+    Ok(response)
 }
 
 /// Lists the own jobs, the newest first.
@@ -106,20 +132,69 @@ pub(super) async fn list_jobs(
     Ok(answer(StatusCode::OK, jobs))
 }
 
-/// Says how far a job is, or how it ended.
+/// Says how far a job is, or how it ended; with `Accept: application/x-ndjson` again and again, until it has ended.
 #[utoipa::path(get, path = "/backup/jobs/{id}", tag = "backup",
     params(("id" = String, Path, description = "Id of the job.")),
     responses(
-        (status = OK, description = "The job.", body = Envelope<BackupJob>),
+        (status = OK, description = "The job. As JSON lines: the job at each change, at most ten times a second, and at \
+            least every ten seconds; the last line says how it ended.",
+            content((Envelope<BackupJob> = "application/json"), (BackupJob = "application/x-ndjson"))),
         (status = GONE, description = "`job-gone`: it was removed, has expired, or the server was started anew.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
 pub(super) async fn get_job(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
+    headers: HeaderMap,
 ) -> Result<Response> {
-    let job = crate::blocking(move || app.jobs.get(&id, &principal.owner)).await?;
-    Ok(answer(StatusCode::OK, job))
+    let owner = principal.owner;
+    let (jobs, job) = (Arc::clone(&app.jobs), id.clone());
+    if !wants_lines(&headers) {
+        let job = crate::blocking(move || jobs.get(&job, &owner)).await?;
+        return Ok(answer(StatusCode::OK, job));
+    }
+    let asker = owner.clone();
+    let (view, changes) = crate::blocking(move || jobs.follow(&job, &asker)).await?;
+    let following = Following { jobs: Arc::clone(&app.jobs), owner, view, changes, told: false };
+    lines(stream::unfold(Some(following), Following::line))
+}
+
+/// A job that somebody is told of line by line.
+struct Following {
+    jobs: Arc<Jobs>,
+    owner: Owner,
+    view: BackupJob,
+    changes: watch::Receiver<bool>,
+    told: bool,
+}
+
+impl Following {
+    /// The next line, and what comes after it.
+    async fn line(following: Option<Self>) -> Option<(BackupJob, Option<Self>)> {
+        let mut following = following?;
+        if following.told {
+            following.wait().await;
+        }
+        following.told = true;
+        let view = following.view.clone();
+        let goes_on = view.state == JobState::Running;
+        Some((view, goes_on.then_some(following)))
+    }
+
+    /// Waits until there is something to tell.
+    async fn wait(&mut self) {
+        tokio::time::sleep(LEAST_PAUSE).await;
+        // One that says nothing for so long is still there; so is one whose last word this was.
+        let _ = tokio::time::timeout(LONGEST_PAUSE - LEAST_PAUSE, self.changes.changed()).await;
+        let (jobs, id, owner) = (Arc::clone(&self.jobs), self.view.id.clone(), self.owner.clone());
+        match crate::blocking(move || jobs.get(&id, &owner)).await {
+            Ok(view) => self.view = view,
+            Err(gone) => {
+                self.view.state = JobState::Failed;
+                self.view.error = Some(Error::new(ErrorKind::JobGone, gone.to_string()));
+            }
+        }
+    }
 }
 
 /// Ends a job if it runs, and removes its archive.
@@ -205,21 +280,28 @@ pub(super) async fn job_ticket(
 ) -> Result<Response> {
     let ticket = crate::blocking(move || {
         app.jobs.file(&id, &principal.owner)?;
-        app.auth.ticket(&principal.owner, &format!("/api/v1/backup/jobs/{id}/file"))
+        app.auth.ticket(&principal.owner, &format!("{}/file", path(&id)))
     });
     Ok(answer(StatusCode::CREATED, ticket.await?))
 }
 
-fn download(file: File, archive: &JobArchive, headers: &HeaderMap) -> Result<Response> {
-    let disposition = format!("attachment; filename=\"{}\"", archive.name);
-    let (size, tag) = (archive.size, format!("\"{}\"", archive.sha256));
-    Ok(Download { file, size, tag, media_type: "application/zip", disposition }.answer(headers)?)
+/// Where a job is found.
+fn path(id: &str) -> String {
+    format!("/api/v1/backup/jobs/{id}")
 }
 
-/// A job that failed, as an answer.
-fn failed(error: Error) -> Failure {
+fn download(file: File, archive: &JobArchive, headers: &HeaderMap) -> Result<Response> {
+    let disposition = format!("attachment; filename=\"{}\"", archive.name);
+    let JobArchive { size, sha256, .. } = *archive;
+    let (tag, media_type) = (format!("\"{sha256}\""), "application/zip");
+    Ok(Download { file, size, tag, sha256: Some(sha256), media_type, disposition }.answer(headers)?)
+}
+
+/// A job that failed, as an answer. Where the caller's own snapshot went, a new try with it cannot help.
+fn failed(error: Error, borrowed: bool) -> Failure {
     match error.kind {
         ErrorKind::ServerFull => no_space(),
+        ErrorKind::SnapshotGone if borrowed => Failure::new(StatusCode::GONE, "snapshot-gone", error.message),
         ErrorKind::SnapshotGone => Failure::unavailable(error.to_string(), 30),
         _ => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "backup-failed", error.to_string()),
     }

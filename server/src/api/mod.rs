@@ -1,14 +1,18 @@
 //! The API under `/api/v1`. Each operation states its roles in OpenAPI as `x-dikas-roles`, and that statement is what
 //! the guard enforces: a route without it answers nobody.
 
+mod archives;
 mod attachments;
 mod auth;
 mod documents;
 mod files;
 mod jobs;
+mod lines;
 mod request;
+mod restore_file;
 mod restore_points;
 mod restores;
+mod schedule;
 mod snapshots;
 
 use crate::App;
@@ -73,11 +77,18 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .routes(routes!(snapshots::snapshot_attachments))
         .routes(routes!(snapshots::snapshot_blob))
         .routes(routes!(jobs::create_backup))
-        .routes(routes!(jobs::list_jobs))
+        .routes(routes!(jobs::list_jobs, jobs::begin_job))
         .routes(routes!(jobs::get_job, jobs::remove_job))
         .routes(routes!(jobs::job_manifest))
         .routes(routes!(jobs::job_file))
         .routes(routes!(jobs::job_ticket))
+        .routes(routes!(archives::list_archives))
+        .routes(routes!(archives::remove_archive))
+        .routes(routes!(archives::archive_file))
+        .routes(routes!(archives::archive_ticket))
+        .routes(routes!(archives::verify_archive))
+        .routes(routes!(schedule::get_schedule))
+        .routes(routes!(schedule::run_schedule))
         .routes(routes!(restores::begin_restore, restores::list_restores))
         .routes(routes!(restores::get_restore, restores::abort_restore))
         .routes(routes!(restores::stage_documents))
@@ -87,6 +98,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .routes(routes!(restores::preview_restore))
         .routes(routes!(restores::pause_writers))
         .routes(routes!(restores::commit_restore))
+        .routes(routes!(restore_file::restore_file))
         .routes(routes!(restore_points::list_points))
         .routes(routes!(restore_points::preview_point))
         .routes(routes!(restore_points::activate_point))

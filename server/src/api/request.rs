@@ -49,12 +49,17 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
 /// # Errors
 /// `too-large`; 503 where too many large bodies are under way.
 pub(super) async fn bytes(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
-    let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let stated = content_length(headers).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     if stated.is_some_and(|stated| stated > limit) {
         return Err(Failure::too_large(limit as u64));
     }
     let share = memory::share(stated.unwrap_or(limit).saturating_mul(2)).await?;
     Ok(share.hold(read(body, limit).await?))
+}
+
+/// How many bytes the body has, where that is said.
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 async fn read(body: Body, limit: usize) -> Result<BytesMut> {

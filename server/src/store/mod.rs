@@ -143,6 +143,18 @@ impl Store {
         Ok(())
     }
 
+    /// Makes sure that the database answers, and is where it was.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn check(&self) -> Result<()> {
+        std::fs::metadata(&self.path)?;
+        match self.read(|connection| meta::<String>(connection, "installation"))? {
+            Some(installation) if installation == self.installation => Ok(()),
+            _ => Err(Failure::internal("the database does not know its installation")),
+        }
+    }
+
     /// Runs one reading transaction.
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let pooled = lock(&self.readers).pop();

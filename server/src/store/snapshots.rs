@@ -5,6 +5,7 @@
 //! the write-ahead log, which cannot shrink meanwhile, has grown past its limit.
 
 use super::{Store, attachments, documents, meta, position, unsigned};
+use crate::clock::Clock;
 use crate::failure::{Failure, Result};
 use crate::{clock, random};
 use dikas_archive::api::{
@@ -69,6 +70,8 @@ pub enum Owner {
     User(String),
     /// A backup token, by id.
     Token(String),
+    /// The server itself, for its schedule.
+    Schedule,
 }
 
 /// One page of documents.
@@ -87,6 +90,7 @@ pub struct DocumentPage {
 pub struct Snapshots {
     store: Arc<Store>,
     options: SnapshotOptions,
+    clock: Arc<dyn Clock>,
     open: Arc<Mutex<Open>>,
 }
 
@@ -118,9 +122,9 @@ enum Question {
 type Reply<T> = oneshot::Sender<Result<T>>;
 
 impl Snapshots {
-    /// None open yet.
-    pub fn new(store: Arc<Store>, options: SnapshotOptions) -> Self {
-        Self { store, options, open: Arc::default() }
+    /// None open yet. The clock tells the moment of each.
+    pub fn new(store: Arc<Store>, options: SnapshotOptions, clock: Arc<dyn Clock>) -> Self {
+        Self { store, options, clock, open: Arc::default() }
     }
 
     /// Opens a snapshot of this moment. Blocks for as long as it takes to begin a transaction.
@@ -288,7 +292,7 @@ impl Snapshots {
         request: &SnapshotRequest,
     ) -> Result<(Snapshot, BTreeMap<CollectionName, Option<i64>>)> {
         let position = unsigned(position(connection)?);
-        let created = clock::now();
+        let created = clock::text(self.clock.now());
         let wanted = |name: &str| match &request.categories {
             Some(categories) => categories.contains(&catalog::category_of(name)),
             None => true,
@@ -514,7 +518,7 @@ mod tests {
     async fn it_takes_a_few_questions_at_once_and_none_once_the_server_stops() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
-        let snapshots = Snapshots::new(store, SnapshotOptions::default());
+        let snapshots = Snapshots::new(store, SnapshotOptions::default(), Arc::new(crate::SystemClock));
         let owner = Owner::User("usr_1".to_owned());
         let id = snapshots.open(owner.clone(), &SnapshotRequest::default()).unwrap().id;
         let under_way = Arc::clone(&super::super::lock(&snapshots.open).handles[&id].under_way);

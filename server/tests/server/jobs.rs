@@ -75,22 +75,10 @@ async fn the_archive_is_what_the_snapshot_gives_elsewhere() {
     if first.created == second.created {
         assert!(one.body == other.body, "the same snapshot, the same bytes");
     }
-    assert_eq!(left(&bench), [""; 0], "what was sent is not kept");
-    assert_eq!(one.header("content-type"), "application/zip");
-    let name = one.header("content-disposition");
-    assert!(name.starts_with("attachment; filename=\"dikas_20") && name.ends_with(".zip\""), "{name}");
-
     let some = bench.post("/backup/create", r#"{"categories":["customers"]}"#).await;
     let names: Vec<String> =
         manifest(&some).collections.iter().map(|collection| collection.name.to_string()).collect();
     assert_eq!(names, ["customer-transactions", "customers"]);
-    for wrong in [r#"{"categories":[]}"#, "x"] {
-        bench.post("/backup/create", wrong).await.fails(StatusCode::BAD_REQUEST, "bad-request");
-    }
-    for wrong in ["as=x", "as=job&key=x"] {
-        let path = format!("/backup/create?{wrong}");
-        bench.post(&path, "").await.fails(StatusCode::BAD_REQUEST, "bad-request");
-    }
 }
 
 #[tokio::test]
@@ -99,7 +87,7 @@ async fn one_runs_at_a_time_and_a_cancelled_one_leaves_nothing() {
     many(&bench).await;
     let token = bench.backup_token().await;
     let key = "0123456789abcdef".repeat(2);
-    let again = format!("/backup/create?as=job&key={key}");
+    let again = format!("/backup/jobs?key={key}");
     let job: BackupJob = bench.post(&again, "").await.expect(StatusCode::ACCEPTED).data();
     for caller in [&bench.admin, &token] {
         create(&bench, caller).await.fails(StatusCode::CONFLICT, "job-running");
@@ -202,7 +190,7 @@ async fn a_ticket_opens_one_file_for_one_user() {
 #[tokio::test]
 async fn a_full_disk_is_said_before_anything_is_written() {
     let bench = Bench::with(|config| config.jobs.spare_bytes = u64::MAX / 2).await;
-    for path in ["/backup/create", "/backup/create?as=job"] {
+    for path in ["/backup/create", "/backup/jobs"] {
         let full = bench.post(path, "").await.fails(StatusCode::INSUFFICIENT_STORAGE, "no-space");
         let text = String::from_utf8_lossy(&full.body).into_owned();
         assert!(text.contains("bytes are needed") && text.contains("are free"), "{text}");
@@ -272,11 +260,11 @@ async fn a_job_that_cannot_be_done_says_why() {
     bench.post("/backup/create", "").await.fails(StatusCode::INTERNAL_SERVER_ERROR, "backup-failed");
 }
 
-async fn create(bench: &Bench, caller: &str) -> Answer {
-    bench.call(Method::POST, "/backup/create?as=job", Some(caller), "").await
+pub(crate) async fn create(bench: &Bench, caller: &str) -> Answer {
+    bench.call(Method::POST, "/backup/jobs", Some(caller), "").await
 }
 
-async fn ended(bench: &Bench, caller: &str, job: &BackupJob) -> BackupJob {
+pub(crate) async fn ended(bench: &Bench, caller: &str, job: &BackupJob) -> BackupJob {
     for _ in 0..2400 {
         let path = format!("/backup/jobs/{}", job.id);
         let job: BackupJob =
@@ -314,16 +302,16 @@ async fn check(bench: &Bench, file: &Answer, archive: &JobArchive) {
     assert!(manifest.source.position == snapshot.source.position);
 }
 
-fn reader(answer: &Answer) -> BackupReader<Cursor<Vec<u8>>> {
+pub(crate) fn reader(answer: &Answer) -> BackupReader<Cursor<Vec<u8>>> {
     BackupReader::open(Cursor::new(answer.body.to_vec())).unwrap()
 }
 
-fn manifest(answer: &Answer) -> Manifest {
+pub(crate) fn manifest(answer: &Answer) -> Manifest {
     reader(answer).manifest().unwrap().unwrap().clone()
 }
 
 /// What lies in the folder of the jobs.
-fn left(bench: &Bench) -> Vec<String> {
+pub(crate) fn left(bench: &Bench) -> Vec<String> {
     names(&bench.folder.path().join("data/jobs"))
 }
 
@@ -340,7 +328,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn fill(bench: &Bench) {
+pub(crate) async fn fill(bench: &Bench) {
     for (collection, id, name) in [("articles", "art_1", "ä.txt"), ("customers", "cust_/1", "b")] {
         let body = json!({ "_id": id, "n": 1.50 }).to_string();
         bench.put(&document_path(collection, id), body).await.expect(StatusCode::CREATED);
@@ -350,7 +338,7 @@ async fn fill(bench: &Bench) {
 }
 
 /// So many documents that a backup of them takes some seconds.
-async fn many(bench: &Bench) {
+pub(crate) async fn many(bench: &Bench) {
     let mut dice = 1u64;
     for batch in 0..12 {
         let mut lines = String::new();

@@ -148,7 +148,7 @@ async fn connections_that_fall_silent_are_given_up_and_make_room() {
     server.stop().await;
 }
 
-fn command(folder: &Path, more: &[&str]) -> Command {
+pub(crate) fn command(folder: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dikas-server"));
     command.arg("--data").arg(folder).args(["--listen", "127.0.0.1:0"]).args(more);
     command.stdout(Stdio::piped()).stderr(Stdio::null());
@@ -156,12 +156,16 @@ fn command(folder: &Path, more: &[&str]) -> Command {
 }
 
 /// The program, running; killed when dropped.
-struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Process {
     /// Starts it, and waits until it says where it listens.
-    fn start(folder: &Path, more: &[&str]) -> (Self, Vec<String>) {
-        let mut process = Self(command(folder, more).spawn().unwrap());
+    pub(crate) fn start(folder: &Path, more: &[&str]) -> (Self, Vec<String>) {
+        Self::run(&mut command(folder, more))
+    }
+
+    pub(crate) fn run(command: &mut Command) -> (Self, Vec<String>) {
+        let mut process = Self(command.spawn().unwrap());
         let mut lines = Vec::new();
         for line in BufReader::new(process.0.stdout.take().unwrap()).lines() {
             lines.push(line.unwrap());
@@ -180,11 +184,11 @@ impl Drop for Process {
     }
 }
 
-fn address(lines: &[String]) -> SocketAddr {
+pub(crate) fn address(lines: &[String]) -> SocketAddr {
     lines.last().unwrap().split("http://").nth(1).unwrap().parse().unwrap()
 }
 
-fn login(address: SocketAddr, username: &str, password: &str) -> String {
+pub(crate) fn login(address: SocketAddr, username: &str, password: &str) -> String {
     let body = json!({"username": username, "password": password}).to_string();
     let (status, answer) = http(address, "POST", "/auth/login", None, &body);
     assert_eq!(status, 200, "{answer}");
@@ -192,14 +196,31 @@ fn login(address: SocketAddr, username: &str, password: &str) -> String {
     answer["data"]["accessToken"].as_str().unwrap().to_owned()
 }
 
-/// One request over a connection of its own; the status and the body.
-fn http(address: SocketAddr, method: &str, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
+/// One request of the API over a connection of its own; the status and the body.
+pub(crate) fn http(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> (u16, String) {
+    http_at(address, method, &format!("/api/v1{path}"), token, body)
+}
+
+/// The same wherever the path leads.
+pub(crate) fn http_at(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: &str,
+) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let bearer = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
     let length = body.len();
     write!(
         stream,
-        "{method} /api/v1{path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{bearer}content-length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{bearer}content-length: {length}\r\n\r\n{body}"
     )
     .unwrap();
     let mut answer = String::new();

@@ -1,13 +1,19 @@
 //! The server as its callers see it: real router, real SQLite, real files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod archives;
 mod attachments;
 mod bench;
+mod create;
 mod documents;
+mod health;
 mod jobs;
 mod lifecycle;
 mod logins;
+mod logs;
+mod restore_file;
 mod restores;
 mod roles;
+mod schedule;
 mod snapshots;
 mod web;

@@ -4,8 +4,9 @@
 use dikas_archive::api::{
     AttachmentPage, AttachmentRecord, DOCUMENTS_HEADER, Envelope, NEXT_HEADER, Snapshot, Tokens,
 };
+use dikas_archive::digest::Sha256;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// A client that is logged in.
@@ -94,6 +95,11 @@ impl Api {
         good(self.request(Method::DELETE, &format!("/backup/snapshots/{}", snapshot.id))).await;
     }
 
+    /// Has the server make a backup, and send it.
+    pub async fn create(&self, what: Value) -> Response {
+        good(self.request(Method::POST, "/backup/create").body(what.to_string())).await
+    }
+
     /// All lines of a collection, page by page. Gives what `between` does a turn after every page.
     pub async fn pages(
         &self,
@@ -176,6 +182,11 @@ pub fn query(text: &str) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect()
+}
+
+/// What `Repr-Digest` should say of these bytes.
+pub fn repr_digest(bytes: &[u8]) -> String {
+    format!("sha-256=:{}:", crate::bench::base64(Sha256::of(bytes).as_bytes()))
 }
 
 /// The answer, whatever it says; none where the server went away before it was whole.

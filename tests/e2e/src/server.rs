@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -111,23 +111,26 @@ impl Killable {
     /// One whose data lies on a disk of its own of so many bytes, with a month of demo data; none where this system lets
     /// nobody but root make such a disk. It cannot be started again, for the disk goes with its process.
     pub async fn start_on_disk(program: &str, bytes: u64) -> Option<(Self, Disk)> {
-        let (data, environment) = (demo_data().await, BTreeMap::new());
+        Self::start_on_disk_with(program, bytes, BTreeMap::new()).await
+    }
+
+    /// The same with something in the process's environment.
+    pub async fn start_on_disk_with(
+        program: &str,
+        bytes: u64,
+        mut environment: BTreeMap<&'static str, String>,
+    ) -> Option<(Self, Disk)> {
+        let data = demo_data().await;
         let disk = data.path().join("disk");
         std::fs::create_dir(&disk).unwrap();
+        environment.insert("DIKAS_TEST_SPARE_BYTES", "0".to_owned());
         let script = format!(
             "mount -t tmpfs -o size={bytes} none {disk} && cd {data} && cp -r blobs secret dikas.sqlite* {disk} && exec {program} {disk} \
              127.0.0.1:0",
             disk = disk.display(),
             data = data.path().display(),
         );
-        let mut command = Command::new("unshare");
-        command.args(["--map-root-user", "--mount", "sh", "-c", &script]).env("DIKAS_TEST_SPARE_BYTES", "0");
-        let may_mount = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).status();
-        if !may_mount.is_ok_and(|status| status.success()) {
-            crate::skip("only root can make a disk here");
-            return None;
-        }
-        let (process, url) = listening(command);
+        let (process, url) = mounting(&script, &environment)?;
         let disk = Disk(
             Path::new("/proc")
                 .join(process.id().to_string())
@@ -137,14 +140,36 @@ impl Killable {
         Some((Self { url, environment, process, data }, disk))
     }
 
+    /// One to which this folder is an empty disk that nobody may write; none where this system lets nobody but root make
+    /// such a disk.
+    pub async fn start_beside_read_only(
+        program: &str,
+        folder: &Path,
+        environment: BTreeMap<&'static str, String>,
+    ) -> Option<Self> {
+        let data = demo_data().await;
+        let script = format!(
+            "mount -t tmpfs -o ro none {} && exec {program} {} 127.0.0.1:0",
+            folder.display(),
+            data.path().display(),
+        );
+        let (process, url) = mounting(&script, &environment)?;
+        Some(Self { url, environment, process, data })
+    }
+
     /// The data folder.
     pub fn data(&self) -> &Path {
         self.data.path()
     }
 
-    /// Waits until it has ended by itself.
-    pub fn wait(&mut self) {
-        self.process.wait().unwrap();
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until it has ended by itself; how it did.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait().unwrap()
     }
 
     /// Ends it as a power failure would.
@@ -173,6 +198,17 @@ impl Drop for Killable {
 pub struct Disk(PathBuf);
 
 impl Disk {
+    /// What lies in a folder of it.
+    pub fn list(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.join(folder)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// Makes a folder on it.
+    pub fn make(&self, folder: &str) {
+        std::fs::create_dir(self.0.join(folder)).unwrap();
+    }
+
     /// Takes all the space that is left.
     pub fn fill(&self) {
         let mut file = File::create(self.0.join("filler")).unwrap();
@@ -196,6 +232,19 @@ fn spawn(
     let mut command = Command::new(program);
     command.arg(data).arg(listen).envs(environment);
     listening(command)
+}
+
+/// Starts a server by a script that may mount what only the server sees; none where this system lets nobody but root do
+/// so.
+fn mounting(script: &str, environment: &BTreeMap<&'static str, String>) -> Option<(Child, String)> {
+    let may_mount = Command::new("unshare").args(["--map-root-user", "--mount", "true"]).status();
+    if !may_mount.is_ok_and(|status| status.success()) {
+        crate::skip("only root can make a disk here");
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", script]).envs(environment);
+    Some(listening(command))
 }
 
 /// Starts a server that says where it listens.

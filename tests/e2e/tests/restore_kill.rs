@@ -366,7 +366,9 @@ impl Scene {
                 tokio::time::sleep(*delay).await;
                 self.server.kill();
             }
-            Kill::At(_) => self.server.wait(),
+            Kill::At(_) => {
+                self.server.wait();
+            }
         }
         Killed { session: None, answered: undo.await.unwrap().is_some() }
     }

@@ -8,6 +8,7 @@ use dikas_e2e::page::{self, assert_nothing_kept};
 use dikas_e2e::proxy::{Fault, Proxy};
 use dikas_e2e::server::{Killable, Local, demo_login};
 use dikas_e2e::{native, until};
+use serde_json::json;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_killable-server");
 const EVER: usize = usize::MAX;
@@ -62,7 +63,10 @@ async fn a_page_that_was_reloaded_goes_on_to_the_same_bytes() {
     check_archive(&file, &api.read(&snapshot).await);
     let natively = file.with_extension("native.zip");
     native::backup(&proxy.url, &server.login, &natively).await.unwrap();
-    assert!(std::fs::read(&natively).unwrap() == std::fs::read(&file).unwrap());
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(std::fs::read(&natively).unwrap() == bytes);
+    let by_server = api.create(json!({ "snapshot": snapshot.id })).await;
+    assert!(by_server.bytes().await.unwrap() == bytes);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -234,6 +234,18 @@ impl Restores {
         Ok(())
     }
 
+    /// Whether a session can be opened now.
+    ///
+    /// # Errors
+    /// `restore-running`
+    pub fn check_free(&self) -> Result<()> {
+        self.expire()?;
+        match &*super::lock(&self.open) {
+            Some(running) => Err(running.in_the_way()),
+            None => Ok(()),
+        }
+    }
+
     /// What is open now.
     pub fn running(&self) -> Result<Vec<RunningRestore>> {
         self.expire()?;

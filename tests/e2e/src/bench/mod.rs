@@ -2,6 +2,7 @@
 
 pub mod inspect;
 pub mod restore;
+pub mod server;
 
 use crate::LONG;
 use crate::api::Api;
@@ -156,8 +157,13 @@ pub async fn receipts(api: &Api) -> Vec<Vec<u8>> {
     let snapshot = api.open_snapshot().await;
     let lines = api.pages(&snapshot, "receipts", PART_BYTES, async || {}).await;
     api.close_snapshot(&snapshot).await;
+    cut(&lines)
+}
+
+/// Lines in parts.
+fn cut(lines: &[u8]) -> Vec<Vec<u8>> {
     let mut parts = Vec::new();
-    let mut rest = lines.as_slice();
+    let mut rest = lines;
     while !rest.is_empty() {
         let most = &rest[..rest.len().min(PART_BYTES as usize)];
         let end = most.iter().rposition(|byte| *byte == b'\n').expect("a line below 8 MiB") + 1;
@@ -338,7 +344,8 @@ pub fn module_over_the_wire(name: &str) -> (u64, u64) {
     (size("wasm.br"), size("wasm.gz"))
 }
 
-fn base64(bytes: &[u8]) -> String {
+/// Base64 (RFC 4648 section 4).
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {

@@ -11,11 +11,13 @@
 
 use dikas_e2e::bench::inspect::{Archive, QUESTIONS};
 use dikas_e2e::bench::restore::{Backup, Restore};
+use dikas_e2e::bench::server::{self, Latency, Noticed};
 use dikas_e2e::bench::{self, FirstPage, Page, Run, Shop, Way, middle};
 use dikas_e2e::devtools::Peak;
 use dikas_e2e::server::demo_login;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// So many copies of the receipts make the demo data 500 MB, and 5 GB.
 const HALF_A_GIGABYTE: u32 = 8;
@@ -64,6 +66,9 @@ async fn main() {
     }
     if wanted("restores") {
         bench.restores().await;
+    }
+    if wanted("server") {
+        bench.server().await;
     }
     if wanted("inspect") {
         bench.inspect().await;
@@ -332,6 +337,89 @@ impl Bench {
             seconds(of("files")),
             seconds(of("preview")),
             seconds(of("commit"))
+        );
+    }
+
+    /// Backups that the server makes by itself: their time and memory, and what everybody else notices.
+    async fn server(&mut self) {
+        let _ = writeln!(
+            self.report,
+            "\n| A backup by the server, `POST /backup/create` | time | C `brotli -q 5`, one process, the same lines | time, \
+             C = 1 | memory, MiB | before |\n|---|--:|--:|--:|--:|--:|"
+        );
+        for (copies, wanted) in [(0, true), (FIVE_GIGABYTES, self.large)] {
+            if wanted {
+                self.server_alone(copies).await;
+            }
+        }
+        let shop = self.shop(0).await;
+        let api = shop.api().await;
+        let receipts = bench::receipts(&api).await;
+        let time = Duration::from_secs(if self.quick { 3 } else { 30 });
+        say(format_args!("reading and writing beside backups"));
+        let _ = writeln!(
+            self.report,
+            "\n| {} clients read a receipt each every {} ms, one writes every {} ms | reading: p50 | p95 | longest | \
+             writing: p50 | p95 | longest |\n|---|--:|--:|--:|--:|--:|--:|",
+            server::READERS,
+            server::READ_EVERY.as_millis(),
+            server::WRITE_EVERY.as_millis()
+        );
+        for with_backups in [false, true] {
+            let Noticed { reads, writes, backups } = server::load(&api, &receipts, time, with_backups).await;
+            let cells = [reads, writes].map(|Latency { middle, most, longest }| {
+                format!("{middle:.1} ms | {most:.1} ms | {longest:.1} ms")
+            });
+            let what = match backups {
+                0 => "nothing else".to_owned(),
+                backups => format!("beside {backups} backups, one after the other"),
+            };
+            let _ = writeln!(self.report, "| {what} | {} | {} |", cells[0], cells[1]);
+        }
+        server::forget(&api).await;
+    }
+
+    /// Backups with nothing beside them, by turns with the C tool where that takes no hours.
+    async fn server_alone(&mut self, copies: u32) {
+        let shop = self.shop(copies).await;
+        let api = shop.api().await;
+        let bytes = bench::size(&api).await as f64;
+        let small = copies == 0;
+        let files = match small {
+            true => bench::files(&self.work.join("lines"), &server::lines(&api).await),
+            false => Vec::new(),
+        };
+        drop(shop);
+        // Memory is that of a process which has done nothing else.
+        let shop = self.shop(copies).await;
+        let api = shop.api().await;
+        let before = shop.peak_memory();
+        let (mut created, mut by_c) = (Vec::new(), Vec::new());
+        for _ in 0..if self.quick || !small { 1 } else { 5 } {
+            say(format_args!("a backup of {:.0} MB by the server", bytes / 1e6));
+            created.push(server::create(&api).await);
+            if small {
+                by_c.push(bench::brotli(&files, None));
+            }
+        }
+        server::forget(&api).await;
+        let run = median(&created);
+        let beside = match by_c.is_empty() {
+            true => "not measured | ".to_owned(),
+            false => {
+                let beside = median(&by_c);
+                format!("{} | {:.2}", seconds(beside.ms), run.ms / beside.ms)
+            }
+        };
+        let _ = writeln!(
+            self.report,
+            "| of {:.0} MB: an archive of {:.1} MB, built in {} | {} | {beside} | {} | {} |",
+            bytes / 1e6,
+            run.size / 1e6,
+            seconds(run.phases["built"]),
+            seconds(run.ms),
+            mib(shop.peak_memory()),
+            mib(before)
         );
     }
 

@@ -1,11 +1,15 @@
 //! `killable-server DIR ADDR`: the server as a process that a test can kill. It says where it
 //! listens. `DIKAS_TEST_ABORT_AT=point:count` ends it when a restore or the clean-up passes that point for the
 //! count-th time; `DIKAS_TEST_NO_GRACE` has the clean-up take blobs at once; `DIKAS_TEST_MERGED_ROWS` says how many
-//! documents a commit merges by itself; `DIKAS_TEST_SPARE_BYTES`, how much a restore leaves free on the disk.
+//! documents a commit merges by itself; `DIKAS_TEST_SPARE_BYTES`, how much backups and restores leave free on the disk;
+//! `DIKAS_TEST_GRACE`, how many milliseconds a backup gets once the server was asked to stop; `DIKAS_TEST_CONFIG`, which
+//! configuration file it takes.
 
+use dikas_server::schedule::config::ConfigFile;
 use dikas_server::{Config, Server};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,10 +27,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Ok(bytes) = std::env::var("DIKAS_TEST_SPARE_BYTES") {
         config.restores.spare_bytes = bytes.parse()?;
+        config.jobs.spare_bytes = config.restores.spare_bytes;
+        config.schedule.spare_bytes = config.restores.spare_bytes;
+    }
+    if let Ok(milliseconds) = std::env::var("DIKAS_TEST_GRACE") {
+        config.grace = Duration::from_millis(milliseconds.parse()?);
+    }
+    if let Ok(path) = std::env::var("DIKAS_TEST_CONFIG") {
+        config.backup = ConfigFile::read(path.as_ref())?.backup;
     }
     let server = Server::start(config).await?;
     println!("http://{}", server.address());
-    std::future::pending().await
+    signal(SignalKind::terminate())?.recv().await;
+    server.stop().await;
+    Ok(())
 }
 
 /// Ends the process without any more ado at the point that a test has named.

@@ -1,0 +1,140 @@
+//! One run: an archive from the store into the backup folder, read back from the disk, and those removed that it
+//! replaces.
+
+use super::Schedule;
+use crate::archives::Record;
+use crate::clock;
+use crate::jobs::told;
+use crate::making::{self, StoreSource, error_of};
+use crate::store::Owner;
+use axum::http::StatusCode;
+use dikas_archive::api::SnapshotRequest;
+use dikas_archive::api::archives::ArchiveCheck;
+use dikas_archive::api::restore::ArchiveInfo;
+use dikas_archive::error::{Error, ErrorKind, Result};
+use dikas_archive::job::{Phase, Progress, Source, Watch};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a run waits before it asks for a snapshot once more.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// What became of a run.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// The archive, once it has its name.
+    pub(super) archive: Option<ArchiveInfo>,
+    /// Whether the archive is good, as far as the run has looked.
+    pub(super) is_good: bool,
+    /// The archives that it removed.
+    pub(super) removed: Vec<String>,
+    pub(super) error: Option<Error>,
+}
+
+/// Does a run. Blocks for as long as it takes.
+pub(super) fn run(schedule: &Schedule) -> Outcome {
+    let mut outcome = Outcome::default();
+    let done = catch_unwind(AssertUnwindSafe(|| steps(schedule, &mut outcome)))
+        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the run panicked")));
+    outcome.error = done.err().map(told);
+    outcome
+}
+
+fn steps(schedule: &Schedule, outcome: &mut Outcome) -> Result<()> {
+    let Some(backup) = &schedule.backup else { return Ok(()) };
+    let archive = write(schedule, &backup.folder)?;
+    let name = archive.name.clone();
+    outcome.archive = Some(archive);
+    (schedule.options.named)(&backup.folder.join(&name));
+    if backup.verify {
+        read_back(schedule, &name)?;
+    }
+    outcome.is_good = true;
+    outcome.removed = schedule.archives.retain(&name).map_err(|failure| {
+        Error::new(ErrorKind::ServerError, format!("older archives cannot be removed: {failure}"))
+    })?;
+    Ok(())
+}
+
+/// Writes an archive; it has its name once it is whole and on the disk.
+fn write(schedule: &Schedule, folder: &Path) -> Result<ArchiveInfo> {
+    let request = SnapshotRequest::default();
+    let in_folder = |error: std::io::Error| Error::from(error).on(folder.display().to_string());
+    if !folder.is_dir() {
+        let message = "the backup folder is not there: make it, or mount its disk";
+        return Err(Error::new(ErrorKind::ServerError, message).on(folder.display().to_string()));
+    }
+    let source = open(schedule, &request)?;
+    let needed = source.snapshot().archive_bytes().saturating_add(schedule.options.spare_bytes);
+    let room = fs4::available_space(folder).map_err(in_folder).and_then(|free| match free < needed {
+        true => {
+            let message = "the disk of the backup folder has not enough room";
+            Err(Error::new(ErrorKind::NoSpace, message)
+                .on(folder.display().to_string())
+                .expected(format!("{needed} bytes"), format!("{free} free")))
+        }
+        false => schedule.archives.begin(folder).map_err(in_folder),
+    });
+    let mut file = match room {
+        Ok(file) => file,
+        Err(error) => {
+            let _ = futures::executor::block_on(source.close());
+            return Err(error);
+        }
+    };
+    let made = making::write(source, &request, file.as_file_mut(), schedule)?;
+    file.as_file().sync_all()?;
+    let installation = schedule.store.installation();
+    let record = Record::new(&made.manifest, file.as_file(), made.sha256, installation)?;
+    schedule.may_go_on()?;
+    let zone = schedule.zone();
+    let name = clock::file_name_in(&made.manifest.created, zone);
+    let name = schedule.archives.finish(folder, file, &name, &record).map_err(in_folder)?;
+    let (sha256, created) = (Some(made.sha256), Some(made.manifest.created));
+    Ok(ArchiveInfo { name, size: made.size, sha256, created, source: None })
+}
+
+/// Opens a snapshot; where too many are open, or the server is too busy for another one, once it can.
+fn open(schedule: &Schedule, request: &SnapshotRequest) -> Result<StoreSource> {
+    let begun = Instant::now();
+    loop {
+        let opened = StoreSource::open(&schedule.store, &schedule.snapshots, &Owner::Schedule, request);
+        let not_yet = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+        match opened {
+            Err(failure)
+                if not_yet.contains(&failure.status()) && begun.elapsed() < schedule.options.patience =>
+            {
+                schedule.may_go_on()?;
+                std::thread::sleep(AGAIN);
+            }
+            opened => return opened.map_err(error_of),
+        }
+    }
+}
+
+fn read_back(schedule: &Schedule, name: &str) -> Result<()> {
+    let before = schedule.progress();
+    let found = schedule.archives.read_back(name, &mut |bytes, bytes_total| {
+        let (phase, subject) = (Phase::Verify, Some(name.to_owned()));
+        schedule.report(Progress { phase, subject, bytes, bytes_total, ..before.clone() });
+        schedule.may_go_on()
+    })?;
+    match found {
+        ArchiveCheck::Damaged { first, .. } => {
+            let message = format!("the archive is damaged on the disk: {first}");
+            Err(Error::new(ErrorKind::DamagedEntry, message).on(name))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Watch for Schedule {
+    fn report(&self, progress: Progress) {
+        Schedule::report(self, progress);
+    }
+
+    async fn checkpoint(&self) -> Result<()> {
+        self.may_go_on()
+    }
+}
