@@ -4,7 +4,7 @@
 const API = '/api/v1';
 
 /** Codes of the API that the page has words of its own for. */
-const CODES = ['archive-in-use', 'job-running', 'no-schedule'];
+const CODES = ['archive-in-use', 'job-running', 'no-folder', 'no-schedule'];
 
 /** A call that failed, with the kinds of the engine's errors or a code of the API. */
 export class Failure extends Error {

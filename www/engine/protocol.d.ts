@@ -220,11 +220,11 @@ kept: number, };
  */
 export type CheckEvent = { "event": "progress", 
 /**
- * Bytes of entries that were read.
+ * Bytes that were read.
  */
 bytes: number, 
 /**
- * Bytes of all entries.
+ * Twice the size of the archive: it is read once for its digest, and once entry by entry.
  */
 total: number, } | { "event": "done", 
 /**
@@ -1451,7 +1451,7 @@ size: number,
  */
 created: string, 
 /**
- * Digest of the whole file; null for one that the server did not write.
+ * Digest that the whole file has to have; null for one that the server neither wrote nor verified.
  */
 sha256: Sha256 | null, 
 /**
