@@ -79,7 +79,7 @@ export function explained(kind = 'internal', about = 'backup') {
  * @param {About} about
  */
 function room({ kind, expected, actual }, about) {
-  const [need = NaN, free = NaN] = [expected, actual].map((text) => Number(/^(\d+) bytes$/.exec(text ?? '')?.[1]));
+  const [need = NaN, free = NaN] = [expected, actual].map((text) => Number(/^(\d+) (?:bytes|free)$/.exec(text ?? '')?.[1]));
   const w = words().failure;
   const full = kind === 'no-space' || kind === 'server-full';
   return full && need > free ? (ON_SERVER.includes(about) ? w.roomOnServer : w.room)(bytes(need), bytes(free)) : '';

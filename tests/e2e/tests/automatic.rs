@@ -131,7 +131,7 @@ async fn a_run_that_fails_says_what_happened_and_what_to_do() {
     std::fs::write(&place, "").unwrap();
     browser.click("#run-now:enabled").await;
     let failed = browser.find("#run-error").await.text().await.unwrap();
-    assert!(failed.contains("could not be read or written") && failed.contains("Check on the server"), "{failed}");
+    assert!(failed.contains("could not get at the folder") && failed.contains(place.to_str().unwrap()), "{failed}");
     assert!(!browser.text("[data-fact=success] dd").await.contains("none yet"));
     assert!(browser.text("[data-fact=attempt] dd").await.contains("failed"));
     look(&browser, "failed").await;

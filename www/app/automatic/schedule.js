@@ -104,19 +104,25 @@ export function scheduleCard({ onended, onfailed }) {
     else if (!facts.querySelector('#no-schedule')) fill(facts, nothing());
     run.hidden = !schedule;
     run.disabled = running !== null;
-    showFailure(lastAttempt);
+    showFailure(lastAttempt, schedule?.zone);
     showProgress(running);
   }
 
-  /** @param {Attempt | null} attempt */
-  function showFailure(attempt) {
+  /**
+   * @param {Attempt | null} attempt
+   * @param {string} [zone]
+   */
+  function showFailure(attempt, zone) {
     const now = JSON.stringify(attempt?.error ? attempt : null);
     if (now === shownFailure) return;
     shownFailure = now;
     if (!attempt?.error) return fill(failed);
-    const options = { id: 'run-error', title: w.runFailed(dateTime(attempt.began)), about: /** @type {const} */ ('run'), within: true };
+    const options = { id: 'run-error', title: w.runFailed(dateTime(attempt.began, zone)), about: /** @type {const} */ ('run'), within: true };
     const hook = attempt.hookError && h('p', { class: 'hint', id: 'hook-error' }, `${w.hookFailed} ${attempt.hookError}`);
-    fill(failed, failurePanel(attempt.error, options), hook);
+    const panel = failurePanel(attempt.error, options);
+    const { subject } = attempt.error;
+    if (subject) panel.querySelector('.lead')?.after(h('p', {}, `${words().failure.subject}: `, h('bdi', {}, subject)));
+    fill(failed, panel, hook);
   }
 
   /** @param {Progress | null} running */

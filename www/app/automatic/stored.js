@@ -50,8 +50,9 @@ export function storedCard() {
   function row(archive) {
     const { id, name, size, documents, created, keptFor } = archive;
     const made = new Date(created);
-    const reasons = keptFor.map((reason) => w.kept[reason]);
-    const about = [h('time', { datetime: created }, `${dateTime(made)} (${relative(made)})`), bytes(size), documents !== null && words().documents(documents), reasons.length > 0 && w.keptFor(reasons)].filter((part) => part !== false);
+    const spans = keptFor.flatMap((reason) => (reason === 'newest' ? [] : [w.kept[reason]]));
+    const why = w.keptFor(keptFor.includes('newest'), spans);
+    const about = [h('time', { datetime: created }, `${dateTime(made)} (${relative(made)})`), bytes(size), documents !== null && words().documents(documents), why].filter(Boolean);
     const task = checks.get(id);
     const checking = task?.state === 'running';
     const action = (/** @type {string} */ what, /** @type {string} */ picture, /** @type {string} */ text, /** @type {string} */ label, /** @type {(archive: Archive) => unknown} */ act, off = false) =>
