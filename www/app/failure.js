@@ -14,7 +14,7 @@ import { bytes, words } from './language.js';
 const RESTORES = ['restore', 'restoreFile', 'restoreKept', 'unsure'];
 
 /** @type {readonly About[]} */
-const ON_SERVER = ['run', 'stored', 'tokens'];
+const ON_SERVER = ['run', 'runKept', 'stored', 'tokens'];
 
 /**
  * @param {Problem} problem

@@ -42,7 +42,7 @@
  * - Automatic: `#schedule[data-state=none|waiting|running]`, `#schedule-when`, `#schedule [data-fact=next|success|attempt|keep|free|folder]`,
  *   `#run-now`, `#run-progress`, `#run-error[data-kind]`, `#hook-error`, `#schedule-error[data-kind]`, `#schedule-lines`, `#copy-lines`.
  * - Backups on the server: `#stored > [data-archive][data-name][data-check=unchecked|checking|sound|damaged]` with
- *   `[data-action=look|download|check|restore|remove]`, `#check-<archive>-stop`, `#stored-error[data-kind]`; the question as above.
+ *   `[data-action=look|download|check|restore|remove]`, `#check-<archive>-stop`, `#stored-error[data-kind]`, `#stored-unlisted[data-kind]`; the question as above.
  * - Tokens: `#tokens > [data-token][data-name]` with `[data-action=revoke]`, `#token-name`, `#token-create`, `#new-token`,
  *   `#token-command`, `#copy-token`, `#copy-command`, `#token-kept`, `#token-error[data-kind]`.
  */

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use dikas_e2e::browser::Browser;
-use dikas_e2e::proxy::Proxy;
+use dikas_e2e::proxy::{Fault, Proxy};
 use dikas_e2e::restoring::{self, done, preview};
 use dikas_e2e::server::Local;
 use dikas_e2e::{page, until};
@@ -35,8 +35,21 @@ async fn a_backup_on_the_server_from_its_making_to_its_end() {
     assert!(browser.text("[data-fact=attempt] dd").await.contains(&server.login.0));
     look(&browser, "ready").await;
 
+    // A check can be cancelled; another one reads all of it.
+    proxy.rule("POST", "/verify", 0, 1, Fault::Hold);
     browser.click("#stored [data-action=check]").await;
-    until("a sound archive", async || browser.visible("#stored > [data-check=sound] [data-action=check]").await).await;
+    browser.find("#stored > [data-check=checking] progress").await;
+    proxy.held().await;
+    browser.click("#stored > [data-check=checking] [id$=-stop]").await;
+    browser.find("#stored > [data-check=sound]").await;
+    proxy.release();
+    browser.click("#stored [data-action=check]:enabled").await;
+    until("a sound archive", async || {
+        let said = browser.run("return document.querySelector('#announcer').textContent", vec![]).await;
+        said.as_str()?.contains("is sound").then_some(())
+    })
+    .await;
+    browser.find("#stored > [data-check=sound] [data-action=check]").await;
 
     browser.click("#stored [data-action=download]").await;
     let downloaded = browser.downloaded(".zip").await;
@@ -44,7 +57,8 @@ async fn a_backup_on_the_server_from_its_making_to_its_end() {
     assert_eq!(downloaded.file_name(), file.file_name());
 
     // Looked into where it is: only in pieces.
-    let file_asked = || ["GET", "HEAD"].map(|method| proxy.count(&format!("{method} /api/v1/backup/archives/")));
+    let file_asked =
+        || ["GET", "HEAD"].map(|method| proxy.count(&format!("{method} /api/v1/backup/archives/")));
     let before = file_asked()[0];
     browser.click("#stored [data-action=look]").await;
     browser.find("#inspected").await;
@@ -79,7 +93,8 @@ async fn a_backup_on_the_server_from_its_making_to_its_end() {
     assert!(file.exists());
     browser.click("#stored [data-action=remove]").await;
     browser.click("#answer-yes").await;
-    until("an empty list", async || browser.text("#stored-state").await.contains("no backups").then_some(())).await;
+    until("an empty list", async || browser.text("#stored-state").await.contains("no backups").then_some(()))
+        .await;
     assert!(!file.exists());
 }
 
@@ -111,7 +126,8 @@ async fn a_token_of_the_page_makes_a_backup_until_it_is_revoked() {
     assert!(!browser.text("#tokens .about").await.contains("never"));
     browser.click("#tokens [data-action=revoke]").await;
     browser.click("#answer-yes").await;
-    until("no tokens", async || browser.text("#tokens-state").await.contains("no tokens").then_some(())).await;
+    until("no tokens", async || browser.text("#tokens-state").await.contains("no tokens").then_some(()))
+        .await;
     assert_eq!(create(&server, &token).await, StatusCode::UNAUTHORIZED);
 }
 
@@ -131,9 +147,13 @@ async fn a_run_that_fails_says_what_happened_and_what_to_do() {
     std::fs::write(&place, "").unwrap();
     browser.click("#run-now:enabled").await;
     let failed = browser.find("#run-error").await.text().await.unwrap();
-    assert!(failed.contains("could not get at the folder") && failed.contains(place.to_str().unwrap()), "{failed}");
+    assert!(
+        failed.contains("could not get at the folder") && failed.contains(place.to_str().unwrap()),
+        "{failed}"
+    );
     assert!(!browser.text("[data-fact=success] dd").await.contains("none yet"));
     assert!(browser.text("[data-fact=attempt] dd").await.contains("failed"));
+    browser.find("#stored-unlisted[data-kind=no-folder]").await;
     look(&browser, "failed").await;
     // And it is well again.
     std::fs::remove_file(&place).unwrap();
@@ -141,6 +161,12 @@ async fn a_run_that_fails_says_what_happened_and_what_to_do() {
     browser.click("#run-now:enabled").await;
     until("no failure", async || browser.visible("#run-error").await.is_none().then_some(())).await;
     browser.find("#stored > [data-archive]").await;
+    // Whoever signs out leaves nothing of the server open.
+    browser.click("#stored [data-action=look]").await;
+    browser.find("#inspected").await;
+    browser.click("#logout").await;
+    until("a closed backup", async || browser.visible("#inspected").await.is_none().then_some(())).await;
+    browser.find("#inspect-title").await;
 }
 
 /// A month of demo data, and a schedule into this folder.
@@ -185,7 +211,11 @@ async fn look(browser: &Browser, name: &str) {
                   it.getBoundingClientRect().right > wide + 1).map((it) => `${it.tagName}.${it.className}#${it.id}`);";
             assert_eq!(browser.run(out, vec![]).await, json!([]), "{name} at {width}");
             let tabs = "return new Set([...document.querySelectorAll('.tabs a')].map((it) => it.getBoundingClientRect().top)).size";
-            assert_eq!(browser.run(tabs, vec![]).await, 1, "the names of the views fit into a line of {width}");
+            assert_eq!(
+                browser.run(tabs, vec![]).await,
+                1,
+                "the names of the views fit into a line of {width}"
+            );
         }
     }
     let back = "document.querySelector('#language').click(); return null";

@@ -117,7 +117,7 @@ export function scheduleCard({ onended, onfailed }) {
     if (now === shownFailure) return;
     shownFailure = now;
     if (!attempt?.error) return fill(failed);
-    const options = { id: 'run-error', title: w.runFailed(dateTime(attempt.began, zone)), about: /** @type {const} */ ('run'), within: true };
+    const options = { id: 'run-error', title: w.runFailed(dateTime(attempt.began, zone)), about: attempt.archive ? /** @type {const} */ ('runKept') : /** @type {const} */ ('run'), within: true };
     const hook = attempt.hookError && h('p', { class: 'hint', id: 'hook-error' }, `${w.hookFailed} ${attempt.hookError}`);
     const panel = failurePanel(attempt.error, options);
     const { subject } = attempt.error;
@@ -198,8 +198,8 @@ function nothing() {
   return [
     h('p', { id: 'no-schedule' }, w.noSchedule),
     lines,
-    h('pre', { class: 'lines' }, 'dikas-server --data DIR --config /etc/dikas/server.toml'),
     h('div', { class: 'actions' }, copyButton({ id: 'copy-lines', text: () => LINES, source: lines, label: w.copy, done: w.copied, select: w.selected })),
+    h('pre', { class: 'lines' }, 'dikas-server --data DIR --config /etc/dikas/server.toml'),
     h('p', { class: 'hint' }, w.noScheduleStart),
   ];
 }

@@ -2,7 +2,7 @@
 /** The backups in the folder of the server: checked, downloaded, looked into, restored from and deleted where they are. */
 
 import { announce, ask as question, byId, fill, h, icon } from '../dom.js';
-import { failurePanel } from '../failure.js';
+import { explained, failurePanel } from '../failure.js';
 import { address, Failure } from '../http.js';
 import { inspecting } from '../inspect/inspecting.js';
 import { progressLine } from '../inspect/progress.js';
@@ -32,6 +32,7 @@ export function storedCard() {
   const list = h('ul', { class: 'rows stored', id: 'stored', 'aria-labelledby': 'stored-title' });
   const state = h('p', { class: 'hint', id: 'stored-state', role: 'status' }, w.loading);
   const problem = h('div');
+  const unlisted = h('div');
   /** @type {Archive[]} */
   let archives = [];
 
@@ -40,9 +41,13 @@ export function storedCard() {
       archives = await ask('/backup/archives');
       fill(list, ...archives.map(row));
       fill(state, archives.length === 0 && w.storedNone);
+      fill(unlisted);
     } catch (error) {
+      const { kind } = /** @type {Problem} */ (error);
+      archives = [];
+      fill(list);
       fill(state);
-      report(error);
+      fill(unlisted, h('p', { class: 'problem', id: 'stored-unlisted', 'data-kind': kind, role: 'alert' }, icon('alert'), h('span', {}, explained(kind, 'stored').join(' '))));
     }
   }
 
@@ -168,6 +173,7 @@ export function storedCard() {
     h('h2', { id: 'stored-title', tabindex: -1 }, w.storedTitle),
     h('p', { class: 'hint' }, w.storedLead),
     problem,
+    unlisted,
     list,
     state,
   );

@@ -269,6 +269,7 @@ export const de = {
       restoreFile: 'Auf dem Server wurde nichts verändert. Die Datei wurde nicht verändert.',
       unsure: 'Es ist entweder alles geändert oder nichts. Ist es geändert, so ist der Stand von vorher auf dem Server als Wiederherstellungspunkt aufgehoben, und Sie finden ihn in der Liste.',
       run: 'Es ist kein Backup daraus geworden. Die vorhandenen auf dem Server sind unberührt.',
+      runKept: 'Das Backup ist trotzdem entstanden: Es steht unten in der Liste, mit dem, was über es bekannt ist.',
       stored: 'Die Liste zeigt, was jetzt auf dem Server ist.',
       tokens: 'Die Liste zeigt, welche Token es jetzt gibt.',
     },

@@ -270,6 +270,7 @@ export const en = {
       restoreFile: 'Nothing on the server was changed. The file was not changed.',
       unsure: 'Either all of it was changed, or nothing. What there was before is kept on the server as a restore point if it was changed, and you find it in the list.',
       run: 'No backup came of it. Those that are on the server are untouched.',
+      runKept: 'The backup was made all the same: the list below has it, with what is known of it.',
       stored: 'The list shows what is on the server now.',
       tokens: 'The list shows which tokens there are now.',
     },
