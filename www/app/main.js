@@ -40,7 +40,8 @@
  *   `#problems tr[data-kind]`, `#verify-report`. Compare: `#compare-file` (input), `#compared[data-same]`,
  *   `#compare tr[data-collection] [data-count]`, `#differences [data-id][data-kind] [data-field]`.
  * - Automatic: `#schedule[data-state=none|waiting|running]`, `#schedule-when`, `#schedule [data-fact=next|success|attempt|keep|free|folder]`,
- *   `#run-now`, `#run-progress`, `#run-error[data-kind]`, `#hook-error`, `#schedule-error[data-kind]`, `#schedule-lines`, `#copy-lines`.
+ *   `#run-now`, `#run-progress`, `#run-error[data-kind]`, `#hook-error`, `#schedule-error[data-kind]`, `#schedule-unheard[data-kind]`,
+ *   `#schedule-lines`, `#copy-lines`.
  * - Backups on the server: `#stored > [data-archive][data-name][data-check=unchecked|checking|sound|damaged]` with
  *   `[data-action=look|download|check|restore|remove]`, `#check-<archive>-stop`, `#stored-error[data-kind]`, `#stored-unlisted[data-kind]`; the question as above.
  * - Tokens: `#tokens > [data-token][data-name]` with `[data-action=revoke]`, `#token-name`, `#token-create`, `#new-token`,
@@ -109,7 +110,8 @@ function redraw() {
 
 function signedIn() {
   const onended = () => leave(true);
-  if (view === 'automatic') return automaticView({ onended });
+  // What is at work asks for the login by itself.
+  if (view === 'automatic') return automaticView({ onended: () => void (atWork() || onended()) });
   return view === 'restore' ? restoreView({ onended }) : backupView({ onended });
 }
 

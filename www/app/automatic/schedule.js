@@ -3,7 +3,7 @@
 
 import { collectionName } from '../contents.js';
 import { announce, copyButton, fill, h, icon } from '../dom.js';
-import { failurePanel } from '../failure.js';
+import { explained, failurePanel } from '../failure.js';
 import { bytes, dateTime, percent, relative, words } from '../language.js';
 import { Pace } from '../pace.js';
 import { ask } from '../server.js';
@@ -40,6 +40,7 @@ export function scheduleCard({ onended, onfailed }) {
   const facts = h('div', { class: 'stack' }, h('p', { class: 'hint', role: 'status' }, w.loading));
   const failed = h('div', { class: 'stack' });
   const problem = h('div');
+  const unheard = h('div');
   const progress = h('div', { class: 'stack' });
   const run = h('button', { type: 'button', class: 'primary big', id: 'run-now', hidden: true, onclick: runNow }, icon('play'), w.run);
   /** @type {string | null} */
@@ -62,9 +63,14 @@ export function scheduleCard({ onended, onfailed }) {
     try {
       const state = /** @type {State} */ (await ask('/backup/schedule'));
       show(state);
+      fill(unheard);
       return state.running !== null;
     } catch (error) {
-      if (!onfailed(/** @type {Problem} */ (error))) report(error);
+      const { kind } = /** @type {Problem} */ (error);
+      const said = unheard.firstElementChild?.getAttribute('data-kind') === kind;
+      if (!onfailed(/** @type {Problem} */ (error)) && !said) {
+        fill(unheard, h('p', { class: 'problem', id: 'schedule-unheard', 'data-kind': kind, role: 'alert' }, icon('alert'), h('span', {}, explained(kind, 'stored').join(' '))));
+      }
       return false;
     }
   }
@@ -154,6 +160,7 @@ export function scheduleCard({ onended, onfailed }) {
     facts,
     progress,
     problem,
+    unheard,
     h('div', { class: 'actions' }, run),
   );
   void poll();
