@@ -8,7 +8,7 @@ use crate::store::{Owner, Store};
 use crate::{clock, random};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
-use dikas_archive::api::{Ticket, Tokens};
+use dikas_archive::api::{Purpose, Ticket, Tokens};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -30,6 +30,9 @@ const REFRESH_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// For how long a ticket lets somebody begin a download.
 const TICKET_LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// For how long a ticket lets somebody look into a file: a day's work.
+const INSPECT_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// Failed logins of one address in all, and of one name from one address, before it has to wait.
 const FAILURES: [u32; 2] = [60, 10];
@@ -175,17 +178,21 @@ impl Auth {
         Ok(self.user_of(token, Kind::Access, None)?.into())
     }
 
-    /// What lets this user read this one path for some minutes, as part of its address. Blocks.
+    /// What lets this user read this one path for as long as that takes, as part of its address. Blocks.
     ///
     /// # Errors
     /// `forbidden` for whoever is no user.
-    pub fn ticket(&self, owner: &Owner, path: &str) -> Result<Ticket> {
+    pub fn ticket(&self, owner: &Owner, path: &str, purpose: Purpose) -> Result<Ticket> {
         let Owner::User(id) = owner else {
             return Err(Failure::forbidden("tickets are for users; a backup token is sent as a header"));
         };
         let user = self.user(id)?;
-        let ticket = self.token(&user, Kind::Ticket, TICKET_LIFE, Some(path))?;
-        Ok(Ticket { ticket, expires_in: TICKET_LIFE.as_secs() })
+        let life = match purpose {
+            Purpose::Download => TICKET_LIFE,
+            Purpose::Inspect => INSPECT_LIFE,
+        };
+        let ticket = self.token(&user, Kind::Ticket, life, Some(path))?;
+        Ok(Ticket { ticket, expires_in: life.as_secs() })
     }
 
     /// Whoever this ticket was given to, if it is for this path. Blocks.

@@ -4,7 +4,7 @@
 
 mod long;
 
-use super::opening::{given, limits};
+use super::opening::{given, limits, open_file};
 use super::pages::Paged;
 use super::protocol::{
     Column, ColumnKind, Event, Found, InspectCommand, ManifestHead, RemoteFile, RowCells, RowText, Summary,
@@ -81,11 +81,10 @@ fn open(
     salvage: bool,
     progress: OnProgress<'_>,
 ) -> Result<Archive> {
-    let bytes = given(remote, file)?;
     if salvage {
-        return BackupReader::salvage(bytes, limits(), progress);
+        return BackupReader::salvage(given(remote, file)?, limits(), progress);
     }
-    BackupReader::open_with(bytes, limits())
+    open_file(remote, file)
 }
 
 impl Open {

@@ -12,9 +12,12 @@ use web_sys::Blob;
 /// The most that is decoded of an archive without a manifest, in bytes: some minutes of work.
 const MAX_LINES_BYTES: u64 = 64 << 30;
 
-/// The archive beside a command.
-pub(super) fn open_file(file: Option<Blob>) -> Result<BackupReader<Paged<Given>>> {
-    BackupReader::open_with(given(None, file)?, limits())
+/// The archive on a server or, without that, beside a command.
+pub(super) fn open_file(
+    remote: Option<RemoteFile>,
+    file: Option<Blob>,
+) -> Result<BackupReader<Paged<Given>>> {
+    BackupReader::open_with(given(remote, file)?, limits())
 }
 
 /// What is on a server or, without that, beside a command.

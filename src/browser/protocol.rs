@@ -98,13 +98,15 @@ pub enum Command {
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum RestoreCommand {
-    /// Send what is chosen of the archive beside this command to the server, where it changes nothing yet; answered by
-    /// [`Event::Prepared`]. The worker stays, and takes [`RestoreCommand::Commit`] or [`RestoreCommand::Abort`].
+    /// Send what is chosen of an archive to the server, where it changes nothing yet; answered by [`Event::Prepared`]. The
+    /// worker stays, and takes [`RestoreCommand::Commit`] or [`RestoreCommand::Abort`].
     Prepare {
         /// Address of the server, without `/api/v1`.
         url: String,
         /// What the file is called.
         name: String,
+        /// The archive where it is on a server; null where it is beside this command.
+        remote: Option<RemoteFile>,
         /// What becomes of the documents that are there.
         mode: RestoreMode,
         /// The chosen categories; null means everything, unless there are collections.
@@ -484,6 +486,7 @@ pub struct Storage {
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
+    use crate::api::archives::{CheckEvent, NewToken, ScheduleState};
     use crate::error::ErrorKind;
     use std::path::Path;
     use ts_rs::{Config, TS};
@@ -507,6 +510,10 @@ mod tests {
         let mut all = Declarations(&config, Default::default());
         ts_rs::TypeVisitor::visit::<Command>(&mut all);
         ts_rs::TypeVisitor::visit::<Event>(&mut all);
+        // What the page asks the server itself.
+        ts_rs::TypeVisitor::visit::<ScheduleState>(&mut all);
+        ts_rs::TypeVisitor::visit::<CheckEvent>(&mut all);
+        ts_rs::TypeVisitor::visit::<NewToken>(&mut all);
         let head = "// Generated from src/browser/protocol.rs by `DIKAS_BLESS=1 cargo test -p dikas-archive protocol`.\n";
         let fresh = all.1.into_values().fold(head.to_owned(), |text, decl| format!("{text}\n{decl}"));
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("www/engine/protocol.d.ts");

@@ -36,7 +36,7 @@ impl Ranges {
         let wanted = format!("bytes {at}-{last}/{size}");
         if range != wanted || header(&answer, "etag") != *tag {
             let text = "the file at this address has changed since it was opened";
-            return Err(Error::new(ErrorKind::Io, text).on(url).expected(wanted, range));
+            return Err(Error::new(ErrorKind::Io, text).on(shown(url)).expected(wanted, range));
         }
         let content = answer.response().map_err(js::error)?.unchecked_into();
         let wanted = bytes.len();
@@ -112,7 +112,7 @@ fn send(url: &str, range: &str) -> Result<XmlHttpRequest> {
     request.set_request_header("range", range).map_err(js::error)?;
     request.send().map_err(|thrown| {
         let why = js::text(thrown.unchecked_ref());
-        Error::new(ErrorKind::Unreachable, format!("the archive cannot be fetched: {why}")).on(url)
+        Error::new(ErrorKind::Unreachable, format!("the archive cannot be fetched: {why}")).on(shown(url))
     })?;
     Ok(request)
 }
@@ -122,5 +122,12 @@ fn header(answer: &XmlHttpRequest, name: &str) -> Option<String> {
 }
 
 fn refused(url: &str, expected: &str, actual: &str) -> Error {
-    Error::new(ErrorKind::ServerError, "the archive cannot be fetched").on(url).expected(expected, actual)
+    Error::new(ErrorKind::ServerError, "the archive cannot be fetched")
+        .on(shown(url))
+        .expected(expected, actual)
+}
+
+/// The address without its query, which can hold what stands for a login.
+fn shown(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(path, _)| path)
 }

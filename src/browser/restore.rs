@@ -3,7 +3,7 @@
 
 use super::fetch::Fetch;
 use super::opening::open_file;
-use super::protocol::{Event, Item, Refusal, RestoreCommand, Server};
+use super::protocol::{Event, Item, Refusal, RemoteFile, RestoreCommand, Server};
 use super::turn::PageWatch;
 use super::worker::{Failure, Job, post};
 use crate::api::restore::{CommitRequest, RestoreMode};
@@ -26,9 +26,9 @@ impl Job {
         file: Option<Blob>,
     ) -> Result<Event, Failure> {
         match command {
-            RestoreCommand::Prepare { url, name, mode, categories, collections, business_name } => {
+            RestoreCommand::Prepare { url, name, remote, mode, categories, collections, business_name } => {
                 let choice = choice(mode, categories, collections)?;
-                self.prepare(&url, &name, &choice, business_name.as_deref(), file).await
+                self.prepare(&url, &name, &choice, business_name.as_deref(), (remote, file)).await
             }
             RestoreCommand::Commit { seq, acknowledge_signed, pause_till } => {
                 let watch = PageWatch::new(self.signal.clone());
@@ -66,10 +66,10 @@ impl Job {
         name: &str,
         choice: &Choice,
         business_name: Option<&str>,
-        file: Option<Blob>,
+        (remote, file): (Option<RemoteFile>, Option<Blob>),
     ) -> Result<Event, Failure> {
         let watch = PageWatch::new(self.signal.clone());
-        let mut archive = open_file(file)?;
+        let mut archive = open_file(remote, file)?;
         let plan = check(&mut archive, name, choice, &watch).await?;
         let target = HttpTarget::open(self.transport(url)?, &plan.request(business_name)?).await?;
         let session = target.session();

@@ -4,8 +4,9 @@
 import { archiveAddress, listArchives, listServerArchives, openArchiveFile, removeArchive } from '../engine/index.js';
 import { announce, ask, byId, fill, h, icon } from './dom.js';
 import { explained, failurePanel } from './failure.js';
+import { Failure } from './http.js';
 import { bytes, dateTime, relative, words } from './language.js';
-import { authorised, Failure, user } from './session.js';
+import { authorised, user } from './session.js';
 
 /**
  * @typedef {import('../engine/protocol.js').Archive} Archive

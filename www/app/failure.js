@@ -13,12 +13,16 @@ import { bytes, words } from './language.js';
 /** @type {readonly About[]} */
 const RESTORES = ['restore', 'restoreFile', 'restoreKept', 'unsure'];
 
+/** @type {readonly About[]} */
+const ON_SERVER = ['run', 'runKept', 'stored', 'tokens'];
+
 /**
  * @param {Problem} problem
- * @param {{ id?: string, title: string, about: About, again?: () => void, goOn?: () => void, onServer?: () => void,
- *   dismiss?: () => void }} options `goOn` goes on where it stopped, `onServer` has the server do it
+ * @param {{ id?: string, title: string, about: About, within?: boolean, again?: () => void, goOn?: () => void,
+ *   onServer?: () => void, dismiss?: () => void }} options `within` a card, which has a title of its own; `goOn` goes on where
+ *   it stopped, `onServer` has the server do it
  */
-export function failurePanel(problem, { id = 'error', title, about, again, goOn, onServer, dismiss }) {
+export function failurePanel(problem, { id = 'error', title, about, within = false, again, goOn, onServer, dismiss }) {
   const w = words().failure;
   const kind = problem.kind ?? 'internal';
   const [what, todo] = explained(kind, about);
@@ -38,8 +42,8 @@ export function failurePanel(problem, { id = 'error', title, about, again, goOn,
       'aria-labelledby': `${id}-title`,
     },
     h('div', { class: 'emblem' }, icon(cancelled ? 'stop' : 'alert')),
-    h('h1', { id: `${id}-title`, tabindex: -1 }, cancelled ? w.cancelledTitle : title),
-    h('p', { class: 'lead' }, `${what} ${room(problem)}`),
+    h(within ? 'h3' : 'h1', { id: `${id}-title`, tabindex: -1 }, cancelled ? w.cancelledTitle : title),
+    h('p', { class: 'lead' }, `${what} ${room(problem, about)}`),
     h('p', {}, w.unchanged[about]),
     h('p', { class: 'todo' }, todo),
     h(
@@ -61,9 +65,9 @@ export function failurePanel(problem, { id = 'error', title, about, again, goOn,
  * @param {About} [about] what failed, where some kinds read otherwise of it
  */
 export function explained(kind = 'internal', about = 'backup') {
-  const { errors, restoreErrors } = words();
+  const { errors, restoreErrors, serverErrors } = words();
   const table = /** @type {Record<string, readonly string[]>} */ (
-    RESTORES.includes(about) ? { ...errors, ...restoreErrors } : errors
+    { ...errors, ...(RESTORES.includes(about) && restoreErrors), ...(ON_SERVER.includes(about) && serverErrors) }
   );
   return table[kind] ?? table['internal'] ?? [];
 }
@@ -72,10 +76,13 @@ export function explained(kind = 'internal', about = 'backup') {
  * How much room is needed and how much there is, where that is the trouble.
  *
  * @param {Problem} problem
+ * @param {About} about
  */
-function room({ kind, expected, actual }) {
-  const [need = NaN, free = NaN] = [expected, actual].map((text) => Number(/^(\d+) bytes$/.exec(text ?? '')?.[1]));
-  return kind === 'no-space' && need > free ? words().failure.room(bytes(need), bytes(free)) : '';
+function room({ kind, expected, actual }, about) {
+  const [need = NaN, free = NaN] = [expected, actual].map((text) => Number(/^(\d+) (?:bytes|free)$/.exec(text ?? '')?.[1]));
+  const w = words().failure;
+  const full = kind === 'no-space' || kind === 'server-full';
+  return full && need > free ? (ON_SERVER.includes(about) ? w.roomOnServer : w.room)(bytes(need), bytes(free)) : '';
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import { createBackup, resumeBackup } from '../engine/index.js';
 import { keep, kept } from './memory.js';
-import { Failure } from './session.js';
+import { Failure } from './http.js';
 import { Work } from './work.js';
 
 /**

@@ -74,12 +74,13 @@ export const percent = (fraction) =>
  * is: files of others say what they like.
  *
  * @param {Date | string} moment
+ * @param {string} [timeZone] where it is told; where the browser is by default
  */
-export function dateTime(moment) {
+export function dateTime(moment, timeZone) {
   const date = new Date(moment);
   if (Number.isNaN(date.getTime())) return String(moment);
   const region = navigator.languages.find((tag) => tag.startsWith(`${current}-`)) ?? current;
-  return new Intl.DateTimeFormat(region, { dateStyle: 'long', timeStyle: 'short' }).format(date);
+  return new Intl.DateTimeFormat(region, { dateStyle: 'long', timeStyle: 'short', timeZone }).format(date);
 }
 
 /**

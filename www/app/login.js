@@ -2,8 +2,9 @@
 /** Signing in: a view of its own at first, a dialog over a running job when the session ends under it. */
 
 import { fill, h, icon } from './dom.js';
+import { Failure } from './http.js';
 import { duration, words } from './language.js';
-import { Failure, signIn, user } from './session.js';
+import { signIn, user } from './session.js';
 
 /** What was typed survives a change of the language. */
 let typed = '';

@@ -18,7 +18,8 @@
  *   question before removing, and when signing out would leave some behind: `#answer-yes`, `#answer-no`;
  *   `#archive-error[data-kind]`.
  * - A file: `#file` (input), `#file-cancel`, `#opened`, `#file-problems`, `#file-error[data-kind]`.
- * - Views: `#view-backup`, `#view-restore`, `#view-inspect`, also as `#backup`, `#restore` and `#inspect` in the address.
+ * - Views: `#view-backup`, `#view-restore`, `#view-inspect`, `#view-automatic`, also as `#backup`, `#restore`, `#inspect` and
+ *   `#automatic` in the address.
  * - Restore, the choice: `#restore-file` (input), `#restore-facts`, `#foreign`, `#file-problems`, `#mode-full`,
  *   `#mode-identical`, `#mode-update`, `#category-<name>`, `#business-name`, `#show-changes`, `#restore-close`,
  *   `#recovered`; failures as for a backup, `#error-subject`, and `#insist` where another restore is in the way.
@@ -38,9 +39,17 @@
  * - Verify: `#verify[data-state]`, `#verify-start`, `#verdict[data-verdict=sound|complete|damaged][data-problems]`,
  *   `#problems tr[data-kind]`, `#verify-report`. Compare: `#compare-file` (input), `#compared[data-same]`,
  *   `#compare tr[data-collection] [data-count]`, `#differences [data-id][data-kind] [data-field]`.
+ * - Automatic: `#schedule[data-state=none|waiting|running]`, `#schedule-when`, `#schedule [data-fact=next|success|attempt|keep|free|folder]`,
+ *   `#run-now`, `#run-progress`, `#run-error[data-kind]`, `#hook-error`, `#schedule-error[data-kind]`, `#schedule-unheard[data-kind]`,
+ *   `#schedule-lines`, `#copy-lines`.
+ * - Backups on the server: `#stored > [data-archive][data-name][data-check=unchecked|checking|sound|damaged]` with
+ *   `[data-action=look|download|check|restore|remove]`, `#check-<archive>-stop`, `#stored-error[data-kind]`, `#stored-unlisted[data-kind]`; the question as above.
+ * - Tokens: `#tokens > [data-token][data-name]` with `[data-action=revoke]`, `#token-name`, `#token-create`, `#new-token`,
+ *   `#token-command`, `#copy-token`, `#copy-command`, `#token-kept`, `#token-error[data-kind]`.
  */
 
 import { offerRemoval } from './archives.js';
+import { automaticView, leaveAutomatic } from './automatic.js';
 import { backupView } from './backup.js';
 import { announce, ask, byId, fill } from './dom.js';
 import { fileCard } from './file.js';
@@ -101,6 +110,8 @@ function redraw() {
 
 function signedIn() {
   const onended = () => leave(true);
+  // What is at work asks for the login by itself.
+  if (view === 'automatic') return automaticView({ onended: () => void (atWork() || onended()) });
   return view === 'restore' ? restoreView({ onended }) : backupView({ onended });
 }
 
@@ -196,6 +207,9 @@ async function stopped() {
 function leave(unasked) {
   signOut();
   forgetServed();
+  leaveAutomatic();
+  // What is on the server is for whoever is signed in; a file of this device stays open.
+  if (inspecting.onServer) inspecting.close();
   ended = unasked;
   draw();
   byId('username')?.focus();

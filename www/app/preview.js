@@ -23,7 +23,7 @@ export function previewPanel(preview) {
   const { point, backup, refused, mode } = restoring;
   const nothing = !changes(preview.collections);
   const state = backup?.manifest ? dateTime(backup.manifest.created) : null;
-  const lead = point ? w.undoLead(dateTime(point.created)) : w.lead(backup?.file.name ?? '', state);
+  const lead = point ? w.undoLead(dateTime(point.created)) : w.lead(backup?.name ?? '', state);
 
   async function confirm() {
     const agreement = await confirmation(preview);

@@ -145,7 +145,7 @@ function sourceCard() {
 }
 
 /** @param {Backup} backup */
-function facts({ file, manifest, summary: { collections, attachments, problems, found } }) {
+function facts({ name, manifest, summary: { size, collections, attachments, problems, found } }) {
   const w = words().file;
   const { verdict } = words().restore;
   const documents = collections.reduce((all, row) => all + row.documents, 0);
@@ -165,14 +165,14 @@ function facts({ file, manifest, summary: { collections, attachments, problems, 
   return h(
     'section',
     { class: 'opened', id: 'restore-facts', 'aria-labelledby': 'restore-name' },
-    h('h2', { id: 'restore-name', tabindex: -1 }, file.name),
+    h('h2', { id: 'restore-name', tabindex: -1 }, name),
     h(
       'dl',
       { class: 'figures' },
       fact(w.created, manifest && h('time', { datetime: manifest.created }, dateTime(manifest.created) + age), true),
       fact(w.business, manifest && manifest.source.business),
       fact(w.product, manifest && manifest.source.product),
-      fact(w.size, bytes(file.size)),
+      fact(w.size, bytes(size)),
       fact(w.documents, number(documents)),
       fact(w.files, number(attachments)),
     ),

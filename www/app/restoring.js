@@ -18,7 +18,7 @@ import { Work } from './work.js';
  * @typedef {Pick<import('../engine/protocol.js').RestorePoint, 'id' | 'created'>} Point
  * @typedef {import('./failure.js').Problem} Problem
  * @typedef {Awaited<ReturnType<typeof prepareRestore>>} Prepared
- * @typedef {{ file: File, manifest: Manifest | null, summary: Summary }} Backup
+ * @typedef {{ file: File | string, name: string, manifest: Manifest | null, summary: Summary }} Backup
  * @typedef {{ acknowledgeSigned?: number, pauseTill: boolean }} Agreement
  * @typedef {{ id: string, secret: string, committing: boolean }} Session
  * @typedef {Awaited<ReturnType<typeof restoreEnd>>} End
@@ -75,11 +75,12 @@ class Restoring extends Work {
   }
 
   /**
-   * Takes a file, and looks what is in it.
+   * Takes a file, or the one at an address, and looks what is in it.
    *
-   * @param {File} file
+   * @param {File | string} file
+   * @param {string} [name]
    */
-  async open(file) {
+  async open(file, name = typeof file === 'string' ? file.replace(/^.*\//, '') : file.name) {
     this.close(false);
     const mine = new AbortController();
     this.#opening = mine;
@@ -89,7 +90,7 @@ class Restoring extends Work {
       const { manifest, summary } = opened;
       opened.close();
       if (this.#opening !== mine) return;
-      this.backup = { file, manifest, summary };
+      this.backup = { file, name, manifest, summary };
       this.#become('chosen');
     } catch (error) {
       if (this.#opening !== mine) return;
@@ -123,7 +124,7 @@ class Restoring extends Work {
     const all = backup.summary.collections.map(({ category }) => category);
     const chosen = [...new Set(all)].filter((category) => category !== 'other' && !this.leftOut.has(category));
     const choice = mode === 'full' ? { mode } : { mode, categories: chosen };
-    const options = { file: backup.file, choice, businessName: this.businessName.trim() || undefined };
+    const options = { file: backup.file, name: backup.name, choice, businessName: this.businessName.trim() || undefined };
     const onBegun = (/** @type {{ id: string, secret: string }} */ session) => note({ ...session, committing: false });
     const prepared = await this.run(async (auth, watching) => {
       if (inTheWay) await stopRestore({ auth, id: inTheWay, signal: watching.signal });

@@ -1,18 +1,19 @@
 // @ts-check
 /**
- * Who is signed in, and the only API calls that the page makes itself: login and refresh.
+ * Who is signed in: login and refresh.
  *
  * Tokens live in memory and in sessionStorage, so that a reload does not end the session and closing the tab does. A
  * token is renewed before it runs out or when somebody reports that the server refused it; however many ask at once,
  * one request goes out. Where renewing is refused, the caller decides: give up, or ask the person and wait.
  */
 
+import { data, Failure, send } from './http.js';
+
 /**
  * @typedef {{ accessToken: string, refreshToken: string, expiresIn: number }} Tokens
  * @typedef {{ username: string, accessToken: string, refreshToken: string, expires: number }} Login
  */
 
-const API = '/api/v1';
 const KEY = 'dikas.session';
 
 /** Renewed this many milliseconds before it runs out, so that no call starts with a token about to end. */
@@ -20,22 +21,6 @@ const EARLY = 60_000;
 
 /** How long to wait before each further attempt to renew, in seconds. */
 const PAUSES = [1, 2, 4, 8, 16, 30];
-
-/** A call that failed, with the kinds of the engine's errors. */
-export class Failure extends Error {
-  /**
-   * @param {string} kind
-   * @param {string} message
-   * @param {{ subject?: string, retryAfter?: number }} [more]
-   */
-  constructor(kind, message, { subject, retryAfter } = {}) {
-    super(message);
-    this.kind = kind;
-    this.subject = subject;
-    /** Seconds that the server asks to wait, where it does. */
-    this.retryAfter = retryAfter;
-  }
-}
 
 /** @type {Login | null} */
 let login = restore();
@@ -143,29 +128,7 @@ async function patiently(attempt, [pause, ...later]) {
  * @returns {Promise<Tokens>}
  */
 async function call(path, body) {
-  const headers = { 'content-type': 'application/json' };
-  const answer = await fetch(API + path, { method: 'POST', headers, body: JSON.stringify(body) }).catch((error) => {
-    throw new Failure('unreachable', String(error), { subject: path });
-  });
-  const envelope = await answer.json().catch(() => null);
-  if (answer.ok && envelope?.isSuccess && envelope.data) return envelope.data;
-  const message = envelope?.message ?? `HTTP ${answer.status}`;
-  throw new Failure(kindOf(answer.status), message, { subject: path, retryAfter: seconds(answer) });
-}
-
-/** @param {number} status */
-function kindOf(status) {
-  if (status === 401) return 'unauthorized';
-  if (status === 403) return 'forbidden';
-  if (status === 429 || status === 503) return 'busy';
-  if (status >= 500) return 'server-error';
-  return 'bad-answer';
-}
-
-/** @param {Response} answer */
-function seconds(answer) {
-  const value = Number.parseInt(answer.headers.get('retry-after') ?? '', 10);
-  return Number.isFinite(value) ? value : undefined;
+  return data(await send(path, { method: 'POST', body }));
 }
 
 /**

@@ -5,7 +5,7 @@ import { byId, fill, h, icon } from './dom.js';
 import { language, words } from './language.js';
 import { user } from './session.js';
 
-export const VIEWS = /** @type {const} */ (['backup', 'restore', 'inspect']);
+export const VIEWS = /** @type {const} */ (['backup', 'restore', 'inspect', 'automatic']);
 
 /** @typedef {typeof VIEWS[number]} View */
 

@@ -10,7 +10,8 @@
  */
 
 import { open } from "./inspect.js";
-import { address, BackupError, cancelled, internal, job, text } from "./job.js";
+import { address, BackupError, internal, job } from "./job.js";
+import { given } from "./remote.js";
 
 export { BackupError };
 export { listRestorePoints, prepareRestore, previewUndo, restoreEnd, stopRestore, undo } from "./restore.js";
@@ -209,8 +210,7 @@ export async function storage({ signal } = {}) {
  * @returns {Promise<import("./inspect.js").Backup>}
  */
 export async function openBackup(fileOrUrl, { salvage = true, onProgress, signal } = {}) {
-  const given = typeof fileOrUrl === "string" ? await addressed(fileOrUrl, signal) : fileOrUrl;
-  return open(given, { salvage, onProgress, signal });
+  return open(await given(fileOrUrl, signal), { salvage, onProgress, signal });
 }
 
 /** Whether old archives and leftovers have been removed since the page was opened. */
@@ -219,40 +219,3 @@ let cleanedUp = false;
 /** Archives of a browser without a file system: they live as long as the page.
  * @type {Map<string, { archive: Archive, file: File }>} */
 const inMemory = new Map();
-
-/**
- * @param {string} address
- * @param {AbortSignal} [signal]
- */
-async function addressed(address, signal) {
-  const url = new URL(address, location.href).href;
-  const { headers } = await fetched(url, { method: "HEAD", signal });
-  const size = Number(headers.get("content-length"));
-  if (headers.get("accept-ranges") === "bytes" && size > 0) return { url, size, tag: headers.get("etag") };
-  const answer = await fetched(url, { signal });
-  return answer.blob().catch((error) => Promise.reject(unfetched(url, error, signal)));
-}
-
-/**
- * @param {string} url
- * @param {RequestInit} options
- */
-async function fetched(url, options) {
-  const answer = await fetch(url, { ...options, cache: "no-store" })
-    .catch((error) => Promise.reject(unfetched(url, error, options.signal)));
-  if (answer.ok) return answer;
-  throw new BackupError({
-    kind: "server-error", message: "the archive cannot be fetched", subject: url,
-    expected: "status 200", actual: `status ${answer.status}`,
-  });
-}
-
-/**
- * @param {string} url
- * @param {unknown} error
- * @param {AbortSignal | null} [signal]
- */
-function unfetched(url, error, signal) {
-  if (signal?.aborted) return cancelled();
-  return new BackupError({ kind: "unreachable", message: `the archive cannot be fetched: ${text(error)}`, subject: url });
-}

@@ -46,6 +46,27 @@ attachments: number,
 business: string, };
 
 /**
+ * What the last comparison of an archive's bytes with what they should be has found.
+ */
+export type ArchiveCheck = { "state": "unchecked" } | { "state": "sound", 
+/**
+ * When it was found so.
+ */
+at: string, } | { "state": "damaged", 
+/**
+ * When it was found so.
+ */
+at: string, 
+/**
+ * How many things.
+ */
+problems: number, 
+/**
+ * The first of them, in a sentence.
+ */
+first: string, };
+
+/**
  * Which backup it is.
  */
 export type ArchiveInfo = { 
@@ -98,6 +119,43 @@ type: string | null,
  * Size in bytes.
  */
 size: number, };
+
+/**
+ * A run of the schedule.
+ */
+export type Attempt = { 
+/**
+ * Why it began.
+ */
+trigger: Trigger, 
+/**
+ * When it began.
+ */
+began: string, 
+/**
+ * When it ended.
+ */
+ended: string, 
+/**
+ * File name of its archive; null where it made none.
+ */
+archive: string | null, 
+/**
+ * Size of the archive in bytes; null where it made none.
+ */
+size: number | null, 
+/**
+ * Names of the archives that it removed.
+ */
+removed: Array<string>, 
+/**
+ * What went wrong; null where nothing did.
+ */
+error: Error | null, 
+/**
+ * What the hook that tells of a failure had to say for itself where it failed too.
+ */
+hookError: string | null, };
 
 /**
  * What was done.
@@ -156,6 +214,27 @@ dropped: number,
  * mode is to add and update.
  */
 kept: number, };
+
+/**
+ * A line of the answer to `POST /backup/archives/{id}/verify`.
+ */
+export type CheckEvent = { "event": "progress", 
+/**
+ * Bytes that were read.
+ */
+bytes: number, 
+/**
+ * Twice the size of the archive: it is read once for its digest, and once entry by entry.
+ */
+total: number, } | { "event": "done", 
+/**
+ * The archive, as the list has it from now on.
+ */
+archive: StoredArchive, } | { "event": "failed", 
+/**
+ * Why.
+ */
+error: Error, };
 
 /**
  * What becomes of one collection.
@@ -835,6 +914,28 @@ url: string,
 id: string, };
 
 /**
+ * How many archives stay: the last of each of so many days, weeks and months that have one.
+ */
+export type Keep = { 
+/**
+ * Of so many days.
+ */
+daily: number, 
+/**
+ * Of so many weeks.
+ */
+weekly: number, 
+/**
+ * Of so many months.
+ */
+monthly: number, };
+
+/**
+ * A reason to keep an archive.
+ */
+export type KeptFor = "newest" | "day" | "week" | "month";
+
+/**
  * What an archive says of itself, without the lists of its parts and attachments.
  */
 export type ManifestHead = { 
@@ -850,6 +951,35 @@ created: string,
  * Whose data it is.
  */
 source: SourceInfo, };
+
+/**
+ * Answer of `POST /auth/tokens`.
+ */
+export type NewToken = { 
+/**
+ * The token itself. It is shown here and never again.
+ */
+token: string, 
+/**
+ * Names the token in lists and for deletion.
+ */
+id: string, 
+/**
+ * What a person called it.
+ */
+name: string, 
+/**
+ * When it was made.
+ */
+created: string, 
+/**
+ * The user who made it.
+ */
+createdBy: string, 
+/**
+ * When it was last used, to the minute; null if never.
+ */
+lastUsed: string | null, };
 
 /**
  * What the person should know, though the job goes on.
@@ -951,6 +1081,10 @@ url: string,
  * What the file is called.
  */
 name: string, 
+/**
+ * The archive where it is on a server; null where it is beside this command.
+ */
+remote: RemoteFile | null, 
 /**
  * What becomes of the documents that are there.
  */
@@ -1187,6 +1321,60 @@ begun: string,
 called: string, };
 
 /**
+ * A schedule, as the configuration states it.
+ */
+export type Schedule = { 
+/**
+ * A cron expression of five fields.
+ */
+when: string, 
+/**
+ * The time zone it is meant in, as the IANA names it.
+ */
+zone: string, 
+/**
+ * The folder of the archives.
+ */
+folder: string, 
+/**
+ * How many archives stay.
+ */
+keep: Keep, 
+/**
+ * Whether each archive is read back from the disk once it has its name.
+ */
+verify: boolean, };
+
+/**
+ * Answer of `GET /backup/schedule`: what the server does by itself, and how it went.
+ */
+export type ScheduleState = { 
+/**
+ * What is configured; null where nothing is.
+ */
+schedule: Schedule | null, 
+/**
+ * The run under way; null where there is none.
+ */
+running: Progress | null, 
+/**
+ * When the next run is due; null where there is no schedule, or it never comes.
+ */
+next: string | null, 
+/**
+ * The last run, however it ended; null before the first.
+ */
+lastAttempt: Attempt | null, 
+/**
+ * The last run that made a good archive; null before the first.
+ */
+lastSuccess: Attempt | null, 
+/**
+ * Free bytes where the archives lie; null where the folder cannot be asked.
+ */
+freeBytes: number | null, };
+
+/**
  * A server.
  */
 export type Server = { 
@@ -1243,6 +1431,51 @@ usage: number | null,
 limit: number | null, };
 
 /**
+ * An archive in the server's backup folder.
+ */
+export type StoredArchive = { 
+/**
+ * Names it in paths: 32 lower-case hex digits, the same for as long as it lies there.
+ */
+id: string, 
+/**
+ * Its file name.
+ */
+name: string, 
+/**
+ * Size in bytes.
+ */
+size: number, 
+/**
+ * The moment of its data; where nothing tells it, when the file was last written.
+ */
+created: string, 
+/**
+ * Digest that the whole file has to have; null for one that the server neither wrote nor verified.
+ */
+sha256: Sha256 | null, 
+/**
+ * How many documents; null where nothing tells.
+ */
+documents: number | null, 
+/**
+ * How many attachments; null where nothing tells.
+ */
+attachments: number | null, 
+/**
+ * Name of the business; null where nothing tells.
+ */
+business: string | null, 
+/**
+ * Whether its bytes were compared with what they should be.
+ */
+check: ArchiveCheck, 
+/**
+ * Why the schedule keeps it. Empty for what it would remove after its next run, and for what it did not make.
+ */
+keptFor: Array<KeptFor>, };
+
+/**
  * What was found in an archive, with or without a manifest.
  */
 export type Summary = { 
@@ -1278,6 +1511,23 @@ problems: Array<Error>,
  * How many problems there are.
  */
 found: number, };
+
+/**
+ * Why a run began.
+ */
+export type Trigger = { "by": "schedule", 
+/**
+ * When.
+ */
+due: string, } | { "by": "catch-up", 
+/**
+ * When the last one that was missed was due.
+ */
+due: string, } | { "by": "person", 
+/**
+ * Its name.
+ */
+name: string, };
 
 /**
  * A collection that a restore does not touch.

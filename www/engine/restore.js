@@ -2,6 +2,7 @@
 // Restores and their undo: what index.js offers of them.
 
 import { address, conversation, job } from "./job.js";
+import { given } from "./remote.js";
 
 /**
  * @import { Auth } from "./job.js"
@@ -35,7 +36,8 @@ import { address, conversation, job } from "./job.js";
  * Reads and checks a backup, sends what is chosen of it to the server, and asks what that would change. Nothing has
  * changed when this is done, and nothing when it fails.
  * @param {object} options
- * @param {File} options.file
+ * @param {File | string} options.file A file, or the address of one: where its server answers ranges, it is read from there.
+ * @param {string} [options.name] What the file is called; by default as it is named, or as its address ends.
  * @param {string} [options.url] Address of the server, without `/api/v1`; this page's own by default.
  * @param {Auth} options.auth
  * @param {Choice} options.choice
@@ -48,19 +50,22 @@ import { address, conversation, job } from "./job.js";
  * @param {AbortSignal} [options.signal] Cancels the preparation; afterwards there is `abort`.
  * @returns {Promise<Prepared>}
  */
-export async function prepareRestore({ file, url, auth, choice, businessName, onBegun, ...watching }) {
+export async function prepareRestore({ file, name, url, auth, choice, businessName, onBegun, ...watching }) {
   const { mode, categories = null, collections = null } = /** @type {{ mode: Choice["mode"], categories?: Category[],
     collections?: string[] }} */ (choice);
+  const archive = await given(file, watching.signal);
+  const remote = archive instanceof Blob ? null : archive;
+  const called = name ?? (typeof file === "string" ? file.replace(/\?.*$/, "").replace(/^.*\//, "") : file.name);
   /** @type {Command} */
   const command = {
     restore: {
-      prepare: { url: address(url), name: file.name, mode, categories, collections, businessName: businessName ?? null },
+      prepare: { url: address(url), name: called, remote, mode, categories, collections, businessName: businessName ?? null },
     },
   };
   let id = "";
   const { answer, ask, end } = await conversation(command, "prepared", {
     auth,
-    file,
+    file: archive instanceof Blob ? archive : undefined,
     onEvent(event) {
       if (event.type !== "restoreBegun") return;
       id = event.id;

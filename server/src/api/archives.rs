@@ -2,17 +2,18 @@
 
 use super::answer;
 use super::lines::lines;
-use super::request::Segments;
+use super::request::{Segments, json_or_default};
 use crate::App;
 use crate::archives::Archives;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
 use axum::Extension;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::archives::{CheckEvent, StoredArchive};
-use dikas_archive::api::{Envelope, Ticket};
+use dikas_archive::api::{Envelope, Ticket, TicketRequest};
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_page::Download;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -62,8 +63,9 @@ pub(super) async fn archive_file(
     .await
 }
 
-/// Gives a ticket, with which a browser downloads this one file without a login, for ten minutes.
-#[utoipa::path(post, path = "/backup/archives/{id}/ticket", tag = "archives",
+/// Gives a ticket, with which a browser reads this one file without a login: for ten minutes, or for twelve hours of looking
+/// into it.
+#[utoipa::path(post, path = "/backup/archives/{id}/ticket", tag = "archives", request_body = Option<TicketRequest>,
     params(("id" = String, Path, description = "Id of the archive.")),
     responses(
         (status = CREATED, description = "The `ticket` of the query of `/backup/archives/{id}/file`.",
@@ -74,10 +76,12 @@ pub(super) async fn archive_ticket(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
+    body: Body,
 ) -> Result<Response> {
+    let TicketRequest { purpose } = json_or_default(body).await?;
     let ticket = crate::blocking(move || {
         app.archives.file(&id)?;
-        app.auth.ticket(&principal.owner, &format!("/api/v1/backup/archives/{id}/file"))
+        app.auth.ticket(&principal.owner, &format!("/api/v1/backup/archives/{id}/file"), purpose)
     });
     Ok(answer(StatusCode::CREATED, ticket.await?))
 }

@@ -176,7 +176,7 @@ impl Proxy {
         self.state.releases.send_modify(|count| *count += 1);
     }
 
-    /// How many requests came whose `METHOD path?query` contains this.
+    /// How many requests came whose `METHOD path?query`, with its `Range` behind it, contains this.
     pub fn count(&self, part: &str) -> usize {
         self.times(part).len()
     }
@@ -230,7 +230,9 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let token = head.headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    state.log.lock().unwrap().push((Instant::now(), format!("{} {target}", head.method)));
+    let range = head.headers.get("range").and_then(|range| range.to_str().ok()).unwrap_or_default();
+    let line = format!("{} {target} {range}", head.method);
+    state.log.lock().unwrap().push((Instant::now(), line));
     let body = body.collect().await?.to_bytes();
 
     let ask = |held| state.fault_for(head.method.as_str(), &target, token.as_deref(), held);

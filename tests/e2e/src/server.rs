@@ -28,7 +28,12 @@ impl Local {
 
     /// One with a month of demo data.
     pub async fn demo() -> Self {
-        Self::open(demo_data().await, |_| {}).await
+        Self::demo_with(|_| {}).await
+    }
+
+    /// One with a month of demo data that is set up otherwise.
+    pub async fn demo_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::open(demo_data().await, change).await
     }
 
     /// An empty one that is set up otherwise.

@@ -68,6 +68,14 @@ async fn every_view_is_named_labelled_and_fits_a_phone_in_both_languages() {
     browser.click("#restored-close").await;
     browser.find("#points > li").await;
     check_view(&browser, "points").await;
+
+    // What the server does by itself, with a token that is shown.
+    browser.click("#view-automatic").await;
+    browser.find("#schedule[data-state=none]").await;
+    browser.fill("#token-name", "Office computer").await;
+    browser.click("#token-create").await;
+    browser.find("#tokens > [data-name='Office computer']").await;
+    check_view(&browser, "automatic").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

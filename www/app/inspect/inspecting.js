@@ -27,6 +27,9 @@ class Inspecting extends EventTarget {
   /** What it is called. */
   name = '';
 
+  /** Whether it is read from an address. */
+  onServer = false;
+
   /** Share that was read, where opening is reading. */
   fraction = 0;
 
@@ -77,7 +80,7 @@ class Inspecting extends EventTarget {
   async open(file, name = typeof file === 'string' ? file.replace(/^.*\//, '') : file.name) {
     this.#forget();
     const mine = new AbortController();
-    Object.assign(this, { name, state: 'opening', fraction: 0 });
+    Object.assign(this, { name, onServer: typeof file === 'string', state: 'opening', fraction: 0 });
     this.#opening = mine;
     this.#fire('change');
     const onProgress = (/** @type {{ bytes: number, total: number }} */ { bytes, total }) => {
@@ -125,7 +128,7 @@ class Inspecting extends EventTarget {
     this.backup?.close();
     for (const task of [this.search, this.verify, this.compare, this.takeOut]) task.clear();
     Object.assign(this, { state: 'idle', backup: null, error: null, shown: null, other: null, hits: [], query: '', where: '' });
-    Object.assign(this, { filesFrom: 0, filesOf: '' });
+    Object.assign(this, { filesFrom: 0, filesOf: '', onServer: false });
     this.rows.clear();
   }
 

@@ -1,6 +1,7 @@
 // @ts-check
 /** Deutsch. Same shape as the English table. */
 
+import { automaticDe } from './automatic-de.js';
 import { fieldsDe } from './fields-de.js';
 import { inspectDe } from './inspect-de.js';
 import { restoreDe } from './restore-de.js';
@@ -15,6 +16,7 @@ export const de = {
   otherLanguage: 'English',
   ...restoreDe,
   ...inspectDe,
+  ...automaticDe,
   fields: fieldsDe,
   justNow: 'gerade eben',
   documents: (n) => count(n, 'Dokument', 'Dokumente'),
@@ -268,8 +270,13 @@ export const de = {
       restoreKept: 'Auf dem Server wurde nichts verändert. Was dort angekommen ist, bleibt eine halbe Stunde aufgehoben, sodass Sie es gleich unten noch einmal versuchen können.',
       restoreFile: 'Auf dem Server wurde nichts verändert. Die Datei wurde nicht verändert.',
       unsure: 'Es ist entweder alles geändert oder nichts. Ist es geändert, so ist der Stand von vorher auf dem Server als Wiederherstellungspunkt aufgehoben, und Sie finden ihn in der Liste.',
+      run: 'Es ist kein Backup daraus geworden. Die vorhandenen auf dem Server sind unberührt.',
+      runKept: 'Das Backup ist trotzdem entstanden: Es steht unten in der Liste, mit dem, was über es bekannt ist.',
+      stored: 'Die Liste zeigt, was jetzt auf dem Server ist.',
+      tokens: 'Die Liste zeigt, welche Token es jetzt gibt.',
     },
     room: (need, free) => `Das Backup und sein Download brauchen ${need}; frei sind ${free}.`,
+    roomOnServer: (need, free) => `Das Backup braucht bis zu ${need}; frei sind ${free}.`,
     replaced: 'Das frühere Backup wurde aus diesem Browser entfernt, als dieses begann.',
   },
 

@@ -1,6 +1,7 @@
 // @ts-check
 /** English. The German table has the same shape; the type checker compares them. */
 
+import { automaticEn } from './automatic-en.js';
 import { fieldsEn } from './fields-en.js';
 import { inspectEn } from './inspect-en.js';
 import { restoreEn } from './restore-en.js';
@@ -14,6 +15,7 @@ export const en = {
   otherLanguage: 'Deutsch',
   ...restoreEn,
   ...inspectEn,
+  ...automaticEn,
   fields: fieldsEn,
   justNow: 'just now',
   documents: (/** @type {number} */ n) => count(n, 'document', 'documents'),
@@ -269,9 +271,14 @@ export const en = {
       restoreKept: 'Nothing on the server was changed. What was sent there is kept for half an hour, so that you can try again right below.',
       restoreFile: 'Nothing on the server was changed. The file was not changed.',
       unsure: 'Either all of it was changed, or nothing. What there was before is kept on the server as a restore point if it was changed, and you find it in the list.',
+      run: 'No backup came of it. Those that are on the server are untouched.',
+      runKept: 'The backup was made all the same: the list below has it, with what is known of it.',
+      stored: 'The list shows what is on the server now.',
+      tokens: 'The list shows which tokens there are now.',
     },
     room: (/** @type {string} */ need, /** @type {string} */ free) =>
       `The backup and its download need ${need}; ${free} are free.`,
+    roomOnServer: (/** @type {string} */ need, /** @type {string} */ free) => `The backup needs up to ${need}; ${free} are free.`,
     replaced: 'The earlier backup was removed from this browser when this one started.',
   },
 
