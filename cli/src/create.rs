@@ -1,9 +1,12 @@
 //! `create`: a backup of a server, into a file that has its name only once it is whole.
 
+use crate::draft::Place;
 use crate::ended::{Ended, Failure};
+use crate::keeping::keep_newest;
 use crate::login::Server;
 use crate::teller::{Onlooker, Teller, megabytes};
 use crate::terminal::plain;
+use crate::{login, verify};
 use dikas_archive::api::SnapshotRequest;
 use dikas_archive::catalog::Category;
 use dikas_archive::error::{Error, ErrorKind, Result};
@@ -11,10 +14,9 @@ use dikas_archive::job::backup::{Options, Outcome, backup};
 use dikas_archive::job::http::HttpSource;
 use dikas_archive::job::threads::Threads;
 use dikas_backup::interrupt::Interrupt;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::json;
-use std::fs::{self, File, TryLockError};
+use std::fs;
+use std::io::{self, IsTerminal as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -26,21 +28,50 @@ const MOST_THREADS: usize = 8;
 pub(crate) struct Arguments {
     #[command(flatten)]
     server: Server,
-    /// The new file; or a folder, in which it is named after the moment of its data.
+    /// The new file; or a folder, in which it is named after the moment of its data: dikas_YYYYMMDD_HHMMSS.zip.
+    ///
+    /// While it is written its name ends in .part; only what is whole, read back and on the disk gets its name, and no
+    /// file that is there is overwritten. Nobody but its owner can read it.
     #[arg(short, long, value_name = "FILE|DIR")]
     output: PathBuf,
     /// Backs up this category alone; may be given several times.
-    #[arg(long = "category", value_name = "CATEGORY")]
+    #[arg(long = "category", value_name = "CATEGORY", value_parser = login::category())]
     categories: Vec<Category>,
+    /// Removes old backups from the folder, so that the N newest stay, the new one among them.
+    ///
+    /// Only after all else has gone well, and only backups that are named as this command names them, that are of the same
+    /// installation and the same categories, and that it can read. All else stays, and does not count.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    keep: Option<NonZeroUsize>,
+    /// Reads the file once more from the disk when it has its name, as `verify` does.
+    ///
+    /// One that is damaged is renamed, so that it does not pass for a backup: its name then ends in .damaged.
+    #[arg(long)]
+    verify: bool,
     /// Writes one JSON object per line to standard output.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Says what was made even where nobody watches in a terminal.
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "the new backup stays in any case: a number from 1".to_owned())
 }
 
 /// Makes a backup.
 pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Result<(), Failure> {
-    let teller = Teller::new(arguments.json);
+    let teller = match arguments.verbose || io::stdout().is_terminal() {
+        true => Teller::new(arguments.json),
+        // Whatever cron hears, it sends by mail.
+        false => Teller::quiet(arguments.json),
+    };
     let place = Place::of(&arguments.output).map_err(|error| Failure::new(Ended::Unusable, error))?;
+    if arguments.keep.is_some() && place.folder().is_none() {
+        let error = Error::new(ErrorKind::BadArgument, "--keep needs a folder, and there is none of this name");
+        return Err(error.on(arguments.output.display().to_string()).into());
+    }
     let http = arguments.server.connect(interrupt).await?;
     interrupt.listen();
     let mut draft = place.begin().map_err(|error| Failure::new(Ended::Unusable, error))?;
@@ -52,12 +83,20 @@ pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Resu
     let encoder = Threads::start(NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN))?;
     let outcome = backup(open, &encoder, &mut draft.file, &Options::default(), &watch).await?;
     watch.clear();
-    let file = draft.keep(&outcome)?;
-    let shown = file.display().to_string();
+    let file = draft.keep(&outcome.manifest.created)?;
+    if arguments.verify {
+        verify_kept(&file, &outcome, interrupt)?;
+    }
+    let removed = match arguments.keep {
+        Some(keep) => keep_newest(&file, &outcome.manifest, keep)?,
+        None => Vec::new(),
+    };
+    let shown = |file: &PathBuf| file.display().to_string();
+    let removed: Vec<String> = removed.iter().map(shown).collect();
     teller.event(
         "done",
         &json!({
-            "file": shown,
+            "file": shown(&file),
             "size": outcome.size,
             "sha256": outcome.sha256,
             "created": outcome.manifest.created,
@@ -65,13 +104,43 @@ pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Resu
             "attachments": outcome.manifest.attachments.len(),
             "plainParts": outcome.plain_parts,
             "restarts": outcome.restarts,
+            "verified": arguments.verify,
+            "removed": removed,
         }),
     );
-    teller.say(&told(&outcome, &shown));
+    teller.say(&told(&outcome, &shown(&file), &removed));
     Ok(())
 }
 
-fn told(outcome: &Outcome, file: &str) -> String {
+/// Reads a backup that has its name once more. One that is not what was written loses it.
+fn verify_kept(file: &Path, outcome: &Outcome, interrupt: &Interrupt) -> Result<()> {
+    let Err(error) = is_as_written(file, outcome, interrupt) else { return Ok(()) };
+    if error.kind == ErrorKind::Cancelled {
+        fs::remove_file(file)?;
+        return Err(error);
+    }
+    let mut damaged = file.as_os_str().to_owned();
+    damaged.push(".damaged");
+    let message = match fs::rename(file, &damaged) {
+        Ok(()) => format!("the backup is damaged on the disk, and is now {}", Path::new(&damaged).display()),
+        Err(why) => format!("the backup is damaged on the disk, and cannot be renamed ({why})"),
+    };
+    Err(Error { message: format!("{message}: {}", error.message), ..error })
+}
+
+fn is_as_written(file: &Path, outcome: &Outcome, interrupt: &Interrupt) -> Result<()> {
+    let (found, verdict) = verify::from_disk(file, interrupt)?;
+    if let Some(problem) = verdict.problems.into_iter().next() {
+        return Err(problem);
+    }
+    if found == outcome.sha256 {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Io, "the file is not what was written");
+    Err(error.expected(format!("SHA-256 {}", outcome.sha256), found))
+}
+
+fn told(outcome: &Outcome, file: &str, removed: &[String]) -> String {
     let mut text = format!(
         "{}: {} documents and {} files of {}, {}\nSHA-256 {}",
         plain(file),
@@ -81,6 +150,9 @@ fn told(outcome: &Outcome, file: &str) -> String {
         megabytes(outcome.size),
         outcome.sha256
     );
+    for file in removed {
+        text += &format!("\nRemoved {}", plain(file));
+    }
     if outcome.restarts > 0 {
         text += "\nThe server let its first snapshot go; the backup is of a later one.";
     }
@@ -88,102 +160,4 @@ fn told(outcome: &Outcome, file: &str) -> String {
         text += "\nSome parts could not be compressed safely and are stored uncompressed. They are whole.";
     }
     text
-}
-
-/// Where the backup will be.
-#[derive(Debug)]
-struct Place {
-    folder: PathBuf,
-    /// None where the moment of the data will tell.
-    name: Option<String>,
-}
-
-impl Place {
-    fn of(output: &Path) -> Result<Self> {
-        if output.is_dir() {
-            return Ok(Self { folder: output.to_owned(), name: None });
-        }
-        let folder = output.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let name = output.file_name().and_then(|name| name.to_str());
-        let Some(name) = name else {
-            let message = "this cannot be the name of a file";
-            return Err(Error::new(ErrorKind::BadArgument, message).on(output.display().to_string()));
-        };
-        let place = Self { folder: folder.unwrap_or(Path::new(".")).to_owned(), name: Some(name.to_owned()) };
-        place.refuse_taken(output)?;
-        Ok(place)
-    }
-
-    /// No backup takes the place of another file.
-    fn refuse_taken(&self, file: &Path) -> Result<()> {
-        if !file.exists() {
-            return Ok(());
-        }
-        let message = "there is a file of this name already";
-        Err(Error::new(ErrorKind::BadArgument, message).on(file.display().to_string()))
-    }
-
-    /// Opens the file that is being written. Its name says that it is none yet.
-    fn begin(self) -> Result<Draft> {
-        let name = self.name.as_deref().unwrap_or("dikas.zip");
-        let path = self.folder.join(format!("{name}.part"));
-        let on_path = |error: Error| error.on(path.display().to_string());
-        // What an earlier run has left is overwritten, unless that still runs.
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(|error| on_path(error.into()))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(on_path(Error::new(ErrorKind::Busy, "another backup is being written here")));
-            }
-            Err(TryLockError::Error(error)) => return Err(on_path(error.into())),
-        }
-        file.set_len(0).map_err(|error| on_path(error.into()))?;
-        Ok(Draft { file, path: Some(path), place: self })
-    }
-}
-
-/// A backup that is being written. Dropped, it is removed.
-#[derive(Debug)]
-struct Draft {
-    file: File,
-    path: Option<PathBuf>,
-    place: Place,
-}
-
-impl Draft {
-    /// Gives the file its name, once it is on the disk.
-    fn keep(mut self, outcome: &Outcome) -> Result<PathBuf> {
-        let name = match &self.place.name {
-            Some(name) => name.clone(),
-            None => name_of(&outcome.manifest.created)?,
-        };
-        let file = self.place.folder.join(name);
-        self.place.refuse_taken(&file)?;
-        self.file.sync_all()?;
-        if let Some(path) = &self.path {
-            fs::rename(path, &file).map_err(|error| Error::from(error).on(file.display().to_string()))?;
-        }
-        self.path = None;
-        // The name has to be on the disk too; Windows opens no folder, and needs that less.
-        #[cfg(unix)]
-        File::open(&self.place.folder)?.sync_all()?;
-        Ok(file)
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            // What cannot be removed has a name that says what it is.
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// A file name after a moment, in the time of this place.
-fn name_of(created: &str) -> Result<String> {
-    let moment: Timestamp =
-        created.parse().map_err(|error: jiff::Error| Error::new(ErrorKind::BadAnswer, error.to_string()))?;
-    Ok(moment.to_zoned_datetime(TimeZone::system()).strftime("dikas_%Y%m%d_%H%M%S.zip").to_string())
 }

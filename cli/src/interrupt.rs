@@ -4,7 +4,7 @@ use dikas_archive::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// The exit code of a program that Ctrl-C ended.
+/// The exit code of a program that Ctrl-C ended, or the system's wish that it ends.
 pub const INTERRUPTED: u8 = 130;
 
 /// Raised once; from then on the job ends itself.
@@ -26,17 +26,39 @@ impl Default for Interrupt {
 }
 
 impl Interrupt {
-    /// From here on Ctrl-C raises it, and pressed again, ends the program at once. To be called in a runtime.
+    /// From here on Ctrl-C raises it, and so does the system that ends a service; asked again, the program ends at once. To
+    /// be called in a runtime.
     pub fn listen(&self) {
-        let heard = self.clone();
-        tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                if heard.is_raised() {
-                    std::process::exit(INTERRUPTED.into());
-                }
-                heard.change(State::Armed, State::Raised);
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+                // Where a signal cannot be heard, it ends the program.
+                let Ok(mut signals) = signal(kind) else { continue };
+                let heard = self.clone();
+                tokio::spawn(async move {
+                    while signals.recv().await.is_some() {
+                        heard.raise();
+                    }
+                });
             }
-        });
+        }
+        #[cfg(not(unix))]
+        {
+            let heard = self.clone();
+            tokio::spawn(async move {
+                while tokio::signal::ctrl_c().await.is_ok() {
+                    heard.raise();
+                }
+            });
+        }
+    }
+
+    fn raise(&self) {
+        if self.is_raised() {
+            std::process::exit(INTERRUPTED.into());
+        }
+        self.change(State::Armed, State::Raised);
     }
 
     /// From here on it can be raised no more.

@@ -1,5 +1,7 @@
-//! Who calls the server.
+//! Who calls the server, and for what.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use dikas_archive::catalog::Category;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_backup::http::Http;
 use dikas_backup::interrupt::Interrupt;
@@ -68,4 +70,10 @@ fn password(user: &str) -> Result<String> {
     }
     let question = format!("Password of {}: ", crate::terminal::plain(user));
     rpassword::prompt_password(question).map_err(Error::from)
+}
+
+/// Reads the name of a category; help and completions list them all.
+pub(crate) fn category() -> impl TypedValueParser<Value = Category> {
+    let names = Category::ALL.iter().map(|category| category.as_str());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Category>())
 }

@@ -3,9 +3,11 @@
 mod asking;
 mod create;
 mod diff;
+mod draft;
 mod ended;
 mod extract;
 mod folder;
+mod keeping;
 mod login;
 mod look;
 mod open;

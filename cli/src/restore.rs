@@ -2,7 +2,7 @@
 
 use crate::asking::{Asking, Consenting, Settled, unconfirmed};
 use crate::ended::{Ended, Failure};
-use crate::login::Server;
+use crate::login::{self, Server};
 use crate::look;
 use crate::teller::{Onlooker, Teller};
 use crate::terminal::{ask, plain};
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     server: Server,
     /// Restores this category alone; may be given several times. Without it everything that the backup covers is replaced.
-    #[arg(long = "category", value_name = "CATEGORY")]
+    #[arg(long = "category", value_name = "CATEGORY", value_parser = login::category())]
     categories: Vec<Category>,
     /// Restores this collection alone; may be given several times, and beside categories.
     #[arg(long = "collection", value_name = "COLLECTION")]

@@ -19,16 +19,22 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Teller {
     as_json: bool,
+    is_quiet: bool,
 }
 
 impl Teller {
     pub(crate) fn new(as_json: bool) -> Self {
-        Self { as_json }
+        Self { as_json, is_quiet: false }
+    }
+
+    /// One without a word for people.
+    pub(crate) fn quiet(as_json: bool) -> Self {
+        Self { as_json, is_quiet: true }
     }
 
     /// Text for people. Whoever reads no further has read enough.
     pub(crate) fn say(self, text: &str) {
-        if !self.as_json {
+        if !self.as_json && !self.is_quiet {
             let _ = writeln!(io::stdout().lock(), "{}", text.trim_end());
         }
     }

@@ -4,11 +4,13 @@ use crate::look;
 use crate::out::Out;
 use crate::teller::Bar;
 use crate::terminal::{plain, plain_json};
+use dikas_archive::digest::Sha256;
 use dikas_archive::error::Result;
-use dikas_archive::reader::Verdict;
+use dikas_archive::reader::{BackupReader, Verdict};
 use dikas_backup::interrupt::Interrupt;
 use serde_json::json;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 /// What `verify` takes.
 #[derive(Debug, clap::Args)]
@@ -24,11 +26,7 @@ pub(crate) struct Arguments {
 pub(crate) fn verify(Arguments { file, json }: &Arguments, interrupt: &Interrupt) -> Result<bool> {
     let mut reader = look::open_damaged(file, interrupt)?;
     let size = reader.length();
-    // The whole file for its digest, and then every entry.
-    let mut bar = Bar::new("Verifying", size.saturating_mul(2), interrupt);
-    let sha256 = reader.sha256(&mut |bytes| bar.add(bytes))?;
-    let verdict = reader.verify(&mut |bytes| bar.add(bytes))?;
-    bar.clear();
+    let (sha256, verdict) = read_all(&mut reader, interrupt)?;
     let mut out = Out::new();
     if *json {
         let sound = verdict.is_sound();
@@ -54,4 +52,26 @@ pub(crate) fn verify(Arguments { file, json }: &Arguments, interrupt: &Interrupt
     }
     out.finish()?;
     Ok(verdict.is_sound())
+}
+
+/// Reads a file that was just written from the disk, as far as this system can be told to forget what it has in memory.
+/// Answers the digest of the whole file, and what is wrong in it.
+///
+/// # Errors
+/// `cancelled`, `io`, and those of a file that cannot be opened as a backup.
+pub(crate) fn from_disk(file: &Path, interrupt: &Interrupt) -> Result<(Sha256, Verdict)> {
+    #[cfg(target_os = "linux")]
+    if let Ok(file) = File::open(file) {
+        // Where it keeps them nevertheless, these are read.
+        let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+    read_all(&mut look::open(file)?, interrupt)
+}
+
+fn read_all(reader: &mut BackupReader<File>, interrupt: &Interrupt) -> Result<(Sha256, Verdict)> {
+    // The whole file for its digest, and then every entry.
+    let mut bar = Bar::new("Verifying", reader.length().saturating_mul(2), interrupt);
+    let sha256 = reader.sha256(&mut |bytes| bar.add(bytes))?;
+    let verdict = reader.verify(&mut |bytes| bar.add(bytes))?;
+    Ok((sha256, verdict))
 }

@@ -14,7 +14,7 @@ use super::worker::{Answer, Files, Job};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{self, Columns, Inspector, Page, Query, Row, Rows, secrets};
-use crate::reader::{AttachmentInfo, BackupReader, OnProgress};
+use crate::reader::{Attachment, AttachmentInfo, BackupReader, OnProgress};
 use long::Report;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -180,14 +180,15 @@ impl Open {
         collection: Option<String>,
         id: Option<String>,
     ) -> Event {
-        let wanted = |file: &AttachmentInfo| {
+        let (collection, id) = (collection.as_deref(), id.as_deref());
+        let wanted = |file: &Attachment<'_>| {
             collection.is_none() || file.collection == collection && (id.is_none() || file.id == id)
         };
         let mut total = 0;
         let mut attachments = Vec::new();
-        for file in self.inspector.reader().attachments().into_iter().filter(wanted) {
+        for file in self.inspector.reader().each_attachment().filter(wanted) {
             if (from..from.saturating_add(count)).contains(&total) {
-                attachments.push(file);
+                attachments.push(AttachmentInfo::from(file));
             }
             total += 1;
         }
@@ -268,9 +269,9 @@ impl From<&Rows> for Found {
 fn with_attachments(archive: &Archive, found: Vec<Found>) -> (Vec<Found>, u32) {
     let mut all: BTreeMap<_, _> = found.into_iter().map(|row| (row.name.clone(), row)).collect();
     let mut attachments = 0;
-    for attachment in archive.attachments() {
-        let name = attachment.collection.unwrap_or_else(|| "other".to_owned());
-        let row = all.entry(name).or_insert_with_key(|name| Found {
+    for attachment in archive.each_attachment() {
+        let name = attachment.collection.unwrap_or("other");
+        let row = all.entry(name.to_owned()).or_insert_with_key(|name| Found {
             name: name.clone(),
             category: category_of(name),
             documents: 0,

@@ -1,10 +1,11 @@
 //! Small bridges to JavaScript: numbers, exceptions, JSON.
 
 use crate::error::{Error, ErrorKind, Result};
+use js_sys::{Array, ArrayBuffer, Uint8Array};
 use serde::{Serialize, de::DeserializeOwned};
 use std::io;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{DedicatedWorkerGlobalScope, DomException};
+use web_sys::{DedicatedWorkerGlobalScope, DomException, MessageChannel, MessagePort};
 
 /// The global object of this worker.
 pub(super) fn scope() -> Result<DedicatedWorkerGlobalScope> {
@@ -74,6 +75,32 @@ pub(super) fn from_js<T: DeserializeOwned>(value: &JsValue) -> Result<T> {
     let json = js_sys::JSON::stringify(value).map_err(|thrown| wrong(text(&thrown)))?;
     // As bytes, like every other JSON: code to read a type is there once for each kind of input.
     serde_json::from_slice(String::from(json).as_bytes()).map_err(|error| wrong(error.to_string()))
+}
+
+thread_local! {
+    /// A port to nobody: what is moved there is freed.
+    static NOWHERE: Option<MessagePort> = MessageChannel::new().ok().map(|channel| {
+        channel.port2().close();
+        channel.port1()
+    });
+}
+
+/// Moves what a browser has read into wasm memory, where it has exactly this many bytes. Its own copy is freed at once: a
+/// garbage collector does not count it, and lets gigabytes of them gather. (`ArrayBuffer.transfer` frees nothing.)
+///
+/// # Errors
+/// The number of bytes that there are.
+pub(super) fn take(buffer: ArrayBuffer, bytes: &mut [u8]) -> std::result::Result<(), u32> {
+    let array = Uint8Array::new(&buffer);
+    let length = array.length();
+    if length as usize == bytes.len() {
+        array.copy_to(bytes);
+    }
+    // Where that fails, the collector finds it in the end.
+    NOWHERE.with(|port| {
+        port.as_ref().map(|port| port.post_message_with_transferable(&buffer, &Array::of1(&buffer)))
+    });
+    if length as usize == bytes.len() { Ok(()) } else { Err(length) }
 }
 
 /// A property of a JavaScript object; undefined where there is none.

@@ -7,7 +7,6 @@ use super::pages::Blocks;
 use super::protocol::RemoteFile;
 use super::rope::BlobSource;
 use crate::error::{Error, ErrorKind, Result};
-use js_sys::Uint8Array;
 use std::io;
 use wasm_bindgen::JsCast as _;
 use web_sys::{XmlHttpRequest, XmlHttpRequestResponseType};
@@ -39,12 +38,9 @@ impl Ranges {
             let text = "the file at this address has changed since it was opened";
             return Err(Error::new(ErrorKind::Io, text).on(shown(url)).expected(wanted, range));
         }
-        let content = Uint8Array::new(&answer.response().map_err(js::error)?);
-        if content.length() as usize != bytes.len() {
-            return Err(refused(url, &bytes.len().to_string(), &content.length().to_string()));
-        }
-        content.copy_to(bytes);
-        Ok(())
+        let content = answer.response().map_err(js::error)?.unchecked_into();
+        let wanted = bytes.len();
+        js::take(content, bytes).map_err(|found| refused(url, &wanted.to_string(), &found.to_string()))
     }
 }
 

@@ -96,18 +96,39 @@ pub(super) fn too_large(limit: u64, bytes: u64) -> Error {
         .expected(format!("at most {limit} bytes"), format!("{bytes} bytes"))
 }
 
+/// How much of a file is read at once where it is read from one end to the other, in bytes: for Chromium that takes a third of
+/// the time of as many blocks.
+const AHEAD: u64 = 4 * BLOCK;
+
 /// A file that the person chose, or any other Blob, as [`Blocks`] that are only read.
 #[derive(Debug)]
 pub struct BlobSource {
     blob: Blob,
     size: u64,
+    /// What was read ahead, and where that begins.
+    ahead: (u64, Vec<u8>),
+    /// Where the block ends that was asked for last.
+    end: u64,
 }
 
 impl BlobSource {
     /// Reads from this Blob or File.
     pub fn new(blob: Blob) -> io::Result<Self> {
         let size = js::to_u64(blob.size())?;
-        Ok(Self { blob, size })
+        Ok(Self { blob, size, ahead: (0, Vec::new()), end: 0 })
+    }
+
+    /// What was read ahead of a block, if that is all of it.
+    fn ahead(&self, at: u64, count: usize) -> Option<&[u8]> {
+        let (from, bytes) = &self.ahead;
+        let start = usize::try_from(at.checked_sub(*from)?).ok()?;
+        bytes.get(start..start.checked_add(count)?)
+    }
+
+    fn read(&self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let (from, to) = (js::to_f64(at)?, js::to_f64(at + bytes.len() as u64)?);
+        let slice = self.blob.slice_with_f64_and_f64(from, to).map_err(js::io_error)?;
+        read_blob(&slice, bytes)
     }
 }
 
@@ -117,9 +138,20 @@ impl Blocks for BlobSource {
     }
 
     fn load(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let (from, to) = (js::to_f64(at)?, js::to_f64(at + bytes.len() as u64)?);
-        let slice = self.blob.slice_with_f64_and_f64(from, to).map_err(js::io_error)?;
-        read_blob(&slice, bytes)
+        let goes_on = at > 0 && at == self.end;
+        self.end = at + bytes.len() as u64;
+        if goes_on && self.ahead(at, bytes.len()).is_none() {
+            let count = AHEAD.min(self.size.saturating_sub(at));
+            let mut ahead = std::mem::take(&mut self.ahead.1);
+            ahead.resize(usize::try_from(count).unwrap_or(usize::MAX), 0);
+            self.read(at, &mut ahead)?;
+            self.ahead = (at, ahead);
+        }
+        match self.ahead(at, bytes.len()) {
+            Some(ahead) => bytes.copy_from_slice(ahead),
+            None => self.read(at, bytes)?,
+        }
+        Ok(())
     }
 
     fn store(&mut self, _: u64, _: &[u8]) -> io::Result<()> {
@@ -135,13 +167,11 @@ impl Blocks for BlobSource {
 fn read_blob(blob: &Blob, bytes: &mut [u8]) -> io::Result<()> {
     let buffer =
         FileReaderSync::new().and_then(|reader| reader.read_as_array_buffer(blob)).map_err(js::io_error)?;
-    let array = Uint8Array::new(&buffer);
-    if array.length() as usize != bytes.len() {
+    let wanted = bytes.len();
+    js::take(buffer, bytes).map_err(|found| {
         let text = "the browser gave back another number of bytes than were stored";
-        return Err(Error::new(ErrorKind::Io, text).expected(bytes.len(), array.length()).into());
-    }
-    array.copy_to(bytes);
-    Ok(())
+        Error::new(ErrorKind::Io, text).expected(wanted, found).into()
+    })
 }
 
 fn index(at: u64) -> Option<usize> {

@@ -20,7 +20,7 @@ pub use block::{BLOCK_BYTES, BlockReader};
 pub use documents::Documents;
 pub use entry::{Entry, EntryReader, Lines};
 pub(crate) use summary::stem;
-pub use summary::{AttachmentInfo, CollectionInfo, Summary, collection_of};
+pub use summary::{Attachment, AttachmentInfo, CollectionInfo, Summary, collection_of};
 pub use verify::Verdict;
 
 use crate::digest::{Hasher, Sha256};

@@ -5,6 +5,7 @@ use crate::catalog::{self, Category};
 use crate::document::{self, Document};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
+use crate::manifest::AttachmentEntry;
 use crate::path::ATTACHMENTS;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -55,6 +56,18 @@ pub struct AttachmentInfo {
     #[serde(rename = "type")]
     pub media_type: Option<String>,
     /// Size in bytes.
+    pub size: u64,
+}
+
+/// An [`AttachmentInfo`], as an open archive keeps it.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "the same fields")]
+pub struct Attachment<'a> {
+    pub path: &'a str,
+    pub collection: Option<&'a str>,
+    pub id: Option<&'a str>,
+    pub name: &'a str,
+    pub media_type: Option<&'a str>,
     pub size: u64,
 }
 
@@ -113,31 +126,48 @@ impl<R: Read + Seek> BackupReader<R> {
 
     /// The attachments, in the order of the archive. Without a manifest their folders name the owners.
     pub fn attachments(&self) -> Vec<AttachmentInfo> {
-        let described = self.entries.iter().zip(&self.roles).filter_map(|(entry, role)| match role {
+        self.each_attachment().map(AttachmentInfo::from).collect()
+    }
+
+    /// The same one by one, without a copy of what a backup may have a hundred thousand of.
+    pub fn each_attachment(&self) -> impl Iterator<Item = Attachment<'_>> {
+        self.entries.iter().zip(&self.roles).filter_map(|(entry, role)| match role {
             Role::Attachment(Some(number)) => {
-                let attachment = self.sound_manifest()?.attachments.get(*number)?;
-                let record = attachment.record.clone();
-                Some(AttachmentInfo {
-                    path: attachment.path.clone(),
-                    collection: Some(record.collection.into()),
-                    id: Some(record.id),
-                    name: record.name,
-                    media_type: Some(record.media_type),
+                let AttachmentEntry { path, record } = self.sound_manifest()?.attachments.get(*number)?;
+                Some(Attachment {
+                    path,
+                    collection: Some(record.collection.as_str()),
+                    id: Some(&record.id),
+                    name: &record.name,
+                    media_type: Some(&record.media_type),
                     size: record.size,
                 })
             }
             Role::Attachment(None) => {
                 let path = entry.name.strip_prefix(ATTACHMENTS).unwrap_or(&entry.name);
-                let (collection, id, name) = match path.splitn(3, '/').collect::<Vec<_>>()[..] {
-                    [collection, id, name] => (Some(collection.to_owned()), Some(id.to_owned()), name),
+                let mut segments = path.splitn(3, '/');
+                let (collection, id, name) = match (segments.next(), segments.next(), segments.next()) {
+                    (Some(collection), Some(id), Some(name)) => (Some(collection), Some(id), name),
                     _ => (None, None, path),
                 };
-                let (path, name) = (entry.name.clone(), name.to_owned());
-                Some(AttachmentInfo { path, collection, id, name, media_type: None, size: entry.size })
+                let (path, size) = (entry.name.as_str(), entry.size);
+                Some(Attachment { path, collection, id, name, media_type: None, size })
             }
             _ => None,
-        });
-        described.collect()
+        })
+    }
+}
+
+impl From<Attachment<'_>> for AttachmentInfo {
+    fn from(Attachment { path, collection, id, name, media_type, size }: Attachment<'_>) -> Self {
+        Self {
+            path: path.to_owned(),
+            collection: collection.map(str::to_owned),
+            id: id.map(str::to_owned),
+            name: name.to_owned(),
+            media_type: media_type.map(str::to_owned),
+            size,
+        }
     }
 }
 

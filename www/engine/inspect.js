@@ -23,6 +23,10 @@ const PAGE = 500;
 /** How many entries of the archive a worker verifies before it asks for more. */
 const ENTRIES = 16;
 
+/** How many bytes a worker fetches from a server before another takes its place: a browser keeps what synchronous requests brought
+ * until the worker that asked has ended. */
+const FETCHED = 256 << 20;
+
 /** How many hits one part may send before the rest is only counted. */
 const HITS = 1_000;
 
@@ -333,10 +337,21 @@ export class Backup {
     const queue = tasks.values();
     const stop = this.#stop(signal);
     const work = async () => {
-      const worker = await this.#join(stop.signal);
+      let worker = await this.#join(stop.signal);
+      let fetched = 0;
+      /** @param {Event} event */
+      const counted = (event) => {
+        if (event.type === "read" && this.#source.remote) fetched += event.bytes;
+        onEvent(event);
+      };
       try {
         for (const task of queue) {
-          const { event } = await until(stop.signal, worker.ask({ inspect: command(task) }, last, { onEvent }));
+          if (fetched >= FETCHED) {
+            worker.end();
+            worker = await this.#join(stop.signal);
+            fetched = 0;
+          }
+          const { event } = await until(stop.signal, worker.ask({ inspect: command(task) }, last, { onEvent: counted }));
           onDone(event, task);
         }
       } finally {

@@ -224,7 +224,10 @@ impl Schedule {
                 let schedule = Arc::clone(self);
                 let ran = tokio::task::spawn_blocking(move || run::run(&schedule)).await;
                 drop(place);
-                ran.unwrap_or_default()
+                ran.unwrap_or_else(|_| Outcome {
+                    error: Some(Error::new(ErrorKind::Internal, "the run panicked")),
+                    ..Outcome::default()
+                })
             }
             None => {
                 let message = "the server was making another backup all the while";

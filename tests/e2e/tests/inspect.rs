@@ -30,6 +30,8 @@ async fn the_sample_is_browsed_by_somebody_who_is_not_signed_in() {
     let receipts = lines(&file, "receipts");
     collection(&browser, "receipts").await;
     browser.shot("inspect-table").await;
+    let heads = browser.text("#rows [role=row]").await;
+    assert!(heads.contains("Employee") && !heads.contains("employeeId"), "{heads}");
     assert!(row(&browser, 0).await.contains(&id(&receipts[0])));
     // Only what is in sight exists.
     let drawn = browser.run("return document.querySelectorAll('#rows [data-row]').length", vec![]).await;

@@ -55,7 +55,7 @@ export function collectionRoom(collection) {
         id: 'rows',
         label: w.table(collectionName(collection)),
         rows: found.documents,
-        columns: columns.map(({ name, kind }) => ({ label: name, kind })),
+        columns: columns.map(({ name, kind }) => ({ label: words().fields[name] ?? name, field: name, kind })),
         load: (from, count) => loaded(backup, from, count),
         onopen: (row) => inspecting.show({ collection, row }),
       });

@@ -14,7 +14,7 @@ import { number, words } from '../language.js';
 import { Scroll } from './scroll.js';
 
 /**
- * @typedef {{ label: string, kind: import('../../engine/protocol.js').ColumnKind }} Column
+ * @typedef {{ label: string, field: string, kind: import('../../engine/protocol.js').ColumnKind }} Column
  * @typedef {{ cells: (string | Node)[], state?: string }} Row
  */
 
@@ -60,7 +60,7 @@ export function grid({ id, label, rows, columns, load, onopen }) {
     'div',
     { role: 'row', class: 'grid-row grid-head', 'aria-rowindex': 1 },
     h('span', { role: 'columnheader', class: 'figure' }, words().inspect.row),
-    columns.map(({ label, kind }) => h('span', { role: 'columnheader', class: kind === 'figure' && 'figure', title: label }, label)),
+    columns.map(({ label, field, kind }) => h('span', { role: 'columnheader', class: kind === 'figure' && 'figure', title: field }, label)),
   );
   const body = h('div', { role: 'rowgroup', class: 'grid-rows' });
   const space = h('div', { class: 'grid-space' }, body);

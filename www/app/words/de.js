@@ -2,6 +2,7 @@
 /** Deutsch. Same shape as the English table. */
 
 import { automaticDe } from './automatic-de.js';
+import { fieldsDe } from './fields-de.js';
 import { inspectDe } from './inspect-de.js';
 import { restoreDe } from './restore-de.js';
 
@@ -16,6 +17,7 @@ export const de = {
   ...restoreDe,
   ...inspectDe,
   ...automaticDe,
+  fields: fieldsDe,
   justNow: 'gerade eben',
   documents: (n) => count(n, 'Dokument', 'Dokumente'),
   files: (n) => count(n, 'Datei', 'Dateien'),

@@ -2,6 +2,7 @@
 /** English. The German table has the same shape; the type checker compares them. */
 
 import { automaticEn } from './automatic-en.js';
+import { fieldsEn } from './fields-en.js';
 import { inspectEn } from './inspect-en.js';
 import { restoreEn } from './restore-en.js';
 
@@ -15,6 +16,7 @@ export const en = {
   ...restoreEn,
   ...inspectEn,
   ...automaticEn,
+  fields: fieldsEn,
   justNow: 'just now',
   documents: (/** @type {number} */ n) => count(n, 'document', 'documents'),
   files: (/** @type {number} */ n) => count(n, 'file', 'files'),

@@ -7,9 +7,12 @@
 
 use dikas_server::schedule::config::ConfigFile;
 use dikas_server::{Config, Server};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Whether it has said where it listens.
+static SAID: AtomicBool = AtomicBool::new(false);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,6 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let server = Server::start(config).await?;
     println!("http://{}", server.address());
+    SAID.store(true, Ordering::Relaxed);
     signal(SignalKind::terminate())?.recv().await;
     server.stop().await;
     Ok(())
@@ -49,6 +53,10 @@ fn pass(point: &'static str) {
     let Ok(wanted) = std::env::var("DIKAS_TEST_ABORT_AT") else { return };
     let (name, count) = wanted.split_once(':').unwrap_or((&wanted, "1"));
     if name == point && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == count.parse().unwrap_or(1) {
+        // The clean-up of the start is faster than the start, now and then, and whoever waits for the address needs it.
+        while !SAID.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         std::process::abort();
     }
 }

@@ -1,0 +1,208 @@
+//! A backup that is being written: a file whose name says that it is none yet, until all of it is on the disk.
+
+use dikas_archive::error::{Error, ErrorKind, Result};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use same_file::Handle;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where the backup will be.
+#[derive(Debug)]
+pub(crate) struct Place {
+    folder: PathBuf,
+    /// None where the moment of the data will tell.
+    name: Option<String>,
+}
+
+impl Place {
+    /// The file of this name, which must not be there yet; or, in a folder, one that is named after its moment.
+    ///
+    /// # Errors
+    /// `bad-argument`
+    pub(crate) fn of(output: &Path) -> Result<Self> {
+        if output.is_dir() {
+            return Ok(Self { folder: output.to_owned(), name: None });
+        }
+        let wrong =
+            |message| Err(Error::new(ErrorKind::BadArgument, message).on(output.display().to_string()));
+        if output.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return wrong("there is no such folder");
+        }
+        let folder = output.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let Some(name) = output.file_name().and_then(|name| name.to_str()) else {
+            return wrong("this cannot be the name of a file");
+        };
+        refuse_taken(output)?;
+        Ok(Self { folder: folder.unwrap_or(Path::new(".")).to_owned(), name: Some(name.to_owned()) })
+    }
+
+    /// The folder in which the moment will name the file; none where it has a name.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.name.is_none().then_some(&self.folder)
+    }
+
+    /// Opens the file that is being written. What an earlier run has left there is overwritten, unless that still runs.
+    ///
+    /// # Errors
+    /// `busy` where another run writes there, `io`.
+    pub(crate) fn begin(self) -> Result<Draft> {
+        let name = self.name.as_deref().unwrap_or("dikas.zip");
+        let path = self.folder.join(format!("{name}.part"));
+        let file = locked(&path).map_err(|error| error.on(path.display().to_string()))?;
+        Ok(Draft { file, path: Some(path), place: self })
+    }
+}
+
+/// No backup takes the place of another file.
+fn refuse_taken(file: &Path) -> Result<()> {
+    // A link that leads nowhere is there too.
+    if file.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let message = "there is a file of this name already";
+    Err(Error::new(ErrorKind::BadArgument, message).on(file.display().to_string()))
+}
+
+/// An empty file at this path, which nobody else writes.
+fn locked(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    // It will hold personal data.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    loop {
+        let file = options.open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(ErrorKind::Busy, "another backup is being written here"));
+            }
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        // Whoever had the lock until now may have made a backup of this file meanwhile, or removed it.
+        match Handle::from_path(path) {
+            Ok(there) if there == Handle::from_file(file.try_clone()?)? => {
+                file.set_len(0)?;
+                return Ok(file);
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A backup that is being written. Dropped, it is removed.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) file: File,
+    path: Option<PathBuf>,
+    place: Place,
+}
+
+impl Draft {
+    /// Gives the file, with data of this moment, its name, once it is on the disk.
+    ///
+    /// # Errors
+    /// `bad-argument` where the name is taken meanwhile, `bad-answer` where this is no moment, `io`.
+    pub(crate) fn keep(mut self, created: &str) -> Result<PathBuf> {
+        let name = match &self.place.name {
+            Some(name) => name.clone(),
+            None => name_of(created)?,
+        };
+        let file = self.place.folder.join(name);
+        refuse_taken(&file)?;
+        self.file.sync_all()?;
+        if let Some(path) = &self.path {
+            fs::rename(path, &file).map_err(|error| Error::from(error).on(file.display().to_string()))?;
+        }
+        self.path = None;
+        // The name has to be on the disk too; Windows opens no folder, and needs that less.
+        #[cfg(unix)]
+        File::open(&self.place.folder)?.sync_all()?;
+        Ok(file)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // What cannot be removed has a name that says what it is.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// A file name after a moment, in the time of this place.
+fn name_of(created: &str) -> Result<String> {
+    let moment: Timestamp =
+        created.parse().map_err(|error: jiff::Error| Error::new(ErrorKind::BadAnswer, error.to_string()))?;
+    Ok(moment.to_zoned_datetime(TimeZone::system()).strftime("dikas_%Y%m%d_%H%M%S.zip").to_string())
+}
+
+/// Whether a file is named like one that its moment has named.
+pub(crate) fn is_named_by_moment(name: &str) -> bool {
+    let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    let moment = name.strip_prefix("dikas_").and_then(|rest| rest.strip_suffix(".zip"));
+    let parts = moment.and_then(|moment| moment.split_once('_'));
+    parts.is_some_and(|(day, time)| digits(day, 8) && digits(time, 6))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_moment_is_told_from_others() {
+        assert!(is_named_by_moment(&name_of("2026-11-23T18:59:41Z").unwrap()));
+        for other in [
+            "dikas_20261123_185941.zip.part",
+            "dikas_20261123_185941.zip.damaged",
+            "dikas_20261123.zip",
+            "dikas_20261123_18594.zip",
+            "dikas_2026112x_185941.zip",
+            "before_20261123_185941.zip",
+            "dikas_20261123_185941_2.zip",
+        ] {
+            assert!(!is_named_by_moment(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_being_written_is_written_by_one_and_removed_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = || Place::of(folder.path()).unwrap();
+        let part = folder.path().join("dikas.zip.part");
+        fs::write(&part, "of a run that was killed").unwrap();
+        let draft = place().begin().unwrap();
+        assert_eq!(draft.file.metadata().unwrap().len(), 0);
+        assert_eq!(place().begin().unwrap_err().kind, ErrorKind::Busy);
+        drop(draft);
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn who_waited_for_the_lock_of_what_is_a_backup_by_now_leaves_that_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..50 {
+            let draft = Place::of(folder.path()).unwrap().begin().unwrap();
+            io::Write::write_all(&mut &draft.file, b"whole").unwrap();
+            let path = folder.path().to_owned();
+            let next = std::thread::spawn(move || {
+                loop {
+                    match Place::of(&path).unwrap().begin() {
+                        Ok(draft) => return draft,
+                        Err(error) => assert_eq!(error.kind, ErrorKind::Busy),
+                    }
+                }
+            });
+            let kept = draft.keep("2026-11-23T18:59:41Z").unwrap();
+            drop(next.join().unwrap());
+            assert_eq!(fs::read(&kept).unwrap(), b"whole");
+            fs::remove_file(kept).unwrap();
+        }
+    }
+}
