@@ -49,23 +49,28 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Shows what is in a backup, or the documents of a collection, or those in which something is found.
+    #[command(after_help = EXIT_CODES)]
     Inspect(look::Arguments),
     /// Reads every byte of a backup and compares it with what it should be.
+    #[command(after_help = EXIT_CODES)]
     Verify(verify::Arguments),
     /// Backs up a server into a file, reads it back, and only then gives it its name.
     #[command(after_help = EXIT_CODES)]
     Create(create::Arguments),
     /// Compares two backups, collection by collection.
+    #[command(after_help = EXIT_CODES)]
     Diff(diff::Arguments),
     /// Takes documents and files out of a backup, into a folder.
     #[command(after_help = EXIT_CODES)]
     Extract(extract::Arguments),
     /// Shows a backup in the browser, with the page that this program carries; needs no server and no network.
+    #[command(after_help = EXIT_CODES)]
     Open(open::Arguments),
     /// Restores a backup to a server: checks it, sends it, shows what would change, asks, and makes it live at once.
     #[command(after_help = EXIT_CODES)]
     Restore(restore::Arguments),
     /// Lists the states from before restores, the newest first: what `undo` can go back to.
+    #[command(after_help = EXIT_CODES)]
     RestorePoints(undo::ListArguments),
     /// Undoes a restore: shows what would change, asks, and makes the state from before it live at once.
     #[command(after_help = EXIT_CODES)]
