@@ -56,6 +56,15 @@ async fn the_lines_for_cron_make_backups_as_they_are_written() {
         good(Command::new(program("dikas-backup")).arg("verify").arg(&copy));
         assert_restores(&copy, &shop).await;
     }
+    // A disk that is not mounted: nothing takes the place of its folder.
+    fs::rename(shop.machine.path(BACKUPS), shop.machine.path("/var/elsewhere")).unwrap();
+    for line in &lines {
+        let output = shop.run(line);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.lines().count() == 1, "{line}: {said}");
+        assert!(shop.machine.list("/var/backups").is_empty(), "{line}");
+    }
+    fs::rename(shop.machine.path("/var/elsewhere"), shop.machine.path(BACKUPS)).unwrap();
     // A server that is away.
     let Shop { machine, server, .. } = &shop;
     drop(server.lock().unwrap().take());
