@@ -29,7 +29,7 @@ const MOST_THREADS: usize = 8;
 pub(crate) struct Arguments {
     #[command(flatten)]
     server: Server,
-    /// The new file; or a folder, in which it is named after the moment of its data: dikas_YYYYMMDD_HHMMSS.zip.
+    /// The new file, whose name ends in .zip; or a folder, in which it is named after the moment of its data: dikas_YYYYMMDD_HHMMSS.zip.
     ///
     /// While it is written its name ends in .part; only what is whole, read back and on the disk gets its name, and no
     /// file that is there is overwritten. Nobody but its owner can read it.

@@ -34,6 +34,10 @@ impl Place {
         let Some(name) = output.file_name().and_then(|name| name.to_str()) else {
             return wrong("this cannot be the name of a file");
         };
+        // Where a disk is not mounted, its folder would become a file.
+        if !name.to_ascii_lowercase().ends_with(".zip") {
+            return wrong("there is no folder of this name, and the name of a backup has to end in .zip");
+        }
         refuse_taken(output)?;
         Ok(Self { folder: folder.unwrap_or(Path::new(".")).to_owned(), name: Some(name.to_owned()) })
     }
@@ -55,8 +59,11 @@ impl Place {
     }
 }
 
-/// No backup takes the place of another file.
-fn refuse_taken(file: &Path) -> Result<()> {
+/// Nothing takes the place of another file.
+///
+/// # Errors
+/// `bad-argument` where there is one.
+pub(crate) fn refuse_taken(file: &Path) -> Result<()> {
     // A link that leads nowhere is there too.
     if file.symlink_metadata().is_err() {
         return Ok(());

@@ -1,6 +1,6 @@
 //! `tokens`: the long-lived logins of those who back up by themselves.
 
-use crate::draft::Place;
+use crate::draft::refuse_taken;
 use crate::ended::{Ended, Failure};
 use crate::login::Server;
 use crate::out::Out;
@@ -57,7 +57,7 @@ pub(crate) async fn tokens(arguments: &Arguments, interrupt: &Interrupt) -> Resu
     match &arguments.command {
         Command::Create { server, name, output } => {
             if let Some(file) = output {
-                Place::of(file).map_err(|error| Failure::new(Ended::Unusable, error))?;
+                refuse_taken(file).map_err(|error| Failure::new(Ended::Unusable, error))?;
             }
             let client = connected(server, interrupt).await?;
             create(&client, name, output.as_deref()).await

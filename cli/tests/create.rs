@@ -54,6 +54,21 @@ fn it_is_quiet_when_all_is_well_and_says_one_line_when_not() {
     assert_eq!(fs::metadata(&quiet).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(stdout(&create(&shop.url, &token, &loud, &["--verbose"])).contains("SHA-256"));
 
+    // Over http nobody has to have certificates.
+    let mut bare = begun(&shop.url, &token, &shop.file("bare.zip"), &[]);
+    bare.envs([("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")]);
+    assert_ended(&bare.output().unwrap(), 0);
+    // A folder that is not there is not made a file.
+    for missing in ["backups", "backups/", "backups/dikas"] {
+        let refused = create(&shop.url, &token, &shop.file(missing), &[]);
+        assert_ended(&refused, 2);
+        assert!(
+            !shop.file("backups").exists() && stderr(&refused).contains("folder"),
+            "{}",
+            stderr(&refused)
+        );
+    }
+
     fs::write(&token, "dkb_wrong").unwrap();
     let refused = create(&shop.url, &token, &shop.file("none.zip"), &[]);
     assert_ended(&refused, 1);

@@ -19,7 +19,7 @@ pub const READ_EVERY: Duration = Duration::from_millis(50);
 pub const WRITE_EVERY: Duration = Duration::from_millis(100);
 
 /// Where the writer writes.
-const BESIDE: &str = "till-notes";
+const BESIDE: &str = "notes-beside-backups";
 
 /// Has the server make a backup, and fetches it; the size is that of the archive.
 pub async fn create(api: &Api) -> Run {
@@ -109,6 +109,8 @@ pub async fn load(api: &Api, receipts: &[Vec<u8>], time: Duration, with_backups:
                 let status = api.put_document(BESIDE, &id, body).await;
                 took.push(begun.elapsed().as_secs_f64() * 1000.0);
                 assert!(matches!(status, StatusCode::OK | StatusCode::CREATED), "{status}");
+                // The next table is of the same data.
+                api.delete_document(BESIDE, &id).await;
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
