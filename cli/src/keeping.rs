@@ -32,7 +32,9 @@ pub(crate) fn keep_newest(made: &Path, manifest: &Manifest, keep: NonZeroUsize) 
         let is_named = entry.file_name().to_str().is_some_and(is_named_by_moment);
         // A link is nothing that this program has made.
         let is_file = entry.file_type().is_ok_and(|it| it.is_file());
-        if !is_named || !is_file || Some(entry.file_name().as_os_str()) == made.file_name() {
+        // What the schedule of a server has made has its record beside it, and is that server's to remove.
+        let is_of_server = with_ending(&entry.path(), ".json").exists();
+        if !is_named || !is_file || is_of_server || Some(entry.file_name().as_os_str()) == made.file_name() {
             continue;
         }
         if let Some(moment) = moment_of(&entry.path(), &series) {
@@ -47,6 +49,12 @@ pub(crate) fn keep_newest(made: &Path, manifest: &Manifest, keep: NonZeroUsize) 
         removed.push(path);
     }
     Ok(removed)
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
 }
 
 /// What backups have to have in common, for one to take the place of another.

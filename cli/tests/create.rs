@@ -83,12 +83,22 @@ fn so_many_backups_stay_and_nothing_else_goes() {
     let token = shop.token_file();
     let folder = shop.file("backups");
     fs::create_dir(&folder).unwrap();
-    let foreign = ["dikas_20200101_000000.zip", "dikas_20200102_000000.zip", "dikas_20200103_000000.zip"];
+    let foreign = [
+        "dikas_20200101_000000.zip",
+        "dikas_20200102_000000.zip",
+        "dikas_20200103_000000.zip",
+        "dikas_20200104_000000.zip",
+        "dikas_20200104_000000.zip.json",
+    ];
     fs::write(folder.join(foreign[0]), "no backup").unwrap();
     fs::rename(other.create("other.zip"), folder.join(foreign[1])).unwrap();
     let part = shop.file("part.zip");
     assert_ended(&create(&shop.url, &token, &part, &["--category", "articles"]), 0);
     fs::rename(part, folder.join(foreign[2])).unwrap();
+
+    // Of the same shop, but made by the schedule of its server, whose record lies beside it.
+    fs::rename(shop.create("own.zip"), folder.join(foreign[3])).unwrap();
+    fs::write(folder.join(foreign[4]), "{}").unwrap();
 
     let mut made = Vec::new();
     for keep in ["2", "2", "2", "1"] {

@@ -1,7 +1,8 @@
 //! Backups that the server makes by itself, one at a time: the same job as in the browser, on a thread of its own.
 //!
 //! An archive is finished once `jobs/<id>.json` stands beside `jobs/<id>.zip` in the data folder. It stays for a day,
-//! until its owner removes it, or until there is a place for the owner's next one. What a server that was killed left
+//! until its owner removes it, or until the next but one of its owner begins; until the next one where the disk has no room
+//! for both. What a server that was killed left
 //! unfinished goes at the next start.
 
 mod task;
@@ -174,25 +175,32 @@ impl Jobs {
         Ok(view)
     }
 
-    /// Whether the disk has room for an archive of this snapshot. If so, the owner's earlier ones go.
+    /// Whether the disk has room for an archive of this snapshot. If so, the owner's earlier ones go, but for the newest where
+    /// there is room for that as well: somebody may still fetch it.
     fn make_room(&self, owner: &Owner, snapshot: &Snapshot) -> Result<()> {
-        let earlier: Vec<(String, u64)> = self
+        let mut earlier: Vec<(Option<u64>, String, u64)> = self
             .known()
             .jobs
             .values()
             .filter(|job| job.owner == *owner && job.until.is_some())
-            .map(|job| (job.view.id.clone(), job.view.archive.as_ref().map_or(0, |archive| archive.size)))
+            .map(|job| {
+                let size = job.view.archive.as_ref().map_or(0, |archive| archive.size);
+                (job.until.filter(|_| size > 0), job.view.id.clone(), size)
+            })
             .collect();
+        earlier.sort_by_key(|(until, ..)| std::cmp::Reverse(*until));
         let needed = snapshot.archive_bytes().saturating_add(self.options.spare_bytes);
-        let freed: u64 = earlier.iter().map(|(_, size)| size).sum();
-        let free = fs4::available_space(&self.folder)?.saturating_add(freed);
+        let sizes: Vec<u64> = earlier.iter().map(|(.., size)| *size).collect();
+        let free = fs4::available_space(&self.folder)?.saturating_add(sizes.iter().sum());
+        let newest = sizes.first().copied().unwrap_or_default();
+        let stays = usize::from(newest > 0 && free.saturating_sub(newest) >= needed);
         if free < needed {
             let message = format!(
                 "the server's disk has not enough room for the archive: {needed} bytes are needed, {free} are free"
             );
             return Err(Failure::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", message));
         }
-        for (id, _) in earlier {
+        for (_, id, _) in earlier.into_iter().skip(stays) {
             self.forget(&id);
         }
         Ok(())

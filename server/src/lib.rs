@@ -350,6 +350,12 @@ async fn restoring<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 
     blocking_among(&AT_ONCE, work).await
 }
 
+/// The same for what asks the backup folder, whose disk may be away, and hang: not in the way of anybody else.
+async fn shelving<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    static AT_ONCE: Semaphore = Semaphore::const_new(8);
+    blocking_among(&AT_ONCE, work).await
+}
+
 async fn blocking_among<T: Send + 'static>(
     at_once: &'static Semaphore,
     work: impl FnOnce() -> Result<T> + Send + 'static,

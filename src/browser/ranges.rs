@@ -111,7 +111,8 @@ fn send(url: &str, range: &str) -> Result<XmlHttpRequest> {
     request.set_response_type(XmlHttpRequestResponseType::Arraybuffer);
     request.set_request_header("range", range).map_err(js::error)?;
     request.send().map_err(|thrown| {
-        let why = js::text(thrown.unchecked_ref());
+        // Browsers name the address, query and all.
+        let why = js::text(thrown.unchecked_ref()).replace(url, shown(url));
         Error::new(ErrorKind::Unreachable, format!("the archive cannot be fetched: {why}")).on(shown(url))
     })?;
     Ok(request)

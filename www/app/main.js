@@ -205,14 +205,19 @@ async function stopped() {
 
 /** @param {boolean} unasked whether the session ended by itself */
 function leave(unasked) {
-  signOut();
-  forgetServed();
-  leaveAutomatic();
-  // What is on the server is for whoever is signed in; a file of this device stays open.
-  if (inspecting.onServer) inspecting.close();
+  forget();
   ended = unasked;
   draw();
   byId('username')?.focus();
+}
+
+/** Signs out, and forgets what is of the server: it is for whoever is signed in. A file of this device stays open. */
+function forget() {
+  signOut();
+  forgetServed();
+  leaveAutomatic();
+  if (inspecting.onServer) inspecting.close();
+  restoring.forgetServed();
 }
 
 function jobChanged() {
@@ -230,7 +235,7 @@ function restoringChanged() {
   // Whoever was replaced is nobody any more.
   if (outcome?.loginsEnded && outcome !== signedOutFor) {
     signedOutFor = outcome;
-    signOut();
+    forget();
   }
   if (outcome && view !== 'restore') location.hash = 'restore';
   redraw();

@@ -112,6 +112,14 @@ class Restoring extends Work {
     if (draw) this.#become('idle');
   }
 
+  /** Lets go an archive on the server that nobody has done anything with yet. */
+  forgetServed() {
+    const untouched = this.state === 'opening' || (this.state === 'chosen' && typeof this.backup?.file === 'string');
+    if (!untouched) return;
+    this.close(false);
+    this.state = 'idle';
+  }
+
   /**
    * Sends what is chosen to the server, and asks what it would change.
    *
@@ -148,7 +156,10 @@ class Restoring extends Work {
   async prepareUndo(point) {
     this.close(false);
     Object.assign(this, { state: 'comparing', point });
-    this.preview = await this.run((auth, { signal }) => previewUndo({ auth, id: point.id, signal }));
+    const preview = await this.run((auth, { signal }) => previewUndo({ auth, id: point.id, signal }));
+    // Meanwhile something else was begun.
+    if (this.point !== point) return;
+    this.preview = preview;
     if (this.preview) return this.#become('ready');
     this.point = null;
     this.#become('idle');

@@ -32,7 +32,7 @@ const PACE: Duration = Duration::from_millis(100);
         (status = CONFLICT, description = "`no-folder`: the backup folder cannot be read.")),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn list_archives(State(app): State<Arc<App>>) -> Result<Response> {
-    let archives = crate::blocking(move || app.archives.list()).await?;
+    let archives = crate::shelving(move || app.archives.list()).await?;
     Ok(answer(StatusCode::OK, archives))
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn archive_file(
     Segments(id): Segments<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    crate::blocking(move || {
+    crate::shelving(move || {
         let (archive, file) = app.archives.file(&id)?;
         // What is sent is what is open, whatever becomes of its name.
         let (size, tag, sha256) = (file.metadata()?.len(), archive.tag(), archive.digest());
@@ -79,7 +79,7 @@ pub(super) async fn archive_ticket(
     body: Body,
 ) -> Result<Response> {
     let TicketRequest { purpose } = json_or_default(body).await?;
-    let ticket = crate::blocking(move || {
+    let ticket = crate::shelving(move || {
         app.archives.file(&id)?;
         app.auth.ticket(&principal.owner, &format!("/api/v1/backup/archives/{id}/file"), purpose)
     });
@@ -152,7 +152,7 @@ pub(super) async fn remove_archive(
     Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
 ) -> Result<Response> {
-    let name = crate::blocking(move || app.archives.remove(&id)).await?;
+    let name = crate::shelving(move || app.archives.remove(&id)).await?;
     tracing::info!("{} has removed the archive {name}", principal.name);
     Ok(answer(StatusCode::OK, ()))
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
         that made a good archive.", body = Envelope<ScheduleState>)),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn get_schedule(State(app): State<Arc<App>>) -> Result<Response> {
-    let state = crate::blocking(move || Ok(app.schedule.describe())).await?;
+    let state = crate::shelving(move || Ok(app.schedule.describe())).await?;
     Ok(answer(StatusCode::OK, state))
 }
 
@@ -35,6 +35,6 @@ pub(super) async fn run_schedule(
     Extension(principal): Extension<Principal>,
 ) -> Result<Response> {
     app.schedule.run_now(principal.name)?;
-    let state = crate::blocking(move || Ok(app.schedule.describe())).await?;
+    let state = crate::shelving(move || Ok(app.schedule.describe())).await?;
     Ok(answer(StatusCode::ACCEPTED, state))
 }

@@ -20,6 +20,8 @@ use axum::http::StatusCode;
 use check::{Checked, check};
 use dikas_archive::api::archives::{ArchiveCheck, KeptFor, StoredArchive};
 use dikas_archive::digest::Sha256;
+use dikas_archive::error::Error;
+use jiff::Timestamp;
 use record::Stamp;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -166,6 +168,16 @@ impl Archives {
         Ok(check)
     }
 
+    /// Notes that an archive of the schedule cannot be read back: it counts as damaged until it is found to be sound.
+    pub(crate) fn doubt(&self, name: &str, error: &Error) {
+        let Ok((backup, Archive { record, .. })) = self.find(&id_of(name)) else { return };
+        let at = clock::text(self.clock.now());
+        let check = ArchiveCheck::Damaged { at, problems: 1, first: error.to_string() };
+        if let Err(error) = (Record { check, ..record }).write(&backup.folder, name) {
+            tracing::error!("what is wrong with {name} cannot be noted: {error}");
+        }
+    }
+
     /// Removes an archive.
     ///
     /// # Errors
@@ -178,17 +190,30 @@ impl Archives {
     }
 
     /// Removes those of the schedule that it does not keep, but never the one that it has just `made`: a clock that was
-    /// wrong may have left some that seem to be newer. Answers their names.
+    /// wrong may have left some that seem to be newer. What is damaged goes only where a good one of its day is there: else it
+    /// may be all that there is, and most of it sound. Answers their names.
     pub(crate) fn retain(&self, made: &str) -> Result<Vec<String>> {
         let Some(backup) = &self.backup else { return Ok(Vec::new()) };
         let archives = self.all(&backup.folder)?;
         let reasons = self.reasons(backup, &archives);
+        let zone = backup.when.zone();
+        let day_of = |archive: &Archive| {
+            let created: Timestamp = archive.record.created.parse().unwrap_or_default();
+            zone.to_datetime(created).date()
+        };
+        let good = archives.iter().filter(|archive| archive.is_good() && self.is_ours(archive));
+        let good_days: HashSet<_> = good.map(day_of).collect();
         let mut removed = Vec::new();
         for (archive, reasons) in archives.into_iter().zip(reasons) {
-            let unwanted = self.is_ours(&archive) && reasons.is_empty() && archive.name != made;
+            let replaced = archive.is_good() || good_days.contains(&day_of(&archive));
+            let unwanted = self.is_ours(&archive) && reasons.is_empty() && replaced && archive.name != made;
             // One that somebody verifies has time until the next run.
             if unwanted && let Some(_busy) = self.occupy(&archive.name) {
-                remove(&backup.folder, &archive.name)?;
+                match remove(&backup.folder, &archive.name) {
+                    // Somebody was faster.
+                    Err(failure) if failure.code() == "archive-gone" => {}
+                    done => done?,
+                }
                 removed.push(archive.name);
             }
         }
@@ -321,22 +346,29 @@ impl Archives {
     fn tidy(&self, folder: &Path) -> io::Result<()> {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if !entry.file_type()?.is_file() {
-                continue;
+            // What belongs to somebody else may be closed to this server, and is no reason to make no backup.
+            if let Err(error) = self.tidy_entry(folder, &entry) {
+                tracing::warn!("{} cannot be tidied up: {error}", entry.path().display());
             }
-            if name.starts_with(PART.0) && name.ends_with(PART.1) {
-                // Whoever writes it holds the lock, be it another server.
-                if File::open(entry.path())?.try_lock().is_ok() {
-                    fs::remove_file(entry.path())?;
-                }
-            } else if let Some(archive) = record::archive_of(&name)
-                && !folder.join(archive).exists()
-                && Record::read(folder, archive)
-                    .is_some_and(|it| it.made_by.as_ref() == Some(&self.installation))
-            {
+        }
+        Ok(())
+    }
+
+    fn tidy_entry(&self, folder: &Path, entry: &fs::DirEntry) -> io::Result<()> {
+        let Ok(name) = entry.file_name().into_string() else { return Ok(()) };
+        if !entry.file_type()?.is_file() {
+            return Ok(());
+        }
+        if name.starts_with(PART.0) && name.ends_with(PART.1) {
+            // Whoever writes it holds the lock, be it another server.
+            if File::open(entry.path())?.try_lock().is_ok() {
                 fs::remove_file(entry.path())?;
             }
+        } else if let Some(archive) = record::archive_of(&name)
+            && !folder.join(archive).exists()
+            && Record::read(folder, archive).is_some_and(|it| it.made_by.as_ref() == Some(&self.installation))
+        {
+            fs::remove_file(entry.path())?;
         }
         Ok(())
     }

@@ -116,8 +116,8 @@ impl Record {
         }
         self.made_by.as_ref()?;
         let check = match (self.size == stamp.size, self.check) {
-            (_, damaged @ ArchiveCheck::Damaged { .. }) => damaged,
-            (true, _) => ArchiveCheck::Unchecked,
+            // Perhaps somebody has brought a good copy back: that too has to be verified anew.
+            (_, ArchiveCheck::Damaged { .. }) | (true, _) => ArchiveCheck::Unchecked,
             (false, _) => {
                 let first =
                     format!("the file was changed: expected {} bytes, found {}", self.size, stamp.size);

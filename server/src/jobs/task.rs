@@ -36,7 +36,10 @@ impl Task {
         let until = clock::unix() + self.jobs.options.life.as_secs();
         if let Err(error) = &made {
             tracing::warn!("a backup failed: {error}");
-            let _ = fs::remove_file(part);
+            // One that has its name already does not count without its record, and would only take room.
+            for path in [part, self.jobs.path(&self.id, "json"), self.jobs.path(&self.id, "zip")] {
+                let _ = fs::remove_file(path);
+            }
         }
         if let Err(failure) = self.jobs.store.audit(&self.entry(&made)) {
             tracing::warn!("a backup is not in the audit: {failure}");

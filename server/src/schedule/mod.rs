@@ -39,6 +39,12 @@ const LATE: SignedDuration = SignedDuration::from_mins(5);
 /// A clock that was set back by more than this has the schedule begin anew.
 const SET_BACK: SignedDuration = SignedDuration::from_hours(1);
 
+/// A run that takes longer than this hangs.
+const HANGS: SignedDuration = SignedDuration::from_hours(12);
+
+/// A run during which the server has ended so often is not made up for once more: it may be what ends it.
+const INTERRUPTIONS: u32 = 5;
+
 /// How runs are done.
 #[derive(Debug, Clone)]
 pub struct ScheduleOptions {
@@ -75,6 +81,8 @@ pub(crate) struct Schedule {
     /// Held by a run until it is in the journal.
     at_work: tokio::sync::Mutex<()>,
     stopping: watch::Sender<bool>,
+    /// Whether the server that was here before has ended while it made a backup.
+    was_interrupted: bool,
 }
 
 #[derive(Debug)]
@@ -105,12 +113,22 @@ impl Schedule {
         let place = Place::new(data);
         let now = clock.now();
         let mut journal = backup.as_ref().map_or_else(Journal::default, |_| place.read(now));
+        let mut was_interrupted = false;
         if let Some(UnderWay { trigger, began }) = journal.under_way.take() {
             let error = Error::new(ErrorKind::ServerError, "the server ended while it made the backup");
             tracing::error!("the backup that began at {began} was not finished: the server ended");
             let ended = clock::text(now);
-            journal.last_attempt =
-                Some(attempt(trigger, began, ended, Outcome { error: Some(error), ..Outcome::default() }));
+            journal.interruptions += 1;
+            if let (true, Some(due)) = (journal.interruptions >= INTERRUPTIONS, due_of(&trigger)) {
+                tracing::error!(
+                    "it is not tried again: the server has ended {INTERRUPTIONS} times meanwhile"
+                );
+                journal.handled = Some(due).max(journal.handled);
+                journal.interruptions = 0;
+            }
+            let interrupted = Outcome { error: Some(error), ..Outcome::default() };
+            journal.last_attempt = Some(attempt(trigger, began, ended, interrupted));
+            was_interrupted = true;
         }
         let state = Mutex::new(State { journal, running: None });
         let (at_work, stopping) = (tokio::sync::Mutex::default(), watch::Sender::new(false));
@@ -126,6 +144,7 @@ impl Schedule {
             state,
             at_work,
             stopping,
+            was_interrupted,
         };
         if schedule.backup.is_some() {
             schedule.note();
@@ -136,6 +155,10 @@ impl Schedule {
     /// Makes what is due, until the server stops.
     pub(crate) async fn keep(self: Arc<Self>) {
         let Some(backup) = self.backup.clone() else { return };
+        let interrupted = self.state().journal.last_attempt.clone().filter(|_| self.was_interrupted);
+        if let Some(interrupted) = interrupted {
+            self.call_hook(&interrupted).await;
+        }
         // When it was last awake; before that, nothing could be made.
         let mut awake = self.clock.now();
         let mut stopping = self.stopping.subscribe();
@@ -249,6 +272,7 @@ impl Schedule {
             }
             if !stopped {
                 journal.handled = due.max(journal.handled);
+                journal.interruptions = 0;
             }
         })
         .await;
@@ -313,22 +337,31 @@ impl Schedule {
 
     /// What is configured, and how it went. Blocks.
     pub(crate) fn describe(&self) -> ScheduleState {
-        let State { journal, running } = &*self.state();
+        // Nobody waits for this while the disk of the archives is asked, which may take its time.
+        let (journal, running) = {
+            let state = self.state();
+            (state.journal.clone(), state.running.clone())
+        };
         let backup = self.backup.as_deref();
         let next = backup.and_then(|backup| backup.when.next(self.clock.now())).map(clock::text);
         ScheduleState {
             schedule: backup.map(Backup::describe),
-            running: running.clone(),
+            running,
             next,
-            last_attempt: journal.last_attempt.clone(),
-            last_success: journal.last_success.clone(),
+            last_attempt: journal.last_attempt,
+            last_success: journal.last_success,
             free_bytes: backup.and_then(|backup| fs4::available_space(&backup.folder).ok()),
         }
     }
 
-    /// Whether the last run was a good one; none before the first.
+    /// Whether the last run was a good one, and the one under way does not hang; none before the first.
     pub(crate) fn is_well(&self) -> Option<bool> {
-        self.state().journal.last_attempt.as_ref().map(|attempt| attempt.error.is_none())
+        let Journal { last_attempt, under_way, .. } = self.state().journal.clone();
+        let began = under_way.and_then(|run| run.began.parse::<Timestamp>().ok());
+        if began.is_some_and(|began| self.clock.now().duration_since(began) > HANGS) {
+            return Some(false);
+        }
+        last_attempt.map(|attempt| attempt.error.is_none())
     }
 
     /// Begins no more, ends the run under way, and waits for its end.
@@ -375,6 +408,14 @@ impl Schedule {
     /// A thread that panicked has changed nothing by halves.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When a run was due; none where a person has asked for it.
+fn due_of(trigger: &Trigger) -> Option<Timestamp> {
+    match trigger {
+        Trigger::Schedule { due } | Trigger::CatchUp { due } => due.parse().ok(),
+        Trigger::Person { .. } => None,
     }
 }
 

@@ -119,6 +119,12 @@ fn read_back(schedule: &Schedule, name: &str) -> Result<()> {
         let (phase, subject) = (Phase::Verify, Some(name.to_owned()));
         schedule.report(Progress { phase, subject, bytes, bytes_total, ..before.clone() });
         schedule.may_go_on()
+    });
+    let found = found.inspect_err(|error| {
+        if error.kind != ErrorKind::Cancelled {
+            // What nobody can read must not take the place of what somebody can.
+            schedule.archives.doubt(name, error);
+        }
     })?;
     match found {
         ArchiveCheck::Damaged { first, .. } => {

@@ -126,7 +126,7 @@ async fn whoever_hangs_up_ends_the_backup() {
 }
 
 #[tokio::test]
-async fn nobody_touches_a_job_of_somebody_else_and_each_keeps_one_archive() {
+async fn nobody_touches_a_job_of_somebody_else_and_each_keeps_two_archives() {
     let bench = Bench::new().await;
     let other = bench.user("other", Role::Admin).await;
     let (token, another) = (bench.backup_token().await, bench.backup_token().await);
@@ -141,14 +141,26 @@ async fn nobody_touches_a_job_of_somebody_else_and_each_keeps_one_archive() {
         let list = bench.call(Method::GET, "/backup/jobs", Some(stranger), "").await;
         assert_eq!(list.data::<Vec<BackupJob>>(), []);
     }
-    // The next one of somebody else leaves it alone, the next one of its own takes its place.
+    // The next one of somebody else leaves it alone, and so does the next one of its own; the one after that takes its place.
     let theirs: BackupJob = create(&bench, &other).await.expect(StatusCode::ACCEPTED).data();
     ended(&bench, &other, &theirs).await;
     bench.call(Method::GET, &path, Some(&token), "").await.expect(StatusCode::OK);
+    // Which is the newer one, seconds tell.
+    let second = || tokio::time::sleep(Duration::from_millis(1_100));
+    second().await;
     let next: BackupJob = create(&bench, &token).await.expect(StatusCode::ACCEPTED).data();
-    bench.call(Method::GET, &path, Some(&token), "").await.fails(GONE, "job-gone");
     ended(&bench, &token, &next).await;
-    assert_eq!(left(&bench).len(), 4, "two archives with their records: {:?}", left(&bench));
+    bench.call(Method::GET, &format!("{path}/file"), Some(&token), "").await.expect(StatusCode::OK);
+    assert_eq!(left(&bench).len(), 6, "three archives with their records: {:?}", left(&bench));
+    second().await;
+    let last: BackupJob = create(&bench, &token).await.expect(StatusCode::ACCEPTED).data();
+    bench.call(Method::GET, &path, Some(&token), "").await.fails(GONE, "job-gone");
+    ended(&bench, &token, &last).await;
+    bench
+        .call(Method::GET, &format!("/backup/jobs/{}/file", next.id), Some(&token), "")
+        .await
+        .expect(StatusCode::OK);
+    assert_eq!(left(&bench).len(), 6, "three archives with their records: {:?}", left(&bench));
 }
 
 #[tokio::test]

@@ -68,6 +68,13 @@ async fn a_backup_on_the_server_from_its_making_to_its_end() {
     let in_pieces = || assert_eq!(file_asked()[0] - before, proxy.count(" bytes="), "only in pieces");
     assert!(proxy.count(" bytes=") > 0, "it is read from the server");
     in_pieces();
+    // What fails is told without the ticket, which stands for a login.
+    proxy.rule("GET", "/file", 0, usize::MAX, Fault::Drop);
+    browser.click("#room-verify").await;
+    browser.click("#verify-start").await;
+    let told = browser.text("#verify[data-state=failed] .problem, #verify #problems").await;
+    assert!(told.contains("/file") && !told.contains("ticket"), "{told}");
+    proxy.heal();
 
     // Restored from where it is.
     let api = server.api().await;
@@ -117,7 +124,18 @@ async fn a_token_of_the_page_makes_a_backup_until_it_is_revoked() {
     browser.click("#language").await;
     assert_eq!(browser.text("#new-token").await, token);
     browser.click("#language").await;
-    browser.click("#token-kept").await;
+    // Whoever comes next does not see it.
+    browser.click("#logout").await;
+    browser.find("#username").await;
+    page::sign_in(&browser, &server.url, &server.login).await;
+    browser.click("#view-automatic").await;
+    browser.find("#tokens > [data-name='Office computer']").await;
+    assert!(browser.visible("#new-token").await.is_none());
+    browser.fill("#token-name", "Another").await;
+    browser.click("#token-create").await;
+    browser.find("#new-token").await;
+    browser.click("#tokens > [data-name='Another'] [data-action=revoke]").await;
+    browser.click("#answer-yes").await;
     until("no token", async || browser.visible("#new-token").await.is_none().then_some(())).await;
 
     assert_eq!(create(&server, &token).await, StatusCode::OK);

@@ -206,7 +206,7 @@ function nothing() {
     h('p', { id: 'no-schedule' }, w.noSchedule),
     lines,
     h('div', { class: 'actions' }, copyButton({ id: 'copy-lines', text: () => LINES, source: lines, label: w.copy, done: w.copied, select: w.selected })),
-    h('pre', { class: 'lines' }, 'dikas-server --data DIR --config /etc/dikas/server.toml'),
+    h('pre', { class: 'lines' }, 'dikas-server --data DIR --config /etc/dikas/dikas.toml'),
     h('p', { class: 'hint' }, w.noScheduleStart),
   ];
 }

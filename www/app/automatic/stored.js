@@ -10,6 +10,7 @@ import { Task } from '../inspect/task.js';
 import { bytes, dateTime, relative, words } from '../language.js';
 import { restoring } from '../restoring.js';
 import { ask, lines } from '../server.js';
+import { user } from '../session.js';
 
 /**
  * @typedef {import('../../engine/protocol.js').StoredArchive} Archive
@@ -86,7 +87,7 @@ export function storedCard() {
         action('download', 'download', w.download, w.downloadNamed(name), download),
         !checking && action('check', 'shield', w.check, w.checkNamed(name), check),
         // One restore at a time: what is under way is not thrown away by a click.
-        action('restore', 'again', w.restore, w.restoreNamed(name), restore, restoring.busy),
+        action('restore', 'again', w.restore, w.restoreNamed(name), restore, restoring.busy || restoring.state === 'comparing'),
         !checking && action('remove', 'trash', w.remove, w.removeNamed(name), remove),
       ),
     );
@@ -113,9 +114,15 @@ export function storedCard() {
     if (result) announce(result.check.state === 'damaged' ? w.foundDamaged(result.name) : w.foundSound(result.name));
     else if (task.state === 'stopped') announce(w.checkStopped);
     // A card that was drawn meanwhile finds out by itself.
-    if (!section.isConnected) return void byId('stored')?.dispatchEvent(new Event('stale'));
+    if (!section.isConnected) {
+      const detail = task.state === 'failed' ? task.error : null;
+      return void byId('stored')?.dispatchEvent(new CustomEvent('stale', { detail }));
+    }
+    // Whoever does something else by now is left alone.
+    const { activeElement } = document;
+    const here = activeElement === document.body || activeElement?.closest(`[data-archive="${archive.id}"]`);
     await load();
-    button(archive, 'check')?.focus();
+    if (here) button(archive, 'check')?.focus();
     if (task.state === 'failed') throw task.error;
   }
 
@@ -166,7 +173,11 @@ export function storedCard() {
     fill(problem, failurePanel(/** @type {Problem} */ (error), { ...options, dismiss: () => fill(problem) }));
   }
 
-  list.addEventListener('stale', () => void load());
+  list.addEventListener('stale', async (event) => {
+    const { detail } = /** @type {CustomEvent<Problem | null>} */ (event);
+    await load();
+    if (detail) report(detail);
+  });
   const section = h(
     'section',
     { class: 'card', 'aria-labelledby': 'stored-title' },
@@ -206,6 +217,7 @@ async function download({ id, name }) {
 /** @param {Archive} archive */
 async function look({ id, name }) {
   const url = await fileAddress(id, 'inspect');
+  if (!user()) return;
   void inspecting.open(url, name);
   inspecting.go('');
 }
@@ -213,6 +225,7 @@ async function look({ id, name }) {
 /** @param {Archive} archive */
 async function restore({ id, name }) {
   const url = await fileAddress(id, 'inspect');
+  if (!user()) return;
   void restoring.open(url, name);
   location.hash = 'restore';
 }

@@ -5,6 +5,7 @@ import { announce, ask as question, byId, copyButton, fill, h, icon } from '../d
 import { failurePanel } from '../failure.js';
 import { dateTime, relative, words } from '../language.js';
 import { ask } from '../server.js';
+import { user } from '../session.js';
 
 /**
  * @typedef {import('../../engine/protocol.js').NewToken} NewToken
@@ -50,7 +51,9 @@ export function tokensCard() {
     create.disabled = true;
     fill(problem);
     try {
-      fresh = /** @type {NewToken} */ (await ask('/auth/tokens', { method: 'POST', body: { name: name.value.trim() } }));
+      const created = /** @type {NewToken} */ (await ask('/auth/tokens', { method: 'POST', body: { name: name.value.trim() } }));
+      if (!user()) return;
+      fresh = created;
       name.value = '';
       fill(made, freshPanel(fresh, put));
       announce(w.tokenMade);

@@ -4,6 +4,7 @@ use super::{Shop, due, names, verify};
 use dikas_archive::api::archives::{ArchiveCheck, Attempt, Trigger};
 use dikas_archive::api::restore::AuditEnd;
 use dikas_archive::error::ErrorKind;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -142,9 +143,13 @@ async fn an_archive_that_is_damaged_on_the_disk_counts_for_nothing() {
     assert_eq!(reasons, [0, 2], "the older one is the newest good one");
     assert!(!verify(&shop.folder().join(damaged.archive.as_ref().unwrap())).is_sound());
 
-    // The next good one takes the place of both.
+    // The next good one takes the place of the good one. What is left of a day that has no other, a person may still want.
     shop.hand.go_to("2026-06-04T02:00:00Z").await;
-    assert_eq!(shop.last().removed, [good.archive.unwrap(), damaged.archive.unwrap()]);
+    assert_eq!(shop.last().removed, [good.archive.unwrap()]);
+    let id = listed[0].id.clone();
+    assert_eq!(shop.archives().iter().filter(|archive| archive.id == id).count(), 1);
+    let (status, body) = shop.call("DELETE", &format!("/backup/archives/{id}"), "");
+    assert_eq!(status, 200, "{body}");
     shop.check();
 }
 
@@ -274,4 +279,45 @@ async fn what_a_killed_server_left_goes_at_the_next_start_and_what_somebody_writ
     left.sort();
     assert_eq!(left, [".dikas_c.zip.part", &made, &record, "dikas_x.zip.part", "notes.json"]);
     assert_eq!(shop.archives().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_ends_the_server_again_and_again_is_told_and_given_up() {
+    let mut shop = Shop::open("0 4 * * *", EVENING, |config, backup| {
+        let told = config.data.with_file_name("told");
+        let script = format!("echo $DIKAS_DUE >> '{}'", told.display());
+        backup.hook = ["/bin/sh", "-c", &script].map(str::to_owned).to_vec();
+    })
+    .await;
+    let told = shop.home.path().join("told");
+    let journal = shop.config.data.join("schedule.json");
+    shop.close().await;
+    let as_left_by_a_kill = |before: u32| {
+        let mut left: Value = serde_json::from_slice(&fs::read(&journal).unwrap()).unwrap();
+        left["underWay"] = json!({ "trigger": { "by": "schedule", "due": NIGHT }, "began": NIGHT });
+        left["interruptions"] = json!(before);
+        fs::write(&journal, left.to_string()).unwrap();
+    };
+
+    as_left_by_a_kill(4);
+    shop.reopen("2026-06-02T02:30:00Z").await;
+    shop.hand.go_to("2026-06-02T03:00:00Z").await;
+    assert!(shop.last().error.unwrap().message.contains("the server ended"));
+    assert_eq!(shop.archives(), []);
+    assert_eq!(fs::read_to_string(&told).unwrap(), format!("{NIGHT}\n"));
+    shop.hand.go_to("2026-06-03T02:00:00Z").await;
+    assert_eq!((shop.last().trigger, shop.last().error), (due("2026-06-03T02:00:00Z"), None));
+    shop.close().await;
+
+    // After one that was good, a single end is made up for again.
+    let mut left: Value = serde_json::from_slice(&fs::read(&journal).unwrap()).unwrap();
+    assert_eq!(left["interruptions"], 0);
+    left["handled"] = json!(EVENING);
+    fs::write(&journal, left.to_string()).unwrap();
+    as_left_by_a_kill(0);
+    shop.reopen("2026-06-03T03:00:00Z").await;
+    shop.hand.go_to("2026-06-03T03:30:00Z").await;
+    assert_eq!((shop.last().trigger, shop.last().error), (super::catch_up("2026-06-03T02:00:00Z"), None));
+    assert_eq!(fs::read_to_string(&told).unwrap(), format!("{NIGHT}\n{NIGHT}\n"));
+    shop.check();
 }
