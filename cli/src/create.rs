@@ -1,6 +1,6 @@
 //! `create`: a backup of a server, into a file that has its name only once it is whole.
 
-use crate::draft::Place;
+use crate::draft::{Place, with_ending};
 use crate::ended::{Ended, Failure};
 use crate::keeping::keep_newest;
 use crate::login::Server;
@@ -121,10 +121,9 @@ fn verify_kept(file: &Path, written: Sha256, interrupt: &Interrupt) -> Result<()
         fs::remove_file(file)?;
         return Err(error);
     }
-    let mut damaged = file.as_os_str().to_owned();
-    damaged.push(".damaged");
+    let damaged = with_ending(file, ".damaged");
     let message = match fs::rename(file, &damaged) {
-        Ok(()) => format!("the backup is damaged on the disk, and is now {}", Path::new(&damaged).display()),
+        Ok(()) => format!("the backup is damaged on the disk, and is now {}", damaged.display()),
         Err(why) => format!("the backup is damaged on the disk, and cannot be renamed ({why})"),
     };
     Err(Error { message: format!("{message}: {}", error.message), ..error })

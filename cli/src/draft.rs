@@ -74,11 +74,8 @@ pub(crate) fn refuse_taken(file: &Path) -> Result<()> {
 
 /// An empty file at this path, which nobody else writes.
 fn locked(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    // It will hold personal data.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut options = private();
+    options.read(true).create(true).truncate(false);
     loop {
         let file = options.open(path)?;
         match file.try_lock() {
@@ -147,6 +144,22 @@ fn name_of(created: &str) -> Result<String> {
     let moment: Timestamp =
         created.parse().map_err(|error: jiff::Error| Error::new(ErrorKind::BadAnswer, error.to_string()))?;
     Ok(moment.to_zoned_datetime(TimeZone::system()).strftime("dikas_%Y%m%d_%H%M%S.zip").to_string())
+}
+
+/// The path with this behind its name.
+pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
+/// How to write a file that nobody else can read, once it is made: it will hold personal data, or what stands for a login.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// Whether a file is named like one that its moment has named.

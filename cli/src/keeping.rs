@@ -1,6 +1,6 @@
 //! Which backups of a folder stay when a new one has come.
 
-use crate::draft::is_named_by_moment;
+use crate::draft::{is_named_by_moment, with_ending};
 use dikas_archive::catalog::Category;
 use dikas_archive::error::{Error, Result};
 use dikas_archive::manifest::Manifest;
@@ -49,12 +49,6 @@ pub(crate) fn keep_newest(made: &Path, manifest: &Manifest, keep: NonZeroUsize) 
         removed.push(path);
     }
     Ok(removed)
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(ending);
-    path.into()
 }
 
 /// What backups have to have in common, for one to take the place of another.

@@ -1,6 +1,6 @@
 //! `tokens`: the long-lived logins of those who back up by themselves.
 
-use crate::draft::refuse_taken;
+use crate::draft::{private, refuse_taken};
 use crate::ended::{Ended, Failure};
 use crate::login::Server;
 use crate::out::Out;
@@ -11,7 +11,6 @@ use dikas_archive::job::client::{Client, Patience, data};
 use dikas_archive::job::transport::{Method, Request, Transport};
 use dikas_backup::interrupt::Interrupt;
 use serde_json::json;
-use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -105,11 +104,7 @@ async fn create(client: &Client<impl Transport>, name: &str, output: Option<&Pat
 
 /// A new file with the token, for its owner alone.
 fn write(file: &Path, token: &str) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(file)?;
+    let mut file = private().create_new(true).open(file)?;
     writeln!(file, "{token}")?;
     Ok(file.sync_all()?)
 }

@@ -209,6 +209,17 @@ pub(crate) fn no_space() -> Failure {
     )
 }
 
+/// 507 where less is free than `purpose` needs, in bytes.
+pub(crate) fn require_room(purpose: &str, needed: u64, free: u64) -> Result<()> {
+    if free >= needed {
+        return Ok(());
+    }
+    let message = format!(
+        "the server's disk has not enough room for {purpose}: {needed} bytes are needed, {free} are free; nothing has changed"
+    );
+    Err(Failure::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", message))
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let envelope = Envelope {

@@ -8,7 +8,7 @@
 mod task;
 
 use crate::auth::Principal;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, require_room};
 use crate::making::{Moment, StoreSource};
 use crate::store::{Owner, Snapshots, Store};
 use crate::{clock, random};
@@ -175,33 +175,22 @@ impl Jobs {
         Ok(view)
     }
 
-    /// Whether the disk has room for an archive of this snapshot. If so, the owner's earlier ones go, but for the newest where
-    /// there is room for that as well: somebody may still fetch it.
+    /// Makes sure that the disk has room for an archive of this snapshot. The owner's earlier jobs are forgotten then; the newest
+    /// archive stays where there is room for that as well, for somebody may still fetch it.
     fn make_room(&self, owner: &Owner, snapshot: &Snapshot) -> Result<()> {
-        let mut earlier: Vec<(Option<u64>, String, u64)> = self
-            .known()
-            .jobs
-            .values()
-            .filter(|job| job.owner == *owner && job.until.is_some())
-            .map(|job| {
-                let size = job.view.archive.as_ref().map_or(0, |archive| archive.size);
-                (job.until.filter(|_| size > 0), job.view.id.clone(), size)
-            })
-            .collect();
-        earlier.sort_by_key(|(until, ..)| std::cmp::Reverse(*until));
+        let earlier: Vec<BackupJob> =
+            self.list(owner).into_iter().filter(|job| job.state != JobState::Running).collect();
+        let size_of = |job: &BackupJob| job.archive.as_ref().map_or(0, |archive| archive.size);
         let needed = snapshot.archive_bytes().saturating_add(self.options.spare_bytes);
-        let sizes: Vec<u64> = earlier.iter().map(|(.., size)| *size).collect();
-        let free = fs4::available_space(&self.folder)?.saturating_add(sizes.iter().sum());
-        let newest = sizes.first().copied().unwrap_or_default();
-        let stays = usize::from(newest > 0 && free.saturating_sub(newest) >= needed);
-        if free < needed {
-            let message = format!(
-                "the server's disk has not enough room for the archive: {needed} bytes are needed, {free} are free"
-            );
-            return Err(Failure::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", message));
-        }
-        for (_, id, _) in earlier.into_iter().skip(stays) {
-            self.forget(&id);
+        let free = fs4::available_space(&self.folder)?;
+        require_room("the archive", needed, free.saturating_add(earlier.iter().map(size_of).sum()))?;
+        let newest = earlier.iter().find(|job| job.archive.is_some());
+        let older: u64 = earlier.iter().map(size_of).sum::<u64>() - newest.map_or(0, size_of);
+        let stays = newest.filter(|_| free.saturating_add(older) >= needed).map(|job| job.id.clone());
+        for job in earlier {
+            if stays.as_ref() != Some(&job.id) {
+                self.forget(&job.id);
+            }
         }
         Ok(())
     }
@@ -244,7 +233,12 @@ impl Jobs {
         let archive = self.get(id, owner)?.archive.ok_or_else(|| {
             Failure::new(StatusCode::CONFLICT, "job-unfinished", "this job has no archive, or not yet")
         })?;
-        Ok((File::open(self.path(id, "zip"))?, archive))
+        match File::open(self.path(id, "zip")) {
+            Ok(file) => Ok((file, archive)),
+            // It was removed this moment.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(gone()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Waits until the job has ended, however it did.

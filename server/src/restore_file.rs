@@ -15,6 +15,7 @@ use dikas_archive::job::Watch;
 use dikas_archive::job::restore::{Choice, Committed, Consent, Piece, Target, check, commit, stage};
 use dikas_archive::reader::BackupReader;
 use std::cell::RefCell;
+use std::fmt;
 use std::fs::File;
 
 /// Nobody looks at a fresh preview: so often a commit is tried again that a till came in the way of.
@@ -39,6 +40,15 @@ pub(crate) enum Refused {
     File(Error),
     /// It lies with the server, or with what somebody did not agree to.
     Server(Failure),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Server(failure) => failure.fmt(f),
+        }
+    }
 }
 
 impl From<Error> for Refused {

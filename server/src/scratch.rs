@@ -1,7 +1,6 @@
 //! A body that is too large for memory, on the disk for as long as somebody needs it.
 
-use crate::failure::{Failure, Result};
-use axum::http::StatusCode;
+use crate::failure::{Result, require_room};
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -24,7 +23,7 @@ impl Scratch {
     /// # Errors
     /// 507 where the disk has no room for them.
     pub(crate) fn new(folder: &Path, spare_bytes: u64, announced: Option<u64>) -> Result<Self> {
-        require_room(folder, spare_bytes.saturating_add(announced.unwrap_or_default()))?;
+        look(folder, spare_bytes.saturating_add(announced.unwrap_or_default()))?;
         let file = tempfile::tempfile_in(folder)?;
         Ok(Self { file, folder: folder.to_owned(), spare_bytes, unseen: 0 })
     }
@@ -36,7 +35,7 @@ impl Scratch {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.unseen += bytes.len() as u64;
         if self.unseen >= LOOK_BYTES {
-            require_room(&self.folder, self.spare_bytes.saturating_add(self.unseen))?;
+            look(&self.folder, self.spare_bytes.saturating_add(self.unseen))?;
             self.unseen = 0;
         }
         Ok(self.file.write_all(bytes)?)
@@ -49,14 +48,6 @@ impl Scratch {
     }
 }
 
-fn require_room(folder: &Path, needed: u64) -> Result<()> {
-    let free = fs4::available_space(folder)?;
-    if free >= needed {
-        return Ok(());
-    }
-    let message = format!(
-        "the server's disk has not enough room for this file: {needed} bytes are needed, {free} are free; nothing has \
-         changed"
-    );
-    Err(Failure::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", message))
+fn look(folder: &Path, needed: u64) -> Result<()> {
+    require_room("this file", needed, fs4::available_space(folder)?)
 }

@@ -85,7 +85,8 @@ pub struct StoredArchive {
     pub business: Option<String>,
     /// Whether its bytes were compared with what they should be.
     pub check: ArchiveCheck,
-    /// Why the schedule keeps it. Empty for what it would remove after its next run, and for what it did not make.
+    /// Why the schedule keeps it. Empty for what it would remove after its next run, for what is damaged, and for what it did not
+    /// make.
     pub kept_for: Vec<KeptFor>,
 }
 

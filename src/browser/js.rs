@@ -93,14 +93,15 @@ thread_local! {
 pub(super) fn take(buffer: ArrayBuffer, bytes: &mut [u8]) -> std::result::Result<(), u32> {
     let array = Uint8Array::new(&buffer);
     let length = array.length();
-    if length as usize == bytes.len() {
+    let fits = length as usize == bytes.len();
+    if fits {
         array.copy_to(bytes);
     }
     // Where that fails, the collector finds it in the end.
     NOWHERE.with(|port| {
         port.as_ref().map(|port| port.post_message_with_transferable(&buffer, &Array::of1(&buffer)))
     });
-    if length as usize == bytes.len() { Ok(()) } else { Err(length) }
+    if fits { Ok(()) } else { Err(length) }
 }
 
 /// A property of a JavaScript object; undefined where there is none.

@@ -1471,7 +1471,8 @@ business: string | null,
  */
 check: ArchiveCheck, 
 /**
- * Why the schedule keeps it. Empty for what it would remove after its next run, and for what it did not make.
+ * Why the schedule keeps it. Empty for what it would remove after its next run, for what is damaged, and for what it did not
+ * make.
  */
 keptFor: Array<KeptFor>, };
 

@@ -1,6 +1,7 @@
 //! The archives in the server's backup folder.
 
 use super::answer;
+use super::files::archive_answer;
 use super::lines::lines;
 use super::request::{Segments, json_or_default};
 use crate::App;
@@ -15,8 +16,6 @@ use axum::response::Response;
 use dikas_archive::api::archives::{CheckEvent, StoredArchive};
 use dikas_archive::api::{Envelope, Ticket, TicketRequest};
 use dikas_archive::error::{Error, ErrorKind};
-use dikas_page::Download;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -55,10 +54,7 @@ pub(super) async fn archive_file(
 ) -> Result<Response> {
     crate::shelving(move || {
         let (archive, file) = app.archives.file(&id)?;
-        // What is sent is what is open, whatever becomes of its name.
-        let (size, tag, sha256) = (file.metadata()?.len(), archive.tag(), archive.digest());
-        let (media_type, disposition) = ("application/zip", disposition(&archive.name));
-        Ok(Download { file, size, tag, sha256, media_type, disposition }.answer(&headers)?)
+        archive_answer(file, &archive.name, archive.tag(), archive.digest(), &headers)
     })
     .await
 }
@@ -155,12 +151,4 @@ pub(super) async fn remove_archive(
     let name = crate::shelving(move || app.archives.remove(&id)).await?;
     tracing::info!("{} has removed the archive {name}", principal.name);
     Ok(answer(StatusCode::OK, ()))
-}
-
-fn disposition(name: &str) -> String {
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    match plain {
-        true => format!("attachment; filename=\"{name}\""),
-        false => format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC)),
-    }
 }

@@ -11,6 +11,7 @@ use dikas_archive::api::CRC32_HEADER;
 use dikas_archive::digest::Sha256;
 use dikas_page::{CHECKED_BYTES, Download};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::fs::File;
 use std::io::Read as _;
 
 /// Answers this blob as a download, or the one range of it that was asked for. Blocks.
@@ -22,14 +23,32 @@ pub(super) fn file_answer(
 ) -> Result<Response> {
     let (mut file, size) = blobs.read(digest)?;
     let media_type = picture_type(&first_bytes(&mut file)?).unwrap_or("application/octet-stream");
-    let disposition = match name {
-        Some(name) => {
-            format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
-        }
-        None => "attachment".to_owned(),
-    };
+    let disposition = name.map_or_else(|| "attachment".to_owned(), named);
     let (tag, sha256) = (format!("\"{digest}\""), Some(*digest));
     Ok(Download { file, size, tag, sha256, media_type, disposition }.answer(request)?)
+}
+
+/// Answers an archive under this name as a download, or the one range of it that was asked for. Blocks.
+pub(super) fn archive_answer(
+    file: File,
+    name: &str,
+    tag: String,
+    sha256: Option<Sha256>,
+    request: &HeaderMap,
+) -> Result<Response> {
+    // What is sent is what is open, whatever becomes of its name.
+    let (size, media_type) = (file.metadata()?.len(), "application/zip");
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let disposition = match is_plain {
+        true => format!("attachment; filename=\"{name}\""),
+        false => named(name),
+    };
+    Ok(Download { file, size, tag, sha256, media_type, disposition }.answer(request)?)
+}
+
+/// A disposition with a name of any letters (RFC 6266 section 4.1, RFC 8187).
+fn named(name: &str) -> String {
+    format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
 /// Answers several small blobs, one behind the other, with their names as the entity tag. Blocks.

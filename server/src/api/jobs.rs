@@ -1,6 +1,7 @@
 //! Backups that the server makes by itself: as an answer that is the archive, or as a job to watch.
 
 use super::answer;
+use super::files::archive_answer;
 use super::lines::{lines, wants_lines};
 use super::request::{Params, Segments, json_or_default};
 use crate::App;
@@ -19,7 +20,6 @@ use dikas_archive::api::archives::BackupRequest;
 use dikas_archive::api::{BackupJob, Envelope, JobArchive, JobState, Purpose, Ticket, is_random_id};
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_archive::reader::BackupReader;
-use dikas_page::Download;
 use futures::stream;
 use serde::Deserialize;
 use std::fs::File;
@@ -291,10 +291,8 @@ fn path(id: &str) -> String {
 }
 
 fn download(file: File, archive: &JobArchive, headers: &HeaderMap) -> Result<Response> {
-    let disposition = format!("attachment; filename=\"{}\"", archive.name);
-    let JobArchive { size, sha256, .. } = *archive;
-    let (tag, media_type) = (format!("\"{sha256}\""), "application/zip");
-    Ok(Download { file, size, tag, sha256: Some(sha256), media_type, disposition }.answer(headers)?)
+    let JobArchive { name, sha256, .. } = archive;
+    archive_answer(file, name, format!("\"{sha256}\""), Some(*sha256), headers)
 }
 
 /// A job that failed, as an answer. Where the caller's own snapshot went, a new try with it cannot help.

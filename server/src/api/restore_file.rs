@@ -189,7 +189,7 @@ fn begin(app: Arc<App>, by: Principal, wish: Wish, file: File) -> Result<mpsc::R
             end = Err(Failure::unavailable("the server stops; nothing has changed", 10).into());
         }
         if let Err(refused) = &end {
-            tracing::info!("a restore of a file was refused: {refused:?}");
+            tracing::info!("a restore of a file was refused: {refused}");
         }
         let _ = words.try_send(Word::Ended(end));
     })?;

@@ -59,6 +59,11 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
+    /// The moment of its data.
+    fn created(&self) -> Timestamp {
+        self.record.created.parse().unwrap_or_default()
+    }
+
     /// Whether nothing is known to be wrong with it.
     fn is_good(&self) -> bool {
         !matches!(self.record.check, ArchiveCheck::Damaged { .. })
@@ -197,10 +202,7 @@ impl Archives {
         let archives = self.all(&backup.folder)?;
         let reasons = self.reasons(backup, &archives);
         let zone = backup.when.zone();
-        let day_of = |archive: &Archive| {
-            let created: Timestamp = archive.record.created.parse().unwrap_or_default();
-            zone.to_datetime(created).date()
-        };
+        let day_of = |archive: &Archive| zone.to_datetime(archive.created()).date();
         let good = archives.iter().filter(|archive| archive.is_good() && self.is_ours(archive));
         let good_days: HashSet<_> = good.map(day_of).collect();
         let mut removed = Vec::new();
@@ -226,7 +228,7 @@ impl Archives {
         let candidates: Vec<Candidate> = archives
             .iter()
             .map(|archive| Candidate {
-                created: archive.record.created.parse().unwrap_or_default(),
+                created: archive.created(),
                 // What the schedule did not make stands for nothing.
                 good: archive.is_good() && self.is_ours(archive),
             })

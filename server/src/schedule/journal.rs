@@ -19,7 +19,7 @@ pub(super) struct Journal {
     pub(super) handled: Option<Timestamp>,
     /// The run under way. Found at a start, it is one that ended with its process.
     pub(super) under_way: Option<UnderWay>,
-    /// How often in a row the process has ended in a run.
+    /// How often in a row the process has ended in a run that was due.
     #[serde(default)]
     pub(super) interruptions: u32,
     pub(super) last_attempt: Option<Attempt>,

@@ -118,13 +118,15 @@ impl Schedule {
             let error = Error::new(ErrorKind::ServerError, "the server ended while it made the backup");
             tracing::error!("the backup that began at {began} was not finished: the server ended");
             let ended = clock::text(now);
-            journal.interruptions += 1;
-            if let (true, Some(due)) = (journal.interruptions >= INTERRUPTIONS, due_of(&trigger)) {
-                tracing::error!(
-                    "it is not tried again: the server has ended {INTERRUPTIONS} times meanwhile"
-                );
-                journal.handled = Some(due).max(journal.handled);
-                journal.interruptions = 0;
+            if let Some(due) = due_of(&trigger) {
+                journal.interruptions += 1;
+                if journal.interruptions >= INTERRUPTIONS {
+                    tracing::error!(
+                        "it is not tried again: the server has ended in it {INTERRUPTIONS} times"
+                    );
+                    journal.handled = Some(due).max(journal.handled);
+                    journal.interruptions = 0;
+                }
             }
             let interrupted = Outcome { error: Some(error), ..Outcome::default() };
             journal.last_attempt = Some(attempt(trigger, began, ended, interrupted));
@@ -247,10 +249,8 @@ impl Schedule {
                 let schedule = Arc::clone(self);
                 let ran = tokio::task::spawn_blocking(move || run::run(&schedule)).await;
                 drop(place);
-                ran.unwrap_or_else(|_| Outcome {
-                    error: Some(Error::new(ErrorKind::Internal, "the run panicked")),
-                    ..Outcome::default()
-                })
+                // It catches its panics: what was not begun any more ends with the process.
+                ran.unwrap_or_else(|_| Outcome { error: Some(server_stops()), ..Outcome::default() })
             }
             None => {
                 let message = "the server was making another backup all the while";
@@ -373,7 +373,7 @@ impl Schedule {
     fn may_go_on(&self) -> dikas_archive::error::Result<()> {
         match *self.stopping.borrow() {
             false => Ok(()),
-            true => Err(Error::new(ErrorKind::Cancelled, "the server was stopped")),
+            true => Err(server_stops()),
         }
     }
 
@@ -409,6 +409,11 @@ impl Schedule {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why a run ends that is made up for.
+fn server_stops() -> Error {
+    Error::new(ErrorKind::Cancelled, "the server was stopped")
 }
 
 /// When a run was due; none where a person has asked for it.

@@ -18,6 +18,7 @@ pub mod checks;
 pub mod devtools;
 pub mod fill;
 pub mod inspecting;
+pub mod looks;
 pub mod machine;
 pub mod native;
 mod paced;

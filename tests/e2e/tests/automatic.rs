@@ -6,7 +6,7 @@ use dikas_e2e::browser::Browser;
 use dikas_e2e::proxy::{Fault, Proxy};
 use dikas_e2e::restoring::{self, done, preview};
 use dikas_e2e::server::Local;
-use dikas_e2e::{page, until};
+use dikas_e2e::{looks, page, until};
 use dikas_server::schedule::config::ConfigFile;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -219,15 +219,8 @@ async fn look(browser: &Browser, name: &str) {
         browser.run(dress, vec![json!(theme), json!(language)]).await;
         browser.find("#schedule:is([data-state=waiting], [data-state=none])").await;
         for (width, height) in [(1280, 1700), (390, 2300)] {
-            let params = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-            browser.cdp("Emulation.setDeviceMetricsOverride", params).await;
-            tokio::time::sleep(std::time::Duration::from_millis(400)).await;
-            browser.shot(&format!("automatic-{name}-{width}-{language}-{theme}")).await;
-            let out = "const wide = document.documentElement.clientWidth;
-                if (document.documentElement.scrollWidth <= wide) return [];
-                return [...document.querySelectorAll('body *')].filter((it) =>
-                  it.getBoundingClientRect().right > wide + 1).map((it) => `${it.tagName}.${it.className}#${it.id}`);";
-            assert_eq!(browser.run(out, vec![]).await, json!([]), "{name} at {width}");
+            let name = format!("automatic-{name}-{width}-{language}-{theme}");
+            looks::picture(browser, &name, (width, height), ":not(*)").await;
             let tabs = "return new Set([...document.querySelectorAll('.tabs a')].map((it) => it.getBoundingClientRect().top)).size";
             assert_eq!(
                 browser.run(tabs, vec![]).await,
@@ -238,5 +231,5 @@ async fn look(browser: &Browser, name: &str) {
     }
     let back = "document.querySelector('#language').click(); return null";
     browser.run(back, vec![]).await;
-    browser.cdp("Emulation.clearDeviceMetricsOverride", json!({})).await;
+    looks::done(browser).await;
 }

@@ -4,6 +4,7 @@
 
 use dikas_e2e::browser::Browser;
 use dikas_e2e::inspecting::{backup, collection, compare, id, lines, open, search, verify};
+use dikas_e2e::looks;
 use dikas_e2e::server::Local;
 use serde_json::json;
 
@@ -49,16 +50,9 @@ async fn look(browser: &Browser, name: &str) {
         let dress = "if (document.documentElement.dataset.theme !== arguments[0]) document.querySelector('#theme').click()";
         browser.run(dress, vec![json!(theme)]).await;
         for (width, height) in [(1280, 1000), (390, 844)] {
-            let params = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-            browser.cdp("Emulation.setDeviceMetricsOverride", params).await;
-            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-            browser.shot(&format!("look-{name}-{width}-{theme}")).await;
-            let out = "const wide = document.documentElement.clientWidth;
-                if (document.documentElement.scrollWidth <= wide) return [];
-                return [...document.querySelectorAll('body :not(.grid *, .scroller *, .json *)')].filter((it) =>
-                  it.getBoundingClientRect().right > wide + 1).map((it) => `${it.tagName}.${it.className}#${it.id}`);";
-            assert_eq!(browser.run(out, vec![]).await, json!([]), "{name} at {width}");
+            let name = format!("look-{name}-{width}-{theme}");
+            looks::picture(browser, &name, (width, height), ".grid *, .scroller *, .json *").await;
         }
     }
-    browser.cdp("Emulation.clearDeviceMetricsOverride", json!({})).await;
+    looks::done(browser).await;
 }

@@ -52,10 +52,11 @@ export function scheduleCard({ onended, onfailed }) {
   /** Asks, and again after a while: one chain of questions at a time. */
   async function poll() {
     const mine = ++polling;
-    const running = await load();
-    await new Promise((resolve) => setTimeout(resolve, running ? SOON : LATER));
-    if (document.hidden) await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
-    if (mine === polling && card.isConnected) await poll();
+    do {
+      const running = await load();
+      await new Promise((resolve) => setTimeout(resolve, running ? SOON : LATER));
+      if (document.hidden) await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
+    } while (mine === polling && card.isConnected);
   }
 
   /** @returns {Promise<boolean>} whether a backup is being made */

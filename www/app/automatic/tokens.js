@@ -31,7 +31,7 @@ export function tokensCard() {
   const state = h('p', { class: 'hint', id: 'tokens-state', role: 'status' }, w.loading);
   const problem = h('div');
   const made = h('div', { class: 'stack' }, fresh && freshPanel(fresh, put));
-  const name = h('input', { id: 'token-name', required: true, maxlength: 100, autocomplete: 'off', 'aria-describedby': 'token-hint' });
+  const name = h('input', { id: 'token-name', required: true, pattern: '.*\\S.*', maxlength: 100, autocomplete: 'off', 'aria-describedby': 'token-hint' });
   const create = h('button', { id: 'token-create' }, icon('key'), w.tokenCreate);
 
   async function load() {

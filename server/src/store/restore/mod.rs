@@ -22,7 +22,7 @@ use self::stage::{Records, Staged};
 use super::snapshots::business;
 use super::{Owner, Store};
 use crate::blobs::Upload;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, require_room};
 use crate::{clock, random};
 use dikas_archive::api::restore::{
     AuditAction, CommitRequest, ForeignBackup, Pause, RestoreBegun, RestoreMode, RestoreOutcome,
@@ -224,14 +224,7 @@ impl Restores {
         let needed =
             documents.saturating_mul(times).saturating_add(files).saturating_add(self.options.spare_bytes);
         let free = fs4::available_space(self.store.path.parent().unwrap_or(&self.store.path))?;
-        if free < needed {
-            let message = format!(
-                "the server's disk has not enough room for the restore: {needed} bytes are needed, {free} are free; \
-                 nothing was begun"
-            );
-            return Err(Failure::new(axum::http::StatusCode::INSUFFICIENT_STORAGE, "no-space", message));
-        }
-        Ok(())
+        require_room("the restore", needed, free)
     }
 
     /// Whether a session can be opened now.
