@@ -65,6 +65,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 /// How long a backup gets to notice that it shall end.
 const NOTICE: Duration = Duration::from_secs(10);
 
+/// How long the answers of requests that have just ended may take to leave.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How often the clean-up looks for what has lived its day.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
@@ -309,7 +312,7 @@ impl Server {
             tracing::warn!("a backup has not ended in time");
         }
         let mut serving = self.serving;
-        if tokio::time::timeout(self.grace, &mut serving).await.is_err() {
+        if tokio::time::timeout(self.grace.max(LAST_WORDS), &mut serving).await.is_err() {
             serving.abort();
         }
         let _ = self.sweeping.await;

@@ -43,8 +43,8 @@ export function scheduleCard({ onended, onfailed }) {
   const unheard = h('div');
   const progress = h('div', { class: 'stack' });
   const run = h('button', { type: 'button', class: 'primary big', id: 'run-now', hidden: true, onclick: runNow }, icon('play'), w.run);
-  /** @type {string | null} */
-  let ended = null;
+  /** The last run that was shown: its times do not tell it, for two can end within a second. @type {string | null} */
+  let shownRun = null;
   let shownFailure = '';
   let pace = new Pace();
   let polling = 0;
@@ -98,13 +98,14 @@ export function scheduleCard({ onended, onfailed }) {
   /** @param {State} state */
   function show(state) {
     const { schedule, running, lastAttempt } = state;
-    const last = lastAttempt?.ended ?? '';
-    if (ended !== null && ended !== last) {
+    // What its hook has to say comes later.
+    const last = JSON.stringify({ ...lastAttempt, hookError: null });
+    if (shownRun !== null && shownRun !== last) {
       onended(lastAttempt);
       announce(lastAttempt?.error ? w.runFailed(dateTime(lastAttempt.began)) : w.made);
       fill(problem);
     }
-    ended = last;
+    shownRun = last;
     card.dataset.state = schedule ? (running ? 'running' : 'waiting') : 'none';
     fill(when, schedule && `${inWords(schedule.when)}, ${schedule.zone}`);
     if (schedule) fill(facts, figures(schedule, state));
