@@ -395,7 +395,7 @@ fn keys(from: Option<IpAddr>, name: &str) -> [FailureKey; 2] {
 }
 
 /// Whom an address stands for: whoever has one of IPv6 has all of its /64 (RFC 6177).
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         address => address,

@@ -6,13 +6,15 @@ use crate::failure::{Failure, Result};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+
+/// Where it is asked.
+pub(crate) const PATH: &str = "/healthz";
 
 /// How long a check may take before that is what is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -71,7 +73,7 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
         [] => (StatusCode::OK, Status::Ok),
         _ => (StatusCode::SERVICE_UNAVAILABLE, Status::Failing),
     };
-    (code, [(CACHE_CONTROL, "no-store")], Json(Health { status, problems, backup })).into_response()
+    (code, Json(Health { status, problems, backup })).into_response()
 }
 
 impl App {

@@ -231,8 +231,10 @@ impl App {
 
 /// The whole server as a service: API, page, and a word for whoever watches over it.
 pub fn app(state: Arc<App>) -> Router {
-    let router = api::router(&state).route("/healthz", get(health::health)).fallback(web::page);
-    catch_panics(router.with_state(state)).layer(middleware::from_fn(logs::requests))
+    let router = api::router(&state).route(health::PATH, get(health::health)).fallback(web::page);
+    catch_panics(router.with_state(state))
+        .layer(middleware::from_fn(logs::requests))
+        .layer(middleware::map_response(async |response| web::private(response)))
 }
 
 /// Answers 500 where a handler panics; the others go on.

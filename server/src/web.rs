@@ -1,7 +1,7 @@
 //! The admin page, behind the API.
 
 use crate::failure::Failure;
-use axum::http::header::ALLOW;
+use axum::http::header::{ALLOW, CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
@@ -25,5 +25,13 @@ pub(crate) fn not_allowed(methods: &str) -> Response {
     if let Ok(allow) = HeaderValue::from_str(methods) {
         response.headers_mut().insert(ALLOW, allow);
     }
+    response
+}
+
+/// No answer is for guessing its type, and none for a cache that does not say so.
+pub(crate) fn private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

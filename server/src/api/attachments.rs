@@ -3,7 +3,7 @@
 use super::answer;
 use super::documents::allowed;
 use super::files::file_answer;
-use super::request::{Params, Segments};
+use super::request::{Params, Segments, next_chunk};
 use crate::App;
 use crate::auth::Principal;
 use crate::blobs::Upload;
@@ -15,7 +15,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::{AttachmentRecord, Envelope};
-use futures::StreamExt;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -132,8 +131,7 @@ pub(super) async fn delete_attachment(
 pub(super) async fn receive(app: &App, body: Body, on_chunk: impl Fn()) -> Result<Upload> {
     let mut upload = app.store.blobs().upload(app.limits.attachment_bytes)?;
     let mut stream = body.into_data_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| Failure::bad_request(format!("the body broke off: {error}")))?;
+    while let Some(chunk) = next_chunk(&mut stream).await? {
         upload = crate::writing(move || {
             upload.write(&chunk)?;
             Ok(upload)

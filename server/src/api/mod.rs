@@ -19,8 +19,8 @@ use crate::App;
 use crate::auth::Role;
 use crate::failure::{Failure, Result};
 use axum::extract::{MatchedPath, OriginalUri, Query, Request, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
@@ -108,10 +108,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", routes).split_for_parts();
     state_common_failures(&mut openapi);
     let guard = Guard { app: Arc::clone(app), callers: Arc::new(callers(&openapi)) };
-    router
-        .route_layer(middleware::from_fn_with_state(guard, check))
-        .layer(Extension(Arc::new(openapi)))
-        .layer(middleware::map_response(private))
+    router.route_layer(middleware::from_fn_with_state(guard, check)).layer(Extension(Arc::new(openapi)))
 }
 
 /// Answers data in the frame of every JSON answer, with its checksum.
@@ -140,9 +137,11 @@ fn state_common_failures(openapi: &mut utoipa::openapi::OpenApi) {
         {
             let Some(operation) = operation else { continue };
             let guarded = operation.security.is_none();
+            let sends = operation.request_body.is_some();
             for (applies, status, description) in [
                 (guarded, "401", "`unauthorized`: there is no login, or it has ended."),
                 (guarded, "403", "`forbidden`: this login may not do that."),
+                (sends, "408", "`too-slow`: the body comes too slowly."),
                 (true, "503", "Not now; Retry-After says when to try again."),
                 (writes, "507", "`no-space`: the server's disk is full; nothing was stored."),
             ] {
@@ -268,12 +267,4 @@ fn bearer(request: &Request) -> Result<String> {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
     });
     token.ok_or_else(|| Failure::unauthorized("a bearer token is needed"))
-}
-
-/// No answer of the API is for a cache or for guessing its type.
-async fn private(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
 }

@@ -1,13 +1,14 @@
 //! Reading requests, with failures in the frame of every other answer.
 
+use crate::connections::TooSlow;
 use crate::failure::{Failure, Result};
 use crate::memory;
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query};
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
@@ -65,14 +66,27 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
 async fn read(body: Body, limit: usize) -> Result<BytesMut> {
     let mut stream = body.into_data_stream();
     let mut bytes = BytesMut::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| Failure::bad_request(format!("the body broke off: {error}")))?;
+    while let Some(chunk) = next_chunk(&mut stream).await? {
         if bytes.len() + chunk.len() > limit {
             return Err(Failure::too_large(limit as u64));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+/// What comes next of a body; none at its end.
+///
+/// # Errors
+/// `too-slow`; `bad-request` where it breaks off.
+pub(super) async fn next_chunk(body: &mut BodyDataStream) -> Result<Option<Bytes>> {
+    body.next().await.transpose().map_err(|error| {
+        let error = error.into_inner();
+        match error.downcast_ref::<TooSlow>() {
+            Some(slow) => Failure::new(StatusCode::REQUEST_TIMEOUT, "too-slow", slow.to_string()),
+            None => Failure::bad_request(format!("the body broke off: {error}")),
+        }
+    })
 }
 
 /// A JSON body of at most 64 KiB.

@@ -2,16 +2,15 @@
 
 use super::answer;
 use super::lines::{lines, wants_lines};
-use super::request::{Params, content_length};
+use super::request::{Params, content_length, next_chunk};
 use crate::App;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
 use crate::restore_file::{Onlooker, Refused, Wish, restore};
 use crate::scratch::Scratch;
 use axum::Extension;
-use axum::body::{Body, BodyDataStream, Bytes};
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::EXPECT;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::Envelope;
@@ -35,9 +34,6 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 /// So many words wait for whoever listens; progress leaves some of these places to what matters more.
 const WAITING: usize = 64;
 const LEFT_FOR_OTHERS: usize = 16;
-
-/// So long the rest of a body is taken in whose sender is refused.
-const DISCARD: Duration = Duration::from_secs(30);
 
 /// Restores an archive: checks it, stages it, compares it with what is live, and makes it live at once, or nothing. Whoever
 /// goes away before that ends it.
@@ -72,21 +68,11 @@ pub(super) async fn restore_file(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let mut body = Incoming { stream: body.into_data_stream(), waits: headers.contains_key(EXPECT) };
-    let received = async {
-        let wish = wish(query)?;
-        let early = Arc::clone(&app);
-        // Better now than after gigabytes.
-        crate::restoring(move || early.restores.check_free()).await?;
-        Ok((wish, receive(&app, content_length(&headers), &mut body).await?))
-    };
-    let (wish, file) = match received.await {
-        Ok(received) => received,
-        Err(failure) => {
-            body.discard().await;
-            return Err(failure);
-        }
-    };
+    let wish = wish(query)?;
+    let early = Arc::clone(&app);
+    // Better now than after gigabytes.
+    crate::restoring(move || early.restores.check_free()).await?;
+    let file = receive(&app, content_length(&headers), body).await?;
     let mut told = begin(app, principal, wish, file)?;
     if wants_lines(&headers) {
         let words = stream::poll_fn(move |context| told.poll_recv(context));
@@ -146,32 +132,12 @@ fn wish(query: Vec<(String, String)>) -> Result<Wish> {
     Ok(Wish { choice, acknowledge, business_name, dry_run })
 }
 
-/// A body on its way in.
-struct Incoming {
-    stream: BodyDataStream,
-    /// The caller sends nothing before it is asked to (RFC 9110 section 10.1.1), which the first look into the body does.
-    waits: bool,
-}
-
-impl Incoming {
-    async fn next(&mut self) -> Result<Option<Bytes>> {
-        self.waits = false;
-        let chunk = self.stream.next().await.transpose();
-        chunk.map_err(|error| Failure::bad_request(format!("the body broke off: {error}")))
-    }
-
-    /// Lets a caller that is still sending get to its end, within reason: before, many hear no answer.
-    async fn discard(mut self) {
-        let rest = async { while !self.waits && matches!(self.next().await, Ok(Some(_))) {} };
-        let _ = tokio::time::timeout(DISCARD, rest).await;
-    }
-}
-
 /// Takes the body in.
-async fn receive(app: &Arc<App>, announced: Option<u64>, body: &mut Incoming) -> Result<File> {
+async fn receive(app: &Arc<App>, announced: Option<u64>, body: Body) -> Result<File> {
     let owner = Arc::clone(app);
     let mut scratch = crate::writing(move || Scratch::new(&owner.data, owner.spare_bytes, announced)).await?;
-    while let Some(chunk) = body.next().await? {
+    let mut body = body.into_data_stream();
+    while let Some(chunk) = next_chunk(&mut body).await? {
         scratch = crate::writing(move || scratch.write(&chunk).map(|()| scratch)).await?;
     }
     crate::writing(move || scratch.into_file()).await

@@ -123,31 +123,6 @@ fn whoever_asks_twice_does_not_wait_for_requests_under_way() {
     assert_eq!(process.0.wait().unwrap().code(), Some(1));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn connections_that_fall_silent_are_given_up_and_make_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = Config { listen: "127.0.0.1:0".into(), ..Config::new(folder.path()) };
-    config.connections.most = 2;
-    config.connections.head = Duration::from_millis(500);
-    config.connections.body = Duration::from_millis(500);
-    let server = Server::start(config).await.unwrap();
-    let mut head = TcpStream::connect(server.address()).unwrap();
-    write!(head, "GET / HTTP/1.1\r\nhost:").unwrap();
-    let mut body = TcpStream::connect(server.address()).unwrap();
-    write!(
-        body,
-        "POST /api/v1/auth/login HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: 10\r\n\r\n"
-    )
-    .unwrap();
-    assert_eq!(http(server.address(), "GET", "/openapi.json", None, "").0, 200, "the third waits for room");
-    let mut answer = String::new();
-    head.read_to_string(&mut answer).unwrap();
-    assert_eq!(answer, "");
-    body.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("the body broke off"), "{answer}");
-    server.stop().await;
-}
-
 pub(crate) fn command(folder: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dikas-server"));
     command.arg("--data").arg(folder).args(["--listen", "127.0.0.1:0"]).args(more);

@@ -4,6 +4,7 @@
 mod archives;
 mod attachments;
 mod bench;
+mod connections;
 mod create;
 mod documents;
 mod health;
