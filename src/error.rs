@@ -4,6 +4,7 @@
 //! message and fields are for people. What was expected and what was found are fields, so that a page can show them
 //! in the reader's language.
 
+use crate::damage::Missing;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -32,12 +33,25 @@ pub struct Error {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(all(test, not(target_arch = "wasm32")), ts(optional))]
     pub actual: Option<String>,
+    /// With `damaged-document`: all that is known to be damaged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(all(test, not(target_arch = "wasm32")), ts(optional, as = "Option<Vec<Missing>>"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Missing>))]
+    #[allow(clippy::box_collection, reason = "every result carries an error, and hardly any carries this")]
+    pub damaged: Box<Vec<Missing>>,
 }
 
 impl Error {
     /// A failure of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), subject: None, expected: None, actual: None }
+        Self {
+            kind,
+            message: message.into(),
+            subject: None,
+            expected: None,
+            actual: None,
+            damaged: Box::default(),
+        }
     }
 
     /// Names the entry, collection, document or field concerned; the innermost name stays.
@@ -53,6 +67,16 @@ impl Error {
         self.expected = Some(expected.to_string());
         self.actual = Some(actual.to_string());
         self
+    }
+
+    /// Says what is damaged; the first of it is what the error is about.
+    #[must_use]
+    pub fn damaged(self, damaged: Vec<Missing>) -> Self {
+        let error = match damaged.first() {
+            Some(first) => self.on(first.to_string()),
+            None => self,
+        };
+        Self { damaged: Box::new(damaged), ..error }
     }
 }
 
@@ -179,6 +203,10 @@ kinds! {
     LiveChanged = "live-changed",
     /// The restore would drop or change signed documents, and their exact number was not acknowledged.
     SignedLoss = "signed-loss",
+    /// A document or a file on the server is not as it was written, and nobody has said that the backup goes on without it.
+    DamagedDocument = "damaged-document",
+    /// The check of the server's database has found damage.
+    DamagedDatabase = "damaged-database",
     /// The server answered with an error of its own.
     ServerError = "server-error",
     /// The server's answer was cut, garbled, or not what the API promises.

@@ -29,6 +29,7 @@ pub mod api;
 pub mod browser;
 pub mod catalog;
 pub mod codec;
+pub mod damage;
 pub mod digest;
 pub mod document;
 pub mod error;

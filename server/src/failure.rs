@@ -5,9 +5,10 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dikas_archive::api::{ApiError, Envelope};
+use dikas_archive::damage::{Damaged, Missing};
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_archive::job::client::kind_of;
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use std::fmt;
 
@@ -60,6 +61,12 @@ impl Failure {
     pub fn signed(what: &str) -> Self {
         let message = "signed documents are kept as they are: they can be added, not changed or deleted";
         Self::conflict("signed-document", message).on(what)
+    }
+
+    /// 409: what is stored is not what was written.
+    pub fn damaged_document(error: Error) -> Self {
+        let damaged = error.damaged.to_vec();
+        Self::of(StatusCode::CONFLICT, "damaged-document", error).with(&Damaged { damaged })
     }
 
     /// 410: the snapshot has expired, was closed, or belongs to somebody else.
@@ -118,11 +125,17 @@ impl Failure {
     /// The same as whoever calls over HTTP understands it.
     pub fn as_error(&self) -> Error {
         let kind = kind_of(self.status.as_u16(), self.code).unwrap_or(ErrorKind::ServerError);
-        let error = Error::new(kind, self.message.clone());
+        let error = Error::new(kind, self.message.clone()).damaged(self.damaged());
         match &self.field {
             Some(field) => error.on(field),
             None => error,
         }
+    }
+
+    /// What is damaged, where that is why.
+    pub(crate) fn damaged(&self) -> Vec<Missing> {
+        let told = self.data.as_deref().filter(|_| self.code == "damaged-document");
+        told.and_then(|data| Damaged::deserialize(data).ok()).unwrap_or_default().damaged
     }
 
     /// 500: our fault. The reason goes to the log and not to the caller.

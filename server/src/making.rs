@@ -235,6 +235,7 @@ pub(crate) fn error_of(failure: Failure) -> Error {
     let kind = match failure.code() {
         "snapshot-gone" => ErrorKind::SnapshotGone,
         "no-space" => ErrorKind::NoSpace,
+        "damaged-document" | "damaged-database" => return failure.as_error(),
         _ => ErrorKind::ServerError,
     };
     Error::new(kind, failure.to_string())

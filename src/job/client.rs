@@ -3,6 +3,7 @@
 
 use super::transport::{Method, Request, Response, Transport, TransportError};
 use crate::api::{ApiError, CRC32_HEADER, Envelope};
+use crate::damage::Damaged;
 use crate::error::{Error, ErrorKind, Result};
 use futures::lock::Mutex;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -401,7 +402,11 @@ fn refusal(response: &Response) -> Error {
         (_, Some(words)) => format!("the server refused: {}", words.trim_end_matches('.')),
         (_, None) => "the server refused".to_owned(),
     };
-    let error = Error::new(kind, text).expected("200", format!("{status} {code}").trim_end());
+    let mut error = Error::new(kind, text).expected("200", format!("{status} {code}").trim_end());
+    if kind == ErrorKind::DamagedDocument {
+        let told = serde_json::from_slice::<Envelope<Damaged>>(&response.body).ok();
+        error = error.damaged(told.and_then(|it| it.data).unwrap_or_default().damaged);
+    }
     match reason {
         Some(ApiError { field: Some(field), .. }) => error.on(field),
         _ => error,
@@ -422,6 +427,8 @@ pub fn kind_of(status: u16, code: &str) -> Option<ErrorKind> {
         (_, "incomplete") => ErrorKind::Incomplete,
         (_, "live-changed") => ErrorKind::LiveChanged,
         (_, "signed-loss") => ErrorKind::SignedLoss,
+        (_, "damaged-document") => ErrorKind::DamagedDocument,
+        (_, "damaged-database") => ErrorKind::DamagedDatabase,
         (507, _) => ErrorKind::ServerFull,
         (410, _) | (_, "snapshot-gone") => ErrorKind::SnapshotGone,
         (500.., _) => ErrorKind::ServerError,

@@ -449,12 +449,16 @@ expected?: string,
 /**
  * What was there instead.
  */
-actual?: string, };
+actual?: string, 
+/**
+ * With `damaged-document`: all that is known to be damaged.
+ */
+damaged?: Array<Missing>, };
 
 /**
  * The stable codes. A code never changes its meaning; new ones may come.
  */
-export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "orphaned" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "live-changed" | "signed-loss" | "server-error" | "bad-answer" | "incomplete" | "internal";
+export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "orphaned" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "live-changed" | "signed-loss" | "damaged-document" | "damaged-database" | "server-error" | "bad-answer" | "incomplete" | "internal";
 
 /**
  * What the worker answers.
@@ -953,6 +957,31 @@ created: string,
 source: SourceInfo, };
 
 /**
+ * A document, or a file of one, that cannot be read as it was written.
+ */
+export type Missing = { 
+/**
+ * The collection of the document.
+ */
+collection: CollectionName, 
+/**
+ * The `_id` of the document; with `unreadable-after`, the last one that could be read, or nothing.
+ */
+id: string, 
+/**
+ * The name of the file; absent where it is the document itself.
+ */
+name?: string, 
+/**
+ * What is wrong with it.
+ */
+reason: Reason, 
+/**
+ * How many files belong to the document and are left out with it.
+ */
+attachments?: number, };
+
+/**
  * Answer of `POST /auth/tokens`.
  */
 export type NewToken = { 
@@ -1046,6 +1075,11 @@ bytesTotal: number,
  * 0 again then.
  */
 restarts: number, };
+
+/**
+ * Why something cannot be read.
+ */
+export type Reason = "changed" | "not-a-document" | "unreadable" | "unreadable-after" | "other";
 
 /**
  * What the server says beside a refusal.

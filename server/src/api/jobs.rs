@@ -18,6 +18,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::archives::BackupRequest;
 use dikas_archive::api::{BackupJob, Envelope, JobArchive, JobState, Purpose, Ticket, is_random_id};
+use dikas_archive::damage::Damaged;
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_archive::reader::BackupReader;
 use futures::stream;
@@ -41,7 +42,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
             ("etag" = String, description = "The same there; for `If-Range`."),
             ("repr-digest" = String, description = "SHA-256 of the whole of it (RFC 9530)."))),
         (status = BAD_REQUEST, description = "`bad-request`: the field says what is wrong."),
-        (status = CONFLICT, description = "`job-running`: the server makes one backup at a time."),
+        (status = CONFLICT, description = "`job-running`: the server makes one backup at a time. `damaged-document`: \
+            what is stored is not what was written; `data` says of which documents, and nothing was made.",
+            body = Envelope<Damaged>),
         (status = GONE, description = "`snapshot-gone`: it was closed, has expired, or is not yours."),
         (status = TOO_MANY_REQUESTS, description = "Too many snapshots are open; Retry-After says when to try again.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
@@ -301,6 +304,7 @@ fn failed(error: Error, borrowed: bool) -> Failure {
         ErrorKind::ServerFull => no_space(),
         ErrorKind::SnapshotGone if borrowed => Failure::new(StatusCode::GONE, "snapshot-gone", error.message),
         ErrorKind::SnapshotGone => Failure::unavailable(error.to_string(), 30),
+        ErrorKind::DamagedDocument => Failure::damaged_document(error),
         _ => Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "backup-failed", error.to_string()),
     }
 }

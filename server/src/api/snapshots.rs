@@ -18,6 +18,7 @@ use dikas_archive::api::{
     AttachmentPage, CRC32_HEADER, DOCUMENTS_HEADER, Envelope, NDJSON, NEXT_HEADER, Snapshot, SnapshotRequest,
 };
 use dikas_archive::catalog::CollectionName;
+use dikas_archive::damage::Damaged;
 use dikas_archive::digest::Sha256;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -109,6 +110,8 @@ pub(super) struct PageParams {
                 ("dikas-next" = String, description = "`after` of the next page, percent-encoded; absent on the last."),
                 ("dikas-crc32" = String, description = "CRC-32 of the body, 8 lower-case hex digits."))),
         (status = NOT_FOUND, description = "The snapshot does not cover this collection."),
+        (status = CONFLICT, description = "`damaged-document`: what is stored is not what was written; `data` says of \
+            which documents, from here on.", body = Envelope<Damaged>),
         (status = GONE, description = "`snapshot-gone`: it was closed or has expired."),
         (status = TOO_MANY_REQUESTS, description = "Too many requests to it are under way; Retry-After says when to \
             try again.")),

@@ -10,7 +10,9 @@ mod audit;
 mod clean;
 mod documents;
 mod restore;
+mod rot;
 mod snapshots;
+mod view;
 
 pub use documents::{Rules, Tally};
 pub use restore::pieces::{Place, bad_blob};
@@ -19,6 +21,7 @@ pub use snapshots::{Owner, SnapshotOptions, Snapshots};
 
 use crate::blobs::Blobs;
 use crate::failure::{Failure, Result, no_space};
+use axum::http::StatusCode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,8 +29,12 @@ use std::time::{Duration, Instant};
 
 /// The schema, version by version: each script leads from the one before it. `PRAGMA user_version` says how many a store
 /// has behind it.
-const SCHEMA: [&str; 3] =
-    [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const SCHEMA: [&str; 4] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// How many idle reading connections are kept.
 const READERS: usize = 4;
@@ -298,9 +305,17 @@ impl From<rusqlite::Error> for Failure {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 Failure::unavailable("the store is busy", 1)
             }
+            _ if rot::is_rot(&error) => damaged(&error),
             _ => Failure::internal(format_args!("database: {error}")),
         }
     }
+}
+
+/// 500: what the disk gives back is not what was written.
+fn damaged(error: &rusqlite::Error) -> Failure {
+    tracing::error!("the database is damaged: {error}");
+    let message = "the database is damaged: the log says where; restore what is lost from an earlier backup";
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged-database", message)
 }
 
 #[cfg(test)]
@@ -315,7 +330,7 @@ mod tests {
         let connection = Connection::open(folder.path().join("dikas.sqlite")).unwrap();
         connection.pragma_update(None, "user_version", SCHEMA.len() as i64 + 1).unwrap();
         let refusal = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(refusal.contains("version 4") && refusal.contains("knows 3"), "{refusal}");
+        assert!(refusal.contains("version 5") && refusal.contains("knows 4"), "{refusal}");
     }
 
     #[test]
@@ -339,7 +354,7 @@ mod tests {
             assert_eq!(store.audit_page(None, None).unwrap().entries, []);
             let writer = lock(&store.writer);
             let number = |sql| writer.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
-            assert_eq!(number("PRAGMA user_version"), 3);
+            assert_eq!(number("PRAGMA user_version"), 4);
             assert_eq!(number("SELECT documents FROM generations WHERE shrunk = 0"), 2);
             assert_eq!(number("SELECT since FROM collections"), 0);
             let plan =

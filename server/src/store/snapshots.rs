@@ -4,16 +4,15 @@
 //! closed, after some time without a question, after some hours in all, when its owner opens too many others, or when
 //! the write-ahead log, which cannot shrink meanwhile, has grown past its limit.
 
-use super::{Store, attachments, documents, meta, position, unsigned};
+use super::view::View;
+use super::{Store, documents, meta, position, unsigned};
 use crate::clock::Clock;
 use crate::failure::{Failure, Result};
 use crate::{clock, random};
-use dikas_archive::api::{
-    AttachmentPage, AttachmentRecord, CollectionSummary, Snapshot, SnapshotRequest, SourceInfo,
-};
+use dikas_archive::api::{AttachmentPage, CollectionSummary, Snapshot, SnapshotRequest, SourceInfo};
 use dikas_archive::catalog::{self, CollectionName};
 use dikas_archive::digest::Sha256;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -27,9 +26,6 @@ const PRODUCT: &str = "DiKAS 26.3";
 
 /// What a business is called that has not said its name.
 const NAMELESS: &str = "DiKAS";
-
-/// How many attachment records one answer holds at most.
-const ATTACHMENTS_PER_PAGE: usize = 1000;
 
 /// How many questions to one snapshot may be under way at once.
 const QUESTIONS: usize = 4;
@@ -152,7 +148,8 @@ impl Snapshots {
             connection.execute_batch("COMMIT")?;
         }
         let (described, options) = (snapshot.clone(), self.options.clone());
-        let held = Held { connection, snapshot: described, generations, log, options };
+        let view = View { connection, snapshot: described, generations };
+        let held = Held { view, log, options };
         std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
             let end = held.answer(&inbox);
             drop((held, place));
@@ -196,7 +193,7 @@ impl Snapshots {
     /// The documents behind `after`, whole lines, at least one where there is one, in about `max_bytes`.
     ///
     /// # Errors
-    /// `snapshot-gone`; `not-found` for a collection that the snapshot does not cover.
+    /// `snapshot-gone`; `not-found` for a collection that the snapshot does not cover; `damaged-document`.
     pub async fn page(
         &self,
         id: &str,
@@ -344,9 +341,7 @@ enum End {
 
 /// The open transaction of one snapshot, on its own thread.
 struct Held {
-    connection: Connection,
-    snapshot: Snapshot,
-    generations: BTreeMap<CollectionName, Option<i64>>,
+    view: View,
     log: PathBuf,
     options: SnapshotOptions,
 }
@@ -375,100 +370,22 @@ impl Held {
                 }
             };
             match question {
-                Question::Describe { reply } => send(reply, permit, Ok(self.snapshot.clone())),
+                Question::Describe { reply } => send(reply, permit, Ok(self.view.snapshot.clone())),
                 // Whoever asked has gone.
                 Question::Page { reply, .. } if reply.is_closed() => {}
                 Question::Page { collection, after, max_bytes, reply } => {
-                    send(reply, permit, self.page(&collection, &after, max_bytes));
+                    send(reply, permit, self.view.page(&collection, &after, max_bytes));
                 }
                 Question::Attachments { after, reply } => {
-                    send(reply, permit, self.attachments(after.as_deref()));
+                    send(reply, permit, self.view.attachments(after.as_deref()));
                 }
                 Question::Blobs { digests, reply } => {
-                    send(reply, permit, digests.iter().try_for_each(|digest| self.names_blob(digest)));
+                    send(reply, permit, digests.iter().try_for_each(|digest| self.view.names_blob(digest)));
                 }
                 Question::Close { reply } => return End::Closed(reply),
             }
             (asked, idle) = (Instant::now(), self.options.idle);
         }
-    }
-
-    fn page(&self, collection: &CollectionName, after: &str, max_bytes: usize) -> Result<DocumentPage> {
-        let generation = self.generations.get(collection).ok_or_else(|| {
-            Failure::not_found("the snapshot does not cover this collection").on(collection.as_str())
-        })?;
-        let mut page = DocumentPage { lines: Vec::new(), documents: 0, next: None };
-        let Some(generation) = generation else { return Ok(page) };
-        let sql = "SELECT id, body FROM documents WHERE generation = ?1 AND id > ?2 ORDER BY id";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query((generation, after))?;
-        let mut last = String::new();
-        while let Some(row) = rows.next()? {
-            let body = row.get_ref(1)?.as_blob().map_err(Failure::internal)?;
-            if page.documents > 0 && page.lines.len() + body.len() + 1 > max_bytes {
-                page.next = Some(last);
-                break;
-            }
-            page.lines.extend_from_slice(body);
-            page.lines.push(b'\n');
-            page.documents += 1;
-            last.clear();
-            last.push_str(row.get_ref(0)?.as_str().map_err(Failure::internal)?);
-        }
-        Ok(page)
-    }
-
-    fn attachments(&self, after: Option<&str>) -> Result<AttachmentPage> {
-        let cursor = match after {
-            Some(after) => serde_json::from_str::<(CollectionName, String, String)>(after)
-                .map(Some)
-                .map_err(|_| Failure::bad_request("not a cursor of this list").on("after"))?,
-            None => None,
-        };
-        let sql = format!(
-            "SELECT {} FROM attachments WHERE generation = ?1 AND (document_id, name) > (?2, ?3)
-             ORDER BY document_id, name LIMIT ?4",
-            attachments::COLUMNS
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut found: Vec<AttachmentRecord> = Vec::new();
-        for (collection, generation) in &self.generations {
-            let (id, name) = match &cursor {
-                Some((passed, ..)) if collection < passed => continue,
-                Some((passed, id, name)) if collection == passed => (id.as_str(), name.as_str()),
-                _ => ("", ""),
-            };
-            // One more than fits tells whether there is another page.
-            let room = ATTACHMENTS_PER_PAGE + 1 - found.len();
-            let mut rows = statement.query((generation, id, name, i64::try_from(room).unwrap_or(0)))?;
-            while let Some(row) = rows.next()? {
-                found.push(attachments::record(collection, row)?);
-            }
-        }
-        let more = found.len() > ATTACHMENTS_PER_PAGE;
-        found.truncate(ATTACHMENTS_PER_PAGE);
-        let next = match found.last() {
-            Some(last) if more => {
-                let cursor = (&last.collection, &last.id, &last.name);
-                Some(serde_json::to_string(&cursor).map_err(Failure::internal)?)
-            }
-            _ => None,
-        };
-        Ok(AttachmentPage { attachments: found, next })
-    }
-
-    fn names_blob(&self, digest: &Sha256) -> Result<()> {
-        let sql = "SELECT 1 FROM attachments WHERE sha256 = ?1 AND generation = ?2 LIMIT 1";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let digits = digest.to_string();
-        for generation in self.generations.values().flatten() {
-            let found: Option<i64> =
-                statement.query_row((&digits, generation), |row| row.get(0)).optional()?;
-            if found.is_some() {
-                return Ok(());
-            }
-        }
-        Err(Failure::not_found("the snapshot names no such blob").on(digits))
     }
 }
 

@@ -15,6 +15,7 @@ mod logs;
 mod restore_file;
 mod restores;
 mod roles;
+mod rot;
 mod schedule;
 mod snapshots;
 mod web;

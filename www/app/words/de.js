@@ -317,6 +317,8 @@ export const de = {
     'foreign-backup': ['Dieses Backup stammt von einem anderen Betrieb.', 'Wenn Sie es trotzdem hier einspielen wollen, geben Sie den Namen des Betriebs ein, von dem es stammt.'],
     'live-changed': ['Seit der Vorschau hat sich auf dem Server etwas geändert, das verloren ginge.', 'Es wurde nichts wiederhergestellt. Sehen Sie sich die neue Vorschau an und bestätigen Sie noch einmal.'],
     'signed-loss': ['Signierte Belege würden verloren gehen oder geändert.', 'Es wurde nichts wiederhergestellt. Bestätigen Sie ausdrücklich die genaue Zahl, oder stellen Sie nur einzelne Bereiche wieder her.'],
+    'damaged-document': ['Auf dem Server steht etwas anderes, als gespeichert wurde: Der Datenträger hat es verändert.', 'Lassen Sie den Datenträger des Servers prüfen, stellen Sie das Beschädigte aus einem früheren Backup wieder her, oder erstellen Sie das Backup ohne es.'],
+    'damaged-database': ['Die Prüfung der Datenbank des Servers hat Schäden gefunden.', 'Bewahren Sie die vorhandenen Backups auf. Lassen Sie den Datenträger des Servers prüfen, und geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
     internal: ['Das Programm hat einen Fehler gemacht.', 'Laden Sie die Seite neu und versuchen Sie es noch einmal. Geschieht es wieder, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
   },
 

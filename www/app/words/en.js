@@ -320,6 +320,8 @@ export const en = {
     'foreign-backup': ['This backup is of another business.', 'If you want to restore it here nevertheless, type the name of the business that it is of.'],
     'live-changed': ['Since the preview, something has changed on the server that would be lost.', 'Nothing was restored. Look at the new preview and confirm once more.'],
     'signed-loss': ['Signed documents would be lost or changed.', 'Nothing was restored. Confirm their exact number expressly, or restore single areas only.'],
+    'damaged-document': ['Something is stored on the server other than it was written: its disk has changed it.', 'Have the server’s disk checked, restore what is damaged from an earlier backup, or create the backup without it.'],
+    'damaged-database': ['The check of the server’s database has found damage.', 'Keep the backups that you have. Have the server’s disk checked, and pass the technical details on to your DiKAS dealer.'],
     internal: ['The program made a mistake.', 'Reload the page and try again. If it happens again, pass the technical details on to your DiKAS dealer.'],
   }),
 

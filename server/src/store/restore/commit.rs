@@ -272,8 +272,8 @@ fn move_pointer(write: &Write<'_>, part: &CollectionPlan, from: i64, to: i64, se
 
 /// Copies what was written to `from` after this position and `to` lacks.
 fn carry_over(write: &Write<'_>, from: i64, to: i64, after: i64) -> Result<()> {
-    let documents = "INSERT INTO documents (generation, id, seq, body)
-        SELECT ?2, id, seq, body FROM documents WHERE generation = ?1 AND seq > ?3 AND seq > 0
+    let documents = "INSERT INTO documents (generation, id, seq, body, digest)
+        SELECT ?2, id, seq, body, digest FROM documents WHERE generation = ?1 AND seq > ?3 AND seq > 0
         ON CONFLICT DO NOTHING";
     write.transaction.prepare_cached(documents)?.execute((from, to, after))?;
     let attachments = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
@@ -292,8 +292,8 @@ fn merge(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<i64> {
     let before = generation(write, name)?;
     let connection = &write.transaction;
     let mut keep = connection.prepare_cached(
-        "INSERT INTO documents (generation, id, seq, body)
-         SELECT ?1, id, seq, body FROM documents WHERE generation = ?2 AND id = ?3",
+        "INSERT INTO documents (generation, id, seq, body, digest)
+         SELECT ?1, id, seq, body, digest FROM documents WHERE generation = ?2 AND id = ?3",
     )?;
     let mut keep_file = connection.prepare_cached(
         "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
@@ -308,9 +308,9 @@ fn merge(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<i64> {
     let mut note_added =
         connection.prepare_cached("INSERT INTO added (generation, document_id, name) VALUES (?1, ?2, ?3)")?;
     let mut put = connection.prepare_cached(
-        "INSERT INTO documents (generation, id, seq, body)
-         SELECT ?1, id, ?4, body FROM documents WHERE generation = ?2 AND id = ?3
-         ON CONFLICT DO UPDATE SET seq = excluded.seq, body = excluded.body",
+        "INSERT INTO documents (generation, id, seq, body, digest)
+         SELECT ?1, id, ?4, body, digest FROM documents WHERE generation = ?2 AND id = ?3
+         ON CONFLICT DO UPDATE SET seq = excluded.seq, body = excluded.body, digest = excluded.digest",
     )?;
     let mut put_file = connection.prepare_cached(
         "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)

@@ -53,9 +53,9 @@ impl Restores {
 /// Adds to a prepared result what was written to the live generation since; after the check that comes first, all of it
 /// stays.
 pub(super) fn catch_up(write: &Write<'_>, live: i64, result: i64, seq: i64) -> Result<()> {
-    let documents = "INSERT INTO documents (generation, id, seq, body)
-        SELECT ?2, id, seq, body FROM documents WHERE generation = ?1 AND seq > ?3 AND seq > 0
-        ON CONFLICT DO UPDATE SET seq = excluded.seq, body = excluded.body";
+    let documents = "INSERT INTO documents (generation, id, seq, body, digest)
+        SELECT ?2, id, seq, body, digest FROM documents WHERE generation = ?1 AND seq > ?3 AND seq > 0
+        ON CONFLICT DO UPDATE SET seq = excluded.seq, body = excluded.body, digest = excluded.digest";
     write.transaction.prepare_cached(documents)?.execute((live, result, seq))?;
     let attachments = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
         SELECT ?2, document_id, name, type, size, sha256, seq FROM attachments
@@ -80,8 +80,8 @@ fn copy_documents(store: &Store, from: i64, to: i64) -> Result<()> {
             let mut statement = write.transaction.prepare_cached(sql)?;
             let last: Option<String> =
                 statement.query_row((from, &after, ROWS_PER_STEP), |row| row.get(0))?;
-            let sql = "INSERT INTO documents (generation, id, seq, body)
-                SELECT ?2, id, seq, body FROM documents WHERE generation = ?1 AND id > ?3 AND id <= ?4
+            let sql = "INSERT INTO documents (generation, id, seq, body, digest)
+                SELECT ?2, id, seq, body, digest FROM documents WHERE generation = ?1 AND id > ?3 AND id <= ?4
                 ON CONFLICT DO NOTHING";
             write.transaction.prepare_cached(sql)?.execute((from, to, &after, &last))?;
             Ok(last)

@@ -2,7 +2,7 @@
 
 use super::{Restores, Work};
 use crate::failure::{Failure, Result};
-use crate::store::{Owner, Store, Write};
+use crate::store::{Owner, Store, Write, rot};
 use axum::http::StatusCode;
 use dikas_archive::api::AttachmentRecord;
 use dikas_archive::api::restore::{BATCH_BYTES, BATCH_LINES, BatchStaged, RestoreRequest};
@@ -317,11 +317,12 @@ fn attachment_record(line: &[u8]) -> Result<AttachmentRecord> {
 }
 
 fn stage_documents(write: &Write<'_>, generation: i64, documents: &[(Document, Vec<u8>)]) -> Result<()> {
-    let sql =
-        "INSERT INTO documents (generation, id, seq, body) VALUES (?1, ?2, 0, ?3) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO documents (generation, id, seq, body, digest) VALUES (?1, ?2, 0, ?3, ?4)
+               ON CONFLICT DO NOTHING";
     let mut insert = write.transaction.prepare_cached(sql)?;
     for (index, (document, body)) in documents.iter().enumerate() {
-        if insert.execute((generation, &document.id, body))? == 0 {
+        let digest = rot::digest(&document.id, body);
+        if insert.execute((generation, &document.id, body, digest))? == 0 {
             return Err(twice("the document", index).on(&document.id));
         }
     }

@@ -1,0 +1,124 @@
+//! What the disk has changed by itself: noticed by whatever reads it for a backup, named, and left out only when told so.
+
+use crate::bench::{Bench, document_path};
+use axum::http::StatusCode;
+use dikas_archive::api::BackupJob;
+use dikas_archive::damage::{Damaged, Missing, Reason};
+use dikas_archive::error::ErrorKind;
+use serde_json::Value;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+const CONFLICT: StatusCode = StatusCode::CONFLICT;
+
+#[tokio::test]
+async fn a_flipped_bit_of_a_receipt_stops_a_backup_and_is_named_with_all_others() {
+    let bench = receipts(400).await;
+    bench.put(&document_path("vouchers", "vou_1"), r#"{"_id":"vou_1","x":"mark vou_1"}"#).await;
+    for id in ["rcp_0007", "rcp_0399", "vou_1"] {
+        flip(&bench, id);
+    }
+    let snapshot = bench.snapshot().await;
+    let page = format!("/backup/snapshots/{}/documents/receipts", snapshot.id);
+    let refused = bench.get(&page).await.fails_with_data(CONFLICT, "damaged-document");
+    let envelope: Value = serde_json::from_slice(&refused.body).unwrap();
+    assert_eq!(envelope["errors"][0]["field"], "receipts/rcp_0007");
+    let message = envelope["message"].as_str().unwrap();
+    assert!(message.contains("and 2 more") && message.contains("nothing was backed up"), "{message}");
+    let changed = |collection: &str, id: &str| Missing {
+        collection: collection.parse().unwrap(),
+        id: id.to_owned(),
+        name: None,
+        reason: Reason::Changed,
+        attachments: 0,
+    };
+    let all =
+        [changed("receipts", "rcp_0007"), changed("receipts", "rcp_0399"), changed("vouchers", "vou_1")];
+    assert_eq!(damaged(&envelope), all);
+    // What stands before it is given; from behind it, the next one is met.
+    let behind =
+        bench.get(&format!("{page}?after=rcp_0007")).await.fails_with_data(CONFLICT, "damaged-document");
+    assert_eq!(damaged(&serde_json::from_slice(&behind.body).unwrap()), all[1..]);
+    bench.get(&page.replace("/receipts", "/articles")).await.expect(StatusCode::OK);
+
+    let refused = bench.post("/backup/create", "").await.fails_with_data(CONFLICT, "damaged-document");
+    assert_eq!(damaged(&serde_json::from_slice(&refused.body).unwrap()), all);
+    let job: BackupJob = bench.post("/backup/jobs", "").await.expect(StatusCode::ACCEPTED).data();
+    let error = crate::jobs::ended(&bench, &bench.admin, &job).await.error.unwrap();
+    assert_eq!((error.kind, error.damaged.as_slice()), (ErrorKind::DamagedDocument, all.as_slice()));
+}
+
+#[tokio::test]
+async fn a_page_of_the_database_that_cannot_be_read_is_named_by_the_last_document_before_it() {
+    let bench = receipts(400).await;
+    ruin_page(&bench, "rcp_0200");
+    let refused = bench.post("/backup/create", "").await.fails_with_data(CONFLICT, "damaged-document");
+    let found = damaged(&serde_json::from_slice(&refused.body).unwrap());
+    assert_eq!((found.len(), found[0].reason), (1, Reason::UnreadableAfter));
+    assert!(("rcp_0100".."rcp_0200").contains(&found[0].id.as_str()), "{found:?}");
+    let some = r#"{"categories":["articles"]}"#;
+    bench.post("/backup/create", some).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_bytes_that_were_written_heal_a_signed_document_and_no_others_do() {
+    let bench = receipts(3).await;
+    flip(&bench, "rcp_0001");
+    // The connection that writes remembers the page as it was.
+    let bench = bench.restarted().await;
+    let path = document_path("receipts", "rcp_0001");
+    // Nor do those that the disk has made of them: nothing makes these the ones that were signed.
+    for other in ["Mark", "park"] {
+        let other = receipt(1).replace("mark", other);
+        bench.put(&path, other).await.fails(CONFLICT, "signed-document");
+    }
+    bench.post("/backup/create", "").await.fails_with_data(CONFLICT, "damaged-document");
+    bench.put(&path, receipt(1)).await.expect(StatusCode::OK);
+    bench.post("/backup/create", "").await.expect(StatusCode::OK);
+    bench.put(&path, receipt(1)).await.expect(StatusCode::OK);
+}
+
+/// A shop with that many receipts, all of them in the database file.
+async fn receipts(count: usize) -> Bench {
+    let bench = Bench::new().await;
+    let lines: String = (0..count).map(|number| receipt(number) + "\n").collect();
+    bench.post("/documents/receipts", lines).await.expect(StatusCode::OK);
+    bench
+}
+
+fn receipt(number: usize) -> String {
+    format!(r#"{{"_id":"rcp_{number:04}","x":"mark rcp_{number:04}","y":"{}"}}"#, "y".repeat(400))
+}
+
+/// Changes one bit of this document in the file, behind the back of everybody.
+fn flip(bench: &Bench, id: &str) {
+    change(bench, id, |bytes, at| bytes[at] ^= 0x20);
+}
+
+/// Overwrites the page of the file that holds this document.
+fn ruin_page(bench: &Bench, id: &str) {
+    change(bench, id, |bytes, at| bytes[at & !0x3FFF..][..64].fill(0xFF));
+}
+
+fn change(bench: &Bench, id: &str, change: impl Fn(&mut [u8], usize)) {
+    bench.app.store().checkpoint().unwrap();
+    let mut bytes = fs::read(database(bench)).unwrap();
+    let mark = format!("mark {id}");
+    let windows = bytes.windows(mark.len()).enumerate();
+    let found: Vec<usize> = windows.filter_map(|(at, it)| (it == mark.as_bytes()).then_some(at)).collect();
+    // Pages that were split leave copies behind.
+    assert!(!found.is_empty(), "{id} is not in the file");
+    for at in found {
+        change(&mut bytes, at);
+    }
+    File::options().write(true).open(database(bench)).unwrap().write_all(&bytes).unwrap();
+}
+
+fn database(bench: &Bench) -> PathBuf {
+    bench.folder.path().join("data/dikas.sqlite")
+}
+
+fn damaged(envelope: &Value) -> Vec<Missing> {
+    serde_json::from_value::<Damaged>(envelope["data"].clone()).unwrap().damaged
+}
