@@ -85,9 +85,12 @@ pub struct StoredArchive {
     pub business: Option<String>,
     /// Whether its bytes were compared with what they should be.
     pub check: ArchiveCheck,
-    /// Why the schedule keeps it. Empty for what it would remove after its next run, for what is damaged, and for what it did not
-    /// make.
+    /// Why the schedule keeps it. Empty for what it would remove after a run that was due, for what is damaged, for what it did
+    /// not make, and for what is dated in the future.
     pub kept_for: Vec<KeptFor>,
+    /// Whether its data are of a moment that has not come yet: a clock was wrong when it was made, or is wrong now. It takes the
+    /// place of no other archive, and the schedule never removes it.
+    pub in_future: bool,
 }
 
 /// What the last comparison of an archive's bytes with what they should be has found.
@@ -128,6 +131,8 @@ pub enum KeptFor {
     Week,
     /// It is the last of its month.
     Month,
+    /// Nothing else keeps it, but it is younger than 48 hours.
+    Recent,
 }
 
 /// A line of the answer to `POST /backup/archives/{id}/verify`.

@@ -40,7 +40,7 @@
  *   `#problems tr[data-kind]`, `#verify-report`. Compare: `#compare-file` (input), `#compared[data-same]`,
  *   `#compare tr[data-collection] [data-count]`, `#differences [data-id][data-kind] [data-field]`.
  * - Automatic: `#schedule[data-state=none|waiting|running]`, `#schedule-when`, `#schedule [data-fact=next|success|attempt|keep|free|folder]`,
- *   `#run-now`, `#run-progress`, `#run-error[data-kind]`, `#hook-error`, `#schedule-error[data-kind]`, `#schedule-unheard[data-kind]`,
+ *   `#run-now`, `#run-hint`, `#run-progress`, `#run-error[data-kind]`, `#hook-error`, `#schedule-error[data-kind]`, `#schedule-unheard[data-kind]`,
  *   `#schedule-lines`, `#copy-lines`.
  * - Backups on the server: `#stored > [data-archive][data-name][data-check=unchecked|checking|sound|damaged]` with
  *   `[data-action=look|download|check|restore|remove]`, `#check-<archive>-stop`, `#stored-error[data-kind]`, `#stored-unlisted[data-kind]`; the question as above.

@@ -937,7 +937,7 @@ monthly: number, };
 /**
  * A reason to keep an archive.
  */
-export type KeptFor = "newest" | "day" | "week" | "month";
+export type KeptFor = "newest" | "day" | "week" | "month" | "recent";
 
 /**
  * What an archive says of itself, without the lists of its parts and attachments.
@@ -1505,10 +1505,15 @@ business: string | null,
  */
 check: ArchiveCheck, 
 /**
- * Why the schedule keeps it. Empty for what it would remove after its next run, for what is damaged, and for what it did not
- * make.
+ * Why the schedule keeps it. Empty for what it would remove after a run that was due, for what is damaged, for what it did
+ * not make, and for what is dated in the future.
  */
-keptFor: Array<KeptFor>, };
+keptFor: Array<KeptFor>, 
+/**
+ * Whether its data are of a moment that has not come yet: a clock was wrong when it was made, or is wrong now. It takes the
+ * place of no other archive, and the schedule never removes it.
+ */
+inFuture: boolean, };
 
 /**
  * What was found in an archive, with or without a manifest.

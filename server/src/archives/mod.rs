@@ -15,7 +15,7 @@ pub(crate) use record::Record;
 use crate::clock::{self, Clock};
 use crate::failure::{Failure, Result};
 use crate::schedule::config::Backup;
-use crate::schedule::keeping::{Candidate, kept};
+use crate::schedule::keeping::{Candidate, Quality, is_settled, kept};
 use axum::http::StatusCode;
 use check::{Checked, check};
 use dikas_archive::api::archives::{ArchiveCheck, KeptFor, StoredArchive};
@@ -59,14 +59,22 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// The moment of its data.
-    fn created(&self) -> Timestamp {
-        self.record.created.parse().unwrap_or_default()
+    /// The moment of its data; none where its record names none.
+    fn created(&self) -> Option<Timestamp> {
+        self.record.created.parse().ok()
     }
 
     /// Whether nothing is known to be wrong with it.
     fn is_good(&self) -> bool {
-        !matches!(self.record.check, ArchiveCheck::Damaged { .. })
+        self.quality() != Quality::Unfit
+    }
+
+    fn quality(&self) -> Quality {
+        match self.record.check {
+            ArchiveCheck::Sound { .. } => Quality::Sound,
+            ArchiveCheck::Unchecked => Quality::Unchecked,
+            ArchiveCheck::Damaged { .. } => Quality::Unfit,
+        }
     }
 
     /// The digest of its file, as far as nothing speaks against it.
@@ -80,11 +88,23 @@ impl Archive {
         format!("\"{size:x}-{modified:x}\"")
     }
 
-    fn told(self, kept_for: Vec<KeptFor>) -> StoredArchive {
+    fn told(self, kept_for: Vec<KeptFor>, now: Timestamp) -> StoredArchive {
+        let in_future = self.created().is_some_and(|created| created > now);
         let Self { name, record, .. } = self;
         let Record { size, created, sha256, documents, attachments, business, check, .. } = record;
-        let id = id_of(&name);
-        StoredArchive { id, name, size, created, sha256, documents, attachments, business, check, kept_for }
+        StoredArchive {
+            id: id_of(&name),
+            name,
+            size,
+            created,
+            sha256,
+            documents,
+            attachments,
+            business,
+            check,
+            kept_for,
+            in_future,
+        }
     }
 }
 
@@ -109,8 +129,9 @@ impl Archives {
     pub(crate) fn list(&self) -> Result<Vec<StoredArchive>> {
         let Some(backup) = &self.backup else { return Ok(Vec::new()) };
         let archives = self.all(&backup.folder)?;
-        let reasons = self.reasons(backup, &archives);
-        Ok(archives.into_iter().zip(reasons).map(|(archive, kept_for)| archive.told(kept_for)).collect())
+        let now = self.clock.now();
+        let reasons = self.reasons(backup, &archives, now);
+        Ok(archives.into_iter().zip(reasons).map(|(archive, kept_for)| archive.told(kept_for, now)).collect())
     }
 
     /// The archive of this id, and its file.
@@ -194,23 +215,27 @@ impl Archives {
         Ok(archive.name)
     }
 
-    /// Removes those of the schedule that it does not keep, but never the one that it has just `made`: a clock that was
-    /// wrong may have left some that seem to be newer. What is damaged goes only where a good one of its day is there: else it
-    /// may be all that there is, and most of it sound. Answers their names.
+    /// Removes those of the schedule that it does not keep beside the one that it has just `made`. Never one that is younger than
+    /// [`SETTLING`](crate::schedule::keeping::SETTLING), and never one that is dated later than that one, or whose moment
+    /// nobody knows: then a clock was wrong. What is damaged goes only where a good one of its day stays: else it may be all that
+    /// there is, and most of it sound. Answers their names.
     pub(crate) fn retain(&self, made: &str) -> Result<Vec<String>> {
         let Some(backup) = &self.backup else { return Ok(Vec::new()) };
         let archives = self.all(&backup.folder)?;
-        let reasons = self.reasons(backup, &archives);
+        let made = archives.iter().find(|archive| archive.name == made).and_then(Archive::created);
+        let made = made.ok_or_else(gone)?;
+        let reasons = self.reasons(backup, &archives, made);
         let zone = backup.when.zone();
-        let day_of = |archive: &Archive| zone.to_datetime(archive.created()).date();
-        let good = archives.iter().filter(|archive| archive.is_good() && self.is_ours(archive));
-        let good_days: HashSet<_> = good.map(day_of).collect();
+        let day_of = |archive: &Archive| Some(zone.to_datetime(archive.created()?).date());
+        let stay = archives.iter().zip(&reasons).filter(|(_, reasons)| !reasons.is_empty());
+        let good_days: HashSet<_> = stay.map(|(archive, _)| day_of(archive)).collect();
         let mut removed = Vec::new();
         for (archive, reasons) in archives.into_iter().zip(reasons) {
-            let replaced = archive.is_good() || good_days.contains(&day_of(&archive));
-            let unwanted = self.is_ours(&archive) && reasons.is_empty() && replaced && archive.name != made;
+            let is_old = archive.created().is_some_and(|created| is_settled(created, made));
+            let is_replaced = archive.is_good() || good_days.contains(&day_of(&archive));
+            let is_unwanted = self.is_ours(&archive) && reasons.is_empty() && is_replaced && is_old;
             // One that somebody verifies has time until the next run.
-            if unwanted && let Some(_busy) = self.occupy(&archive.name) {
+            if is_unwanted && let Some(_busy) = self.occupy(&archive.name) {
                 match remove(&backup.folder, &archive.name) {
                     // Somebody was faster.
                     Err(failure) if failure.code() == "archive-gone" => {}
@@ -223,17 +248,18 @@ impl Archives {
         Ok(removed)
     }
 
-    /// Why the schedule keeps each of these.
-    fn reasons(&self, backup: &Backup, archives: &[Archive]) -> Vec<Vec<KeptFor>> {
+    /// Why the schedule keeps each of these at this moment.
+    fn reasons(&self, backup: &Backup, archives: &[Archive], at: Timestamp) -> Vec<Vec<KeptFor>> {
         let candidates: Vec<Candidate> = archives
             .iter()
-            .map(|archive| Candidate {
-                created: archive.created(),
-                // What the schedule did not make stands for nothing.
-                good: archive.is_good() && self.is_ours(archive),
+            .map(|archive| {
+                // What the schedule did not make, and what has no moment, stands for nothing.
+                let is_known = self.is_ours(archive) && archive.created().is_some();
+                let quality = if is_known { archive.quality() } else { Quality::Unfit };
+                Candidate { created: archive.created().unwrap_or_default(), quality }
             })
             .collect();
-        kept(&candidates, backup.keep, backup.when.zone())
+        kept(&candidates, backup.keep, backup.when.zone(), at)
     }
 
     /// Whether the schedule of this very installation made it.
@@ -367,7 +393,7 @@ impl Archives {
                 fs::remove_file(entry.path())?;
             }
         } else if let Some(archive) = record::archive_of(&name)
-            && !folder.join(archive).exists()
+            && is_missing(&folder.join(archive))
             && Record::read(folder, archive).is_some_and(|it| it.made_by.as_ref() == Some(&self.installation))
         {
             fs::remove_file(entry.path())?;
@@ -399,6 +425,11 @@ fn part(folder: &Path, kind: &str) -> io::Result<NamedTempFile> {
         tempfile::Builder::new().prefix(PART.0).suffix(&format!("{kind}{}", PART.1)).tempfile_in(folder)?;
     file.as_file().try_lock()?;
     Ok(file)
+}
+
+/// Whether nothing is there. A disk that cannot tell says nothing of the kind.
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// The archive goes first: without its record it would be nobody's.

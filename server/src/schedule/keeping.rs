@@ -1,24 +1,44 @@
-//! Which archives stay: the newest good one always, and the last good one of each of so many days, weeks and months.
+//! Which archives stay: the newest good one always, the last good one of each of so many days, weeks and months, and each
+//! that is younger than two days, so that a mistake is noticed before the archive from before it goes.
+//!
+//! Whether an archive is old is told by the moment of its data and the moment that the caller states. One that is dated after
+//! that moment comes from a clock that was wrong, or that is wrong now: it takes the place of no other.
 
 use dikas_archive::api::archives::{Keep, KeptFor};
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// The age below which an archive stays, whatever else is there.
+pub const SETTLING: SignedDuration = SignedDuration::from_hours(48);
 
 /// An archive, as far as keeping it depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     /// The moment of its data.
     pub created: Timestamp,
-    /// Whether nothing is known to be wrong with it. One that is damaged stands for no day, week or month.
-    pub good: bool,
+    /// What is known of its bytes.
+    pub quality: Quality,
 }
 
-/// Why each of these stays, in their order; an empty list for one that does not.
+/// What is known of the bytes of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quality {
+    /// They were read, and are as they should be.
+    Sound,
+    /// Nothing is known to be wrong with them.
+    Unchecked,
+    /// Something is wrong with them, or they are not the schedule's: it stands for no day, week or month.
+    Unfit,
+}
+
+/// Why each of these stays at this moment, in their order; an empty list for one that does not, and for one that is dated
+/// later.
 ///
 /// Of those of the same moment the first counts as the newest. Days, weeks (Monday to Sunday) and months are those of
-/// the zone, and only those that have a good archive count.
-pub fn kept(candidates: &[Candidate], keep: Keep, zone: &TimeZone) -> Vec<Vec<KeptFor>> {
+/// the zone, and only those that have a good archive count. Where nobody has checked the newest good one, the newest that is
+/// known to be sound stays as well.
+pub fn kept(candidates: &[Candidate], keep: Keep, zone: &TimeZone, at: Timestamp) -> Vec<Vec<KeptFor>> {
     let mut newest_first: Vec<usize> = (0..candidates.len()).collect();
     newest_first.sort_by_key(|at| std::cmp::Reverse(candidates.get(*at).map(|candidate| candidate.created)));
     let mut spans = [
@@ -27,19 +47,30 @@ pub fn kept(candidates: &[Candidate], keep: Keep, zone: &TimeZone) -> Vec<Vec<Ke
         Span { of: KeptFor::Month, left: keep.monthly, begin: Date::first_of_month, last: None },
     ];
     let mut reasons = vec![Vec::new(); candidates.len()];
-    let mut newest = true;
-    for at in newest_first {
-        let (Some(candidate), Some(reasons)) = (candidates.get(at), reasons.get_mut(at)) else { continue };
-        if !candidate.good {
+    let (mut newest, mut newest_sound) = (true, true);
+    for index in newest_first {
+        let (Some(candidate), Some(reasons)) = (candidates.get(index), reasons.get_mut(index)) else {
+            continue;
+        };
+        if candidate.quality == Quality::Unfit || candidate.created > at {
             continue;
         }
-        if std::mem::take(&mut newest) {
+        let is_first_sound = candidate.quality == Quality::Sound && std::mem::take(&mut newest_sound);
+        if std::mem::take(&mut newest) || is_first_sound {
             reasons.push(KeptFor::Newest);
         }
         let day = zone.to_datetime(candidate.created).date();
         reasons.extend(spans.iter_mut().filter_map(|span| span.take(day)));
+        if reasons.is_empty() && !is_settled(candidate.created, at) {
+            reasons.push(KeptFor::Recent);
+        }
     }
     reasons
+}
+
+/// Whether an archive of this moment is old enough to be removed at that moment. One that is dated later is not.
+pub fn is_settled(created: Timestamp, at: Timestamp) -> bool {
+    at.duration_since(created) >= SETTLING
 }
 
 /// Days, weeks or months, of which so many are still to find.

@@ -1,8 +1,9 @@
 //! Backups that the server makes by itself, at certain times.
 //!
 //! A run that was due while the server was off, or whose server was stopped or killed, is made up for once, however
-//! many there were. A run that failed for another reason is over: the next one is that which is due next. When a run
-//! has made a good archive, the older ones go that the schedule does not keep; when not, none does.
+//! many there were. A run that failed for another reason is over: the next one is that which is due next. When a run that
+//! was due has made a good archive, the older ones go that the schedule does not keep; when not, none does. A run that a person
+//! asks for removes none.
 
 pub mod config;
 mod hook;
@@ -247,7 +248,8 @@ impl Schedule {
                 let under_way = UnderWay { trigger: trigger.clone(), began: began.clone() };
                 self.remember(|journal| journal.under_way = Some(under_way)).await;
                 let schedule = Arc::clone(self);
-                let ran = tokio::task::spawn_blocking(move || run::run(&schedule)).await;
+                let retires = !matches!(trigger, Trigger::Person { .. });
+                let ran = tokio::task::spawn_blocking(move || run::run(&schedule, retires)).await;
                 drop(place);
                 // It catches its panics: what was not begun any more ends with the process.
                 ran.unwrap_or_else(|_| Outcome { error: Some(server_stops()), ..Outcome::default() })

@@ -1,5 +1,5 @@
-//! One run: an archive from the store into the backup folder, read back from the disk, and those removed that it
-//! replaces.
+//! One run: an archive from the store into the backup folder, read back from the disk, and those removed that the schedule
+//! does not keep beside it. A run that a person asks for removes none: that person may want the one from before a mistake.
 
 use super::Schedule;
 use crate::archives::Record;
@@ -32,16 +32,16 @@ pub(super) struct Outcome {
     pub(super) error: Option<Error>,
 }
 
-/// Does a run. Blocks for as long as it takes.
-pub(super) fn run(schedule: &Schedule) -> Outcome {
+/// Does a run, and removes older archives where it `retires`. Blocks for as long as it takes.
+pub(super) fn run(schedule: &Schedule, retires: bool) -> Outcome {
     let mut outcome = Outcome::default();
-    let done = catch_unwind(AssertUnwindSafe(|| steps(schedule, &mut outcome)))
+    let done = catch_unwind(AssertUnwindSafe(|| steps(schedule, retires, &mut outcome)))
         .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the run panicked")));
     outcome.error = done.err().map(told);
     outcome
 }
 
-fn steps(schedule: &Schedule, outcome: &mut Outcome) -> Result<()> {
+fn steps(schedule: &Schedule, retires: bool, outcome: &mut Outcome) -> Result<()> {
     let Some(backup) = &schedule.backup else { return Ok(()) };
     let archive = write(schedule, &backup.folder)?;
     let name = archive.name.clone();
@@ -51,9 +51,11 @@ fn steps(schedule: &Schedule, outcome: &mut Outcome) -> Result<()> {
         read_back(schedule, &name)?;
     }
     outcome.is_good = true;
-    outcome.removed = schedule.archives.retain(&name).map_err(|failure| {
-        Error::new(ErrorKind::ServerError, format!("older archives cannot be removed: {failure}"))
-    })?;
+    if retires {
+        outcome.removed = schedule.archives.retain(&name).map_err(|failure| {
+            Error::new(ErrorKind::ServerError, format!("older archives cannot be removed: {failure}"))
+        })?;
+    }
     Ok(())
 }
 

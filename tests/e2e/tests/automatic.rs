@@ -26,6 +26,7 @@ async fn a_backup_on_the_server_from_its_making_to_its_end() {
     assert!(browser.text("[data-fact=success] dd").await.contains("none yet"));
     assert!(browser.text("#stored-state").await.contains("no backups"));
 
+    assert!(browser.text("#run-hint").await.contains("removes none"));
     browser.click("#run-now:enabled").await;
     browser.find("#stored > [data-archive]").await;
     let file = only_file(folder.path());

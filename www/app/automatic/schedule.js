@@ -42,7 +42,8 @@ export function scheduleCard({ onended, onfailed }) {
   const problem = h('div');
   const unheard = h('div');
   const progress = h('div', { class: 'stack' });
-  const run = h('button', { type: 'button', class: 'primary big', id: 'run-now', hidden: true, onclick: runNow }, icon('play'), w.run);
+  const run = h('button', { type: 'button', class: 'primary big', id: 'run-now', hidden: true, 'aria-describedby': 'run-hint', onclick: runNow }, icon('play'), w.run);
+  const hint = h('p', { class: 'hint', id: 'run-hint', hidden: true }, w.runHint);
   /** The last run that was shown: its times do not tell it, for two can end within a second. @type {string | null} */
   let shownRun = null;
   let shownFailure = '';
@@ -111,6 +112,7 @@ export function scheduleCard({ onended, onfailed }) {
     if (schedule) fill(facts, figures(schedule, state));
     else if (!facts.querySelector('#no-schedule')) fill(facts, nothing());
     run.hidden = !schedule;
+    hint.hidden = !schedule;
     run.disabled = running !== null;
     showFailure(lastAttempt, schedule?.zone);
     showProgress(running);
@@ -164,6 +166,7 @@ export function scheduleCard({ onended, onfailed }) {
     problem,
     unheard,
     h('div', { class: 'actions' }, run),
+    hint,
   );
   void poll();
   return card;
@@ -194,7 +197,7 @@ function figures({ zone, folder, keep, verify }, { next, lastAttempt, lastSucces
     fact('next', w.next, next ? moment(next) : w.nextNever),
     fact('success', w.success, ...(success ?? [w.successNone])),
     fact('attempt', w.attempt, ...(attempt ?? [w.attemptNone])),
-    fact('keep', w.keeps, w.keep(keep), about(verify ? w.verified : w.notVerified)),
+    fact('keep', w.keeps, w.keep(keep), about(w.keepsAll, verify ? w.verified : w.notVerified)),
     fact('free', w.free, freeBytes === null ? w.unknown : bytes(freeBytes)),
     fact('folder', w.folder, h('bdi', {}, folder)),
   );

@@ -54,10 +54,10 @@ export function storedCard() {
 
   /** @param {Archive} archive */
   function row(archive) {
-    const { id, name, size, documents, created, keptFor } = archive;
+    const { id, name, size, documents, created, keptFor, inFuture } = archive;
     const made = new Date(created);
-    const spans = keptFor.flatMap((reason) => (reason === 'newest' ? [] : [w.kept[reason]]));
-    const why = w.keptFor(keptFor.includes('newest'), spans);
+    const spans = keptFor.flatMap((reason) => (reason === 'newest' || reason === 'recent' ? [] : [w.kept[reason]]));
+    const why = w.keptFor(keptFor.includes('newest'), spans, keptFor.includes('recent'));
     const about = [h('time', { datetime: created }, `${dateTime(made)} (${relative(made)})`), bytes(size), documents !== null && words().documents(documents), why].filter(Boolean);
     const task = checks.get(id);
     const checking = task?.state === 'running';
@@ -77,6 +77,7 @@ export function storedCard() {
         { class: 'grow' },
         h('p', { class: 'name' }, name),
         h('p', { class: 'about' }, about.flatMap((part, index) => (index === 0 ? [part] : [' · ', part]))),
+        inFuture && h('p', { class: 'problem', 'data-future': true }, icon('alert'), h('span', {}, w.inFuture)),
         checked(archive),
       ),
       h(

@@ -50,7 +50,9 @@ export const automaticDe = {
     free: 'Frei auf dieser Platte',
     unknown: 'unbekannt',
     removed: (n) => `${count(n, 'altes wurde', 'alte wurden')} entfernt`,
+    keepsAll: 'Jedes bleibt mindestens 48 Stunden.',
     run: 'Jetzt sichern',
+    runHint: 'Erstellt sofort ein Backup und löscht keines. Das tun nur die geplanten Läufe, und nur mit Backups, die älter als 48 Stunden sind.',
     running: 'Ein Backup wird erstellt',
     runningShare: (share, what) => `${share} · ${what}`,
     began: 'Der Server hat mit einem Backup begonnen.',
@@ -64,8 +66,9 @@ export const automaticDe = {
     storedLead: 'Sie liegen im Ordner des Servers. Sehen Sie in eines hinein, laden Sie es herunter, oder stellen Sie daraus wieder her, gleich dort, wo es liegt.',
     storedNone: 'Es gibt noch keine Backups.',
     kept: { day: 'Tag', week: 'Woche', month: 'Monat' },
-    keptFor: (newest, spans) =>
-      [newest && 'neuestes heiles', spans.length > 0 && `letztes von ${list(spans)}`].filter(Boolean).join(', '),
+    keptFor: (newest, spans, recent) =>
+      [newest && 'neuestes heiles', spans.length > 0 && `letztes von ${list(spans)}`, recent && 'jünger als 48 Stunden'].filter(Boolean).join(', '),
+    inFuture: 'Das Datum liegt in der Zukunft: Die Uhr ging falsch, als dieses Backup entstand, oder sie geht jetzt falsch. Es zählt nicht mit und bleibt, bis Sie es löschen.',
     unchecked: 'noch nicht geprüft',
     sound: (age) => `${age} geprüft, heil`,
     damaged: (n, age) => `Beschädigt: ${count(n, 'Fehler', 'Fehler')}, gefunden ${age}.`,

@@ -49,7 +49,9 @@ export const automaticEn = {
     free: 'Free on that disk',
     unknown: 'not known',
     removed: (/** @type {number} */ n) => `${count(n, 'old one was', 'old ones were')} removed`,
+    keepsAll: 'Each stays for at least 48 hours.',
     run: 'Back up now',
+    runHint: 'This makes a backup at once and removes none. Only the scheduled runs remove backups, and only those older than 48 hours.',
     running: 'A backup is being made',
     runningShare: (/** @type {string} */ share, /** @type {string} */ what) => `${share} · ${what}`,
     began: 'The server has begun a backup.',
@@ -63,8 +65,9 @@ export const automaticEn = {
     storedLead: 'They lie in the folder of the server. Look into one, download it, or restore from it, right where it is.',
     storedNone: 'There are no backups yet.',
     kept: { day: 'day', week: 'week', month: 'month' },
-    keptFor: (/** @type {boolean} */ newest, /** @type {readonly string[]} */ spans) =>
-      [newest && 'newest good one', spans.length > 0 && `last of its ${list(spans)}`].filter(Boolean).join(', '),
+    keptFor: (/** @type {boolean} */ newest, /** @type {readonly string[]} */ spans, /** @type {boolean} */ recent) =>
+      [newest && 'newest good one', spans.length > 0 && `last of its ${list(spans)}`, recent && 'younger than 48 hours'].filter(Boolean).join(', '),
+    inFuture: 'Dated in the future: the clock was wrong when this backup was made, or it is wrong now. It is not counted, and stays until you delete it.',
     unchecked: 'not checked yet',
     sound: (/** @type {string} */ age) => `checked ${age}, sound`,
     damaged: (/** @type {number} */ n, /** @type {string} */ age) => `Damaged: ${count(n, 'problem', 'problems')} found ${age}.`,

@@ -1,20 +1,30 @@
 //! What stays, against an oracle that groups by calendar instead of counting.
 
 use dikas_archive::api::archives::{Keep, KeptFor};
-use dikas_server::schedule::keeping::{Candidate, kept};
-use jiff::Timestamp;
+use dikas_server::schedule::keeping::{Candidate, Quality, is_settled, kept};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What stays: of the newest so many groups, the newest good one each.
-fn oracle(candidates: &[Candidate], keep: Keep, zone: &TimeZone) -> BTreeSet<(usize, KeptFor)> {
-    let good = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.good);
+/// What stays: of the newest so many groups, the newest good one each; and whatever else is younger than two days.
+fn oracle(
+    candidates: &[Candidate],
+    keep: Keep,
+    zone: &TimeZone,
+    at: Timestamp,
+) -> BTreeSet<(usize, KeptFor)> {
+    let good = || {
+        let all = candidates.iter().enumerate();
+        all.filter(|(_, candidate)| candidate.quality != Quality::Unfit && candidate.created <= at)
+    };
     let newest = |of: &mut dyn Iterator<Item = (usize, &Candidate)>| {
         of.min_by_key(|(at, candidate)| (std::cmp::Reverse(candidate.created), *at)).map(|(at, _)| at)
     };
     let mut stay: BTreeSet<(usize, KeptFor)> =
         newest(&mut good()).map(|at| (at, KeptFor::Newest)).into_iter().collect();
+    let mut sound = good().filter(|(_, candidate)| candidate.quality == Quality::Sound);
+    stay.extend(newest(&mut sound).map(|at| (at, KeptFor::Newest)));
     for (reason, count, format) in [
         (KeptFor::Day, keep.daily, "%Y-%m-%d"),
         (KeptFor::Week, keep.weekly, "%G-%V"),
@@ -31,20 +41,34 @@ fn oracle(candidates: &[Candidate], keep: Keep, zone: &TimeZone) -> BTreeSet<(us
             stay.extend(newest(&mut members.into_iter()).map(|at| (at, reason)));
         }
     }
+    let kept: BTreeSet<usize> = stay.iter().map(|(at, _)| *at).collect();
+    let seconds = |candidate: &Candidate| at.as_second() - candidate.created.as_second();
+    let recent = good().filter(|(index, it)| !kept.contains(index) && seconds(it) < 172_800);
+    stay.extend(recent.map(|(index, _)| (index, KeptFor::Recent)));
     stay
 }
 
 fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     // Two and a half years around both changes of summer time, often several a day.
-    let candidate = (0i64..80_000_000, prop::bool::weighted(0.8)).prop_map(|(second, good)| {
+    let candidate = (0i64..80_000_000, quality()).prop_map(|(second, quality)| {
         let created = Timestamp::from_second(1_735_000_000 + second).unwrap();
-        Candidate { created, good }
+        Candidate { created, quality }
     });
-    let near = (0i64..400, prop::bool::weighted(0.8)).prop_map(|(hour, good)| Candidate {
+    let near = (0i64..400, quality()).prop_map(|(hour, quality)| Candidate {
         created: Timestamp::from_second(1_792_700_000 + hour * 3600).unwrap(),
-        good,
+        quality,
     });
     prop::collection::vec(prop_oneof![candidate, near], 0..80)
+}
+
+fn quality() -> impl Strategy<Value = Quality> {
+    prop_oneof![6 => Just(Quality::Sound), 2 => Just(Quality::Unchecked), 2 => Just(Quality::Unfit)]
+}
+
+/// A moment before, among and behind those of the candidates.
+fn moment() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![1_700_000_000i64..1_830_000_000, 1_792_700_000i64..1_794_200_000]
+        .prop_map(|second| Timestamp::from_second(second).unwrap())
 }
 
 fn keep() -> impl Strategy<Value = Keep> {
@@ -60,13 +84,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn what_stays_is_what_the_oracle_says(candidates in candidates(), keep in keep(), zone in zone()) {
-        let reasons = kept(&candidates, keep, &zone);
+    fn what_stays_is_what_the_oracle_says(
+        candidates in candidates(),
+        keep in keep(),
+        zone in zone(),
+        at in moment(),
+    ) {
+        let reasons = kept(&candidates, keep, &zone, at);
         prop_assert_eq!(reasons.len(), candidates.len());
         let each = reasons.iter().enumerate();
         let found: BTreeSet<(usize, KeptFor)> =
             each.flat_map(|(at, reasons)| reasons.iter().map(move |reason| (at, *reason))).collect();
-        prop_assert_eq!(found, oracle(&candidates, keep, &zone));
+        prop_assert_eq!(found, oracle(&candidates, keep, &zone, at));
     }
 
     #[test]
@@ -74,14 +103,52 @@ proptest! {
         candidates in candidates(),
         keep in keep(),
         zone in zone(),
+        at in moment(),
     ) {
-        let reasons = kept(&candidates, keep, &zone);
-        let stay: Vec<&Candidate> =
-            candidates.iter().zip(&reasons).filter(|(_, reasons)| !reasons.is_empty()).map(|(it, _)| it).collect();
-        let newest = candidates.iter().filter(|candidate| candidate.good).map(|candidate| candidate.created).max();
-        prop_assert_eq!(stay.iter().map(|candidate| candidate.created).max(), newest);
-        prop_assert!(stay.iter().all(|candidate| candidate.good));
-        prop_assert!(stay.len() <= (keep.daily + keep.weekly + keep.monthly + 1) as usize);
+        let reasons = kept(&candidates, keep, &zone, at);
+        let stay: Vec<(&Candidate, &Vec<KeptFor>)> =
+            candidates.iter().zip(&reasons).filter(|(_, reasons)| !reasons.is_empty()).collect();
+        let newest = |fits: fn(Quality) -> bool| {
+            let past = candidates.iter().filter(|candidate| candidate.created <= at);
+            past.filter(|candidate| fits(candidate.quality)).map(|candidate| candidate.created).max()
+        };
+        let created = |quality: fn(Quality) -> bool| {
+            stay.iter().filter(|(it, _)| quality(it.quality)).map(|(it, _)| it.created).max()
+        };
+        prop_assert_eq!(created(|_| true), newest(|quality| quality != Quality::Unfit));
+        prop_assert_eq!(created(|it| it == Quality::Sound), newest(|quality| quality == Quality::Sound));
+        prop_assert!(stay.iter().all(|(candidate, _)| candidate.quality != Quality::Unfit));
+        let asked_for = stay.iter().filter(|(_, reasons)| reasons.as_slice() != [KeptFor::Recent]).count();
+        prop_assert!(asked_for <= (keep.daily + keep.weekly + keep.monthly + 2) as usize);
+    }
+
+    /// Whatever a clock that was wrong has left, the rest stays as if it were not there.
+    #[test]
+    fn one_that_is_dated_later_takes_the_place_of_none(
+        candidates in candidates(),
+        keep in keep(),
+        zone in zone(),
+        at in moment(),
+    ) {
+        let reasons = kept(&candidates, keep, &zone, at);
+        let (past, reasons): (Vec<Candidate>, Vec<Vec<KeptFor>>) =
+            candidates.iter().copied().zip(reasons).filter(|(candidate, _)| candidate.created <= at).unzip();
+        prop_assert_eq!(kept(&past, keep, &zone, at), reasons);
+    }
+
+    #[test]
+    fn what_is_younger_than_two_days_stays(
+        candidates in candidates(),
+        keep in keep(),
+        zone in zone(),
+        at in moment(),
+    ) {
+        for (candidate, reasons) in candidates.iter().zip(kept(&candidates, keep, &zone, at)) {
+            let old = candidate.created + SignedDuration::from_hours(48) <= at;
+            prop_assert_eq!(is_settled(candidate.created, at), old);
+            let past = candidate.created <= at && candidate.quality != Quality::Unfit;
+            prop_assert!(!past || old || !reasons.is_empty(), "{candidate:?}");
+        }
     }
 
     /// Removing night after night what does not stay leaves what would stay of all of them.
@@ -90,18 +157,18 @@ proptest! {
         // One that is damaged today was good yesterday: here all stay as they are.
         candidates.sort_by_key(|candidate| candidate.created);
         candidates.dedup_by_key(|candidate| candidate.created);
-        let stay = |of: &[Candidate]| -> Vec<Candidate> {
-            let reasons = kept(of, keep, &zone);
+        let stay = |of: &[Candidate], at: Timestamp| -> Vec<Candidate> {
+            let reasons = kept(of, keep, &zone, at);
             of.iter().zip(reasons).filter(|(_, reasons)| !reasons.is_empty()).map(|(it, _)| *it).collect()
         };
         let mut folder: Vec<Candidate> = Vec::new();
         for candidate in &candidates {
             folder.push(*candidate);
-            if candidate.good {
-                folder = stay(&folder);
+            if candidate.quality != Quality::Unfit {
+                folder = stay(&folder, candidate.created);
             }
         }
-        folder.retain(|candidate| candidate.good);
-        prop_assert_eq!(folder, stay(&candidates));
+        let last = candidates.iter().map(|candidate| candidate.created).max().unwrap_or_default();
+        prop_assert_eq!(stay(&folder, last), stay(&candidates, last));
     }
 }

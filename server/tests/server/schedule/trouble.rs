@@ -170,12 +170,43 @@ async fn what_the_schedule_did_not_make_is_never_removed() {
     let theirs = record.replace(own["madeBy"].as_str().unwrap(), &"0".repeat(32));
     fs::write(shop.folder().join("dikas_20260101_040000.zip.json"), theirs).unwrap();
     shop.hand.go_to("2026-06-03T02:00:00Z").await;
+    assert_eq!(shop.last().removed, [""; 0]);
+    shop.hand.go_to("2026-06-04T02:00:00Z").await;
     assert_eq!(shop.last().removed, ["dikas_20260602_040000.zip"]);
     let mut left: Vec<String> = shop.archives().into_iter().map(|archive| archive.name).collect();
     left.sort();
-    let expected =
-        ["dikas_20200101_040000.zip", "dikas_20260101_040000.zip", "dikas_20260603_040000.zip", "older.zip"];
+    let expected = [
+        "dikas_20200101_040000.zip",
+        "dikas_20260101_040000.zip",
+        "dikas_20260603_040000.zip",
+        "dikas_20260604_040000.zip",
+        "older.zip",
+    ];
     assert_eq!(left, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_reads_them_back_the_newest_that_is_known_to_be_sound_stays() {
+    let shop = Shop::open("0 4 * * *", EVENING, |_, backup| {
+        (backup.keep.daily, backup.keep.weekly, backup.keep.monthly) = (1, 0, 0);
+        backup.verify = false;
+    });
+    let shop = shop.await;
+    shop.hand.go_to(NIGHT).await;
+    let checked = shop.archives().remove(0);
+    let (status, _) = shop.call("POST", &format!("/backup/archives/{}/verify", checked.id), "");
+    assert_eq!(status, 200);
+    for night in ["2026-06-03T02:00:00Z", "2026-06-04T02:00:00Z", "2026-06-05T02:00:00Z"] {
+        shop.hand.go_to(night).await;
+        assert_eq!(shop.last().error, None);
+    }
+    let left: Vec<(String, bool)> = shop
+        .archives()
+        .into_iter()
+        .map(|archive| (archive.name, archive.check == ArchiveCheck::Unchecked))
+        .collect();
+    let name = |day: u32| format!("dikas_202606{day:02}_040000.zip");
+    assert_eq!(left, [(name(5), true), (name(4), true), (name(2), false)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

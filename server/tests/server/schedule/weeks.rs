@@ -98,7 +98,7 @@ async fn a_week_in_which_summer_time_ends() {
     let asked = shop.ended().await;
     assert_eq!(asked.trigger, Trigger::Person { name: "admin".to_owned() });
     assert_eq!(asked.archive.as_deref(), Some("dikas_20261026_023000-2.zip"));
-    assert_eq!(asked.removed, [monday.archive.unwrap()], "it is not the last of its day");
+    assert_eq!(asked.removed, [""; 0], "a run that a person asks for removes nothing");
     assert_eq!(shop.state().last_success, Some(asked));
 
     // A night in which the folder is away: nothing is removed, and the last success stays what it is.
@@ -122,6 +122,8 @@ async fn a_week_in_which_summer_time_ends() {
     // On Thursday the machine sleeps over the time, and wakes in the morning; a minute later that is noticed.
     shop.hand.go_to("2026-10-28T12:00:00Z").await;
     assert_eq!((shop.last().trigger, shop.last().error), (due("2026-10-28T01:30:00Z"), None));
+    let removed = ["dikas_20261024_023000.zip".to_owned(), monday.archive.unwrap()];
+    assert_eq!(shop.last().removed, removed, "of Monday, a later one stays, and two days have passed");
     assert_eq!(shop.health(), r#"{"status":"ok","backup":"good"}"#);
     shop.hand.jump_to("2026-10-29T07:00:00Z");
     shop.hand.go_to("2026-10-29T07:01:00Z").await;
@@ -147,20 +149,82 @@ async fn a_week_in_which_summer_time_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_set_back_holds_nothing_up() {
+async fn nights_of_a_clock_that_was_ahead_cost_no_night_and_are_marked() {
+    let three = Keep { daily: 3, weekly: 0, monthly: 0 };
+    let shop = Shop::open("30 2 * * *", "2026-04-26T12:00:00Z", |_, backup| backup.keep = three).await;
+    let nights = async |days: &[&str]| {
+        for day in days {
+            shop.hand.go_to(&format!("{day}T12:00:00Z")).await;
+            let last = shop.last();
+            assert_eq!((last.trigger, &last.error), (due(&format!("{day}T00:30:00Z")), &None));
+        }
+    };
+    nights(&["2026-04-27", "2026-04-28", "2026-04-29", "2026-04-30"]).await;
+    // Ten years ahead for three nights, which are nights like others as long as nobody notices.
+    shop.hand.jump_to("2036-05-01T12:00:00Z");
+    shop.hand.go_to("2036-05-01T12:01:00Z").await;
+    nights(&["2036-05-02", "2036-05-03"]).await;
+    let ahead: Vec<String> = shop.archives().into_iter().take(3).map(|archive| archive.name).collect();
+    assert!(ahead.iter().all(|name| name.starts_with("dikas_203605")), "{ahead:?}");
+
+    shop.hand.jump_to("2026-05-03T12:00:00Z");
+    nights(&["2026-05-04", "2026-05-05", "2026-05-06", "2026-05-07", "2026-05-08"]).await;
+    let listed = shop.archives();
+    let (future, past): (Vec<_>, Vec<_>) = listed.into_iter().partition(|archive| archive.in_future);
+    let names: Vec<String> = future.iter().map(|archive| archive.name.clone()).collect();
+    assert_eq!(names, ahead, "nobody but a person removes them");
+    assert!(future.iter().all(|archive| archive.kept_for.is_empty()));
+    let kept: Vec<(&str, &[KeptFor])> =
+        past.iter().map(|archive| (archive.name.as_str(), archive.kept_for.as_slice())).collect();
+    let expected: [(&str, &[KeptFor]); 3] = [
+        ("dikas_20260508_023000.zip", &[Newest, Day]),
+        ("dikas_20260507_023000.zip", &[Day]),
+        ("dikas_20260506_023000.zip", &[Day]),
+    ];
+    assert_eq!(kept, expected);
+    assert_eq!(shop.last().removed, ["dikas_20260505_023000.zip"]);
+    shop.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_falls_back_by_years_has_nothing_removed() {
     let one = Keep { daily: 1, weekly: 0, monthly: 0 };
-    let shop = Shop::open("30 2 * * *", "2030-01-01T12:00:00Z", |_, backup| backup.keep = one).await;
-    shop.hand.go_to("2030-01-02T12:00:00Z").await;
-    let wrong = shop.last();
-    assert_eq!(wrong.trigger, due("2030-01-02T01:30:00Z"));
-    shop.hand.jump_to("2026-05-01T12:00:00Z");
-    for day in ["2026-05-02", "2026-05-03"] {
+    let shop = Shop::open("30 2 * * *", "2026-05-01T12:00:00Z", |_, backup| backup.keep = one).await;
+    shop.hand.go_to("2026-05-02T12:00:00Z").await;
+    let good = shop.last().archive.unwrap();
+    shop.hand.jump_to("2000-01-01T12:00:00Z");
+    for day in ["2000-01-02", "2000-01-03", "2000-01-04"] {
         shop.hand.go_to(&format!("{day}T12:00:00Z")).await;
-        let last = shop.last();
-        assert_eq!((last.trigger, &last.error), (due(&format!("{day}T00:30:00Z")), &None));
-        // The one that seems to be newer does not have the new one removed.
-        let names: Vec<String> = shop.archives().into_iter().map(|archive| archive.name).collect();
-        assert_eq!(names, [wrong.archive.clone().unwrap(), last.archive.unwrap()]);
+        assert_eq!(shop.last().error, None);
     }
+    let names: Vec<String> = shop.archives().into_iter().map(|archive| archive.name).collect();
+    assert_eq!(names, [&good, "dikas_20000104_023000.zip", "dikas_20000103_023000.zip"]);
+    // Right again, the night of before is what it was.
+    shop.hand.jump_to("2026-05-02T13:00:00Z");
+    shop.hand.go_to("2026-05-03T12:00:00Z").await;
+    assert!(shop.archives().iter().any(|archive| archive.name == good));
+    shop.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_a_person_asks_for_after_a_mistake_takes_nothing_from_the_night() {
+    let shop = Shop::open("0 4 * * *", "2026-06-01T18:00:00Z", |_, backup| backup.keep = KEEP).await;
+    shop.hand.go_to("2026-06-02T07:00:00Z").await;
+    let night = shop.last().archive.unwrap();
+    shop.run();
+    let asked = shop.ended().await;
+    assert_eq!((asked.error, asked.removed), (None, Vec::new()));
+    let reasons = |name: &str| {
+        let archive = shop.archives().into_iter().find(|archive| archive.name == name);
+        archive.map(|archive| archive.kept_for)
+    };
+    assert_eq!(reasons(&night), Some(vec![KeptFor::Recent]));
+    // Nor does the next night, which is less than two days later.
+    shop.hand.go_to("2026-06-03T07:00:00Z").await;
+    assert_eq!((shop.last().error, shop.last().removed), (None, Vec::new()));
+    assert_eq!(reasons(&night), Some(vec![KeptFor::Recent]));
+    shop.hand.go_to("2026-06-04T07:00:00Z").await;
+    assert_eq!(shop.last().removed, std::slice::from_ref(&night));
+    assert_eq!(reasons(&night), None);
     shop.check();
 }
