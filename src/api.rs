@@ -65,6 +65,9 @@ pub struct LoginRequest {
     pub username: String,
     /// The password in clear.
     pub password: String,
+    /// What an earlier login on this device answered: no failed logins of strangers make it wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
 }
 
 /// Body of `POST /auth/refresh`.
@@ -87,6 +90,9 @@ pub struct Tokens {
     pub refresh_token: String,
     /// Life of the access token in seconds.
     pub expires_in: u64,
+    /// After a login: what tells this device from strangers at its next one, until the password changes. It lets nobody in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
 }
 
 /// Body of `POST /backup/snapshots`; an empty body means everything.

@@ -14,6 +14,7 @@
 //!
 //! [`Server`] is all of it on a socket. [`App`] with [`app`] is the same without one, for tests.
 
+mod access;
 mod api;
 mod archives;
 pub mod auth;
@@ -36,6 +37,7 @@ mod setup;
 pub mod store;
 mod web;
 
+pub use access::{AccessRules, Network, Origin};
 pub use api::ROLES_EXTENSION;
 pub use clock::{Clock, SystemClock};
 pub use connections::ConnectionLimits;
@@ -98,6 +100,8 @@ pub struct Config {
     pub limits: BodyLimits,
     /// What connections may take.
     pub connections: ConnectionLimits,
+    /// Proxies and other sites that are believed.
+    pub access: AccessRules,
     /// Once the server shall stop, a backup under way gets so long, and then the requests that are left once more.
     pub grace: Duration,
 }
@@ -118,6 +122,7 @@ impl Config {
             restores: RestoreOptions::default(),
             limits: BodyLimits::default(),
             connections: ConnectionLimits::default(),
+            access: AccessRules::default(),
             grace: Duration::from_secs(10),
         }
     }
@@ -152,6 +157,7 @@ pub struct App {
     /// Tells the clean-up that there is something to do.
     cleaning: Notify,
     auth: Arc<Auth>,
+    access: AccessRules,
     limits: BodyLimits,
     data: PathBuf,
     /// How much of the disk a file must leave free that comes to be restored.
@@ -196,6 +202,7 @@ impl App {
             restores,
             cleaning: Notify::new(),
             auth,
+            access: config.access.clone(),
             limits: config.limits.clone(),
             data: config.data.clone(),
             spare_bytes: config.jobs.spare_bytes,

@@ -20,7 +20,8 @@ struct Arguments {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5015")]
     listen: String,
 
-    /// A file that says which backups the server makes by itself, when and where: README, "Every night at four".
+    /// A file that says which backups the server makes by itself, when and where, and which proxies and sites it trusts:
+    /// README, "Every night at four" and "Behind a proxy".
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -56,10 +57,11 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let Arguments { data, listen, config, demo, log_format, .. } = arguments;
-    let backup = config.as_deref().map(ConfigFile::read).transpose()?.and_then(|file| file.backup);
+    let ConfigFile { backup, access } =
+        config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
     let data = data.unwrap_or_default();
     logs::start(log_format)?;
-    let server = Server::start(Config { listen, demo, backup, ..Config::new(data) }).await?;
+    let server = Server::start(Config { listen, demo, backup, access, ..Config::new(data) }).await?;
     match server.setup() {
         Setup::Existing => {}
         Setup::Demo => println!("Demo data. Login: {} / {}", DEMO_LOGIN.0, DEMO_LOGIN.1),

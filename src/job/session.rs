@@ -21,7 +21,8 @@ impl Session {
     /// # Errors
     /// `unauthorized` when they are wrong, and those of [`client::send`].
     pub async fn login(transport: &impl Transport, username: &str, password: &str) -> Result<Self> {
-        let body = LoginRequest { username: username.to_owned(), password: password.to_owned() };
+        let (username, password) = (username.to_owned(), password.to_owned());
+        let body = LoginRequest { username, password, device_token: None };
         let request = Request::new(Method::Post, "/auth/login").json(&body)?;
         client::send(transport, &request, client::data, Patience::repeatable()).await.map(Self::new)
     }

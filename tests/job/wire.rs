@@ -35,6 +35,7 @@ impl<'a> Wire<'a> {
             access_token: "access-0".to_owned(),
             refresh_token: "refresh".to_owned(),
             expires_in: 3600,
+            device_token: None,
         };
         Self {
             store: store.clone(),
@@ -75,6 +76,7 @@ impl<'a> Wire<'a> {
                 access_token: format!("access-{}", self.valid.get()),
                 refresh_token: "refresh".to_owned(),
                 expires_in: 3600,
+                device_token: None,
             });
         }
         let header = |name| request.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str());

@@ -8,13 +8,17 @@
  */
 
 import { data, Failure, send } from './http.js';
+import { keep, kept } from './memory.js';
 
 /**
- * @typedef {{ accessToken: string, refreshToken: string, expiresIn: number }} Tokens
+ * @typedef {{ accessToken: string, refreshToken: string, expiresIn: number, deviceToken?: string }} Tokens
  * @typedef {{ username: string, accessToken: string, refreshToken: string, expires: number }} Login
  */
 
 const KEY = 'dikas.session';
+
+/** What tells this device from strangers at the next login of a user: it lets nobody in. @param {string} username */
+const deviceKey = (username) => `dikas.device.${username}`;
 
 /** Renewed this many milliseconds before it runs out, so that no call starts with a token about to end. */
 const EARLY = 60_000;
@@ -37,7 +41,10 @@ export const user = () => login?.username ?? null;
  * @throws {Failure} `unauthorized` when name or password are wrong, `busy` after too many attempts, `unreachable`, …
  */
 export async function signIn(username, password) {
-  remember(username, await call('/auth/login', { username, password }));
+  const deviceToken = kept(deviceKey(username)) ?? undefined;
+  const tokens = await call('/auth/login', { username, password, deviceToken });
+  if (tokens.deviceToken) keep(deviceKey(username), tokens.deviceToken);
+  remember(username, tokens);
 }
 
 export function signOut() {

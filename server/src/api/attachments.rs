@@ -64,7 +64,7 @@ pub(super) async fn get_attachment(
         ("collection" = String, Path, description = "Collection of the owner."),
         ("id" = String, Query, description = "`_id` of the owner."),
         ("name" = String, Query, description = "File name: 1 to 255 bytes, no control characters.")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The bytes; Content-Type is kept."),
+    request_body(content = Vec<u8>, content_type = "*/*", description = "The bytes; Content-Type is kept."),
     responses(
         (status = CREATED, description = "It is new.", body = Envelope<AttachmentRecord>),
         (status = OK, description = "It replaced another, or was there already; for a signed document, with the type it had.",

@@ -2,35 +2,34 @@
 
 use super::answer;
 use super::request::{Params, json};
+use crate::access::Client;
 use crate::auth::{BACKUP_TOKEN_PREFIX, Principal};
 use crate::failure::{Failure, Result};
 use crate::{App, clock, random};
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use dikas_archive::api::archives::{BackupToken, NewToken, TokenRequest};
 use dikas_archive::api::{Envelope, LoginRequest, RefreshRequest, Tokens};
 use serde::Deserialize;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Logs a user in.
 #[utoipa::path(post, path = "/auth/login", tag = "auth", request_body = LoginRequest,
     responses(
-        (status = OK, description = "Access and refresh token.", body = Envelope<Tokens>),
+        (status = OK, description = "Access and refresh token, and the device's.", body = Envelope<Tokens>),
         (status = UNAUTHORIZED, description = "User name or password is wrong."),
-        (status = TOO_MANY_REQUESTS, description = "Too many failed logins; Retry-After says when to try again.")),
+        (status = TOO_MANY_REQUESTS, description = "Logins have just failed: Retry-After says when \
+            to try again, half a minute at most. The password was not checked.")),
     security(()), extensions(("x-dikas-roles" = json!(["anyone"]))))]
 pub(super) async fn login(
     State(app): State<Arc<App>>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    Extension(Client(from)): Extension<Client>,
     body: Body,
 ) -> Result<Response> {
-    let LoginRequest { username, password } = json(body).await?;
-    let from = peer.map(|Extension(ConnectInfo(address))| address.ip());
-    Ok(answer(StatusCode::OK, app.auth.login(username, password, from).await?))
+    Ok(answer(StatusCode::OK, app.auth.login(json(body).await?, from).await?))
 }
 
 /// Gives new tokens for a refresh token.

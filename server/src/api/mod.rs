@@ -16,11 +16,13 @@ mod schedule;
 mod snapshots;
 
 use crate::App;
+use crate::access;
 use crate::auth::Role;
 use crate::failure::{Failure, Result};
+use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, OriginalUri, Query, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
@@ -29,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -108,7 +111,14 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         OpenApiRouter::with_openapi(Description::openapi()).nest("/api/v1", routes).split_for_parts();
     state_common_failures(&mut openapi);
     let guard = Guard { app: Arc::clone(app), callers: Arc::new(callers(&openapi)) };
-    router.route_layer(middleware::from_fn_with_state(guard, check)).layer(Extension(Arc::new(openapi)))
+    let router = router
+        .route_layer(middleware::from_fn_with_state(guard, check))
+        .layer(Extension(Arc::new(openapi)))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), access::screen));
+    match app.access.cors() {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
 }
 
 /// Answers data in the frame of every JSON answer, with its checksum.
@@ -136,12 +146,21 @@ fn state_common_failures(openapi: &mut utoipa::openapi::OpenApi) {
             [(false, &mut item.get), (true, &mut item.put), (true, &mut item.post), (true, &mut item.delete)]
         {
             let Some(operation) = operation else { continue };
-            let guarded = operation.security.is_none();
-            let sends = operation.request_body.is_some();
+            let (guarded, takes) = (operation.security.is_none(), operation.request_body.is_some());
             for (applies, status, description) in [
                 (guarded, "401", "`unauthorized`: there is no login, or it has ended."),
-                (guarded, "403", "`forbidden`: this login may not do that."),
-                (sends, "408", "`too-slow`: the body comes too slowly."),
+                (
+                    guarded,
+                    "403",
+                    "`forbidden`: this login may not do that. `cross-site`: nor may a page of another site.",
+                ),
+                (!guarded, "403", "`cross-site`: a page of another site may not call this server."),
+                (takes, "408", "`too-slow`: the body comes too slowly."),
+                (
+                    takes,
+                    "415",
+                    "`unsupported-media-type`: the body has another `Content-Type`. One without a body needs none.",
+                ),
                 (true, "503", "Not now; Retry-After says when to try again."),
                 (writes, "507", "`no-space`: the server's disk is full; nothing was stored."),
             ] {
@@ -174,6 +193,29 @@ struct Access {
     /// None stands for anyone.
     roles: Option<Vec<Role>>,
     by_ticket: bool,
+    /// The media types that its body can have; none where it takes no body.
+    types: Vec<String>,
+}
+
+impl Access {
+    /// Makes sure that a body is what the operation takes: no page of another site can send that without asking first.
+    ///
+    /// # Errors
+    /// `unsupported-media-type`
+    fn require_type(&self, headers: &HeaderMap) -> Result<()> {
+        let stated = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+        let found = stated.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+        let takes = |media_type: &String| media_type == "*/*" || media_type.eq_ignore_ascii_case(found);
+        if self.types.iter().any(takes) || (self.types.is_empty() && found == "application/json") {
+            return Ok(());
+        }
+        let found = stated.map_or_else(|| "none".to_owned(), |stated| format!("{stated:?}"));
+        let expected = if self.types.is_empty() { "no body".to_owned() } else { self.types.join(" or ") };
+        let message =
+            format!("the body has a type that this call does not take: expected {expected}, found {found}");
+        Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", message)
+            .on("content-type"))
+    }
 }
 
 #[derive(Clone)]
@@ -203,7 +245,11 @@ fn callers(openapi: &utoipa::openapi::OpenApi) -> Callers {
                 false => Some(serde_json::from_value(stated).unwrap_or_default()),
             };
             let by_ticket = extension(TICKET_EXTENSION) == Some(&serde_json::json!(true));
-            callers.insert((method, path.clone()), Access { roles, by_ticket });
+            let types = match &operation.request_body {
+                Some(RefOr::T(body)) => body.content.keys().cloned().collect(),
+                Some(RefOr::Ref(_)) | None => Vec::new(),
+            };
+            callers.insert((method, path.clone()), Access { roles, by_ticket, types });
         }
     }
     callers
@@ -219,7 +265,7 @@ fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
     operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
-/// Lets a request pass whose caller has one of the roles that the operation states.
+/// Lets a request pass whose caller has one of the roles that the operation states, and whose body has a type that it takes.
 async fn check(
     State(guard): State<Guard>,
     path: MatchedPath,
@@ -248,7 +294,18 @@ async fn check(
         }
         request.extensions_mut().insert(principal);
     }
+    if has_body(&request) {
+        access.require_type(request.headers())?;
+    }
     Ok(next.run(request).await)
+}
+
+/// Whether a body comes (RFC 9112 section 6.3), or is there.
+fn has_body(request: &Request) -> bool {
+    let headers = request.headers();
+    headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
+        || headers.contains_key(TRANSFER_ENCODING)
+        || request.body().size_hint().lower() > 0
 }
 
 /// The `ticket` of a query.

@@ -1,6 +1,7 @@
-//! The configuration file: TOML, whose only table so far is that of the schedule.
+//! The configuration file: TOML, with a table for the schedule and one for who may call.
 
 use super::when::When;
+use crate::access::AccessRules;
 use dikas_archive::api::archives::{Keep, Schedule};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -8,6 +9,7 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use toml::Spanned;
 
 /// The zone of a schedule that names none.
@@ -18,6 +20,8 @@ const USUAL_ZONE: &str = "Europe/Berlin";
 pub struct ConfigFile {
     /// Backups that the server makes by itself, at certain times; none where the file has no table `backup`.
     pub backup: Option<Backup>,
+    /// Proxies and other sites that are believed; none where the file has no table `access`.
+    pub access: AccessRules,
 }
 
 /// A schedule: when, where, and how many stay.
@@ -93,7 +97,8 @@ impl ConfigFile {
             let (key, why) = (keys.join("."), said(error.inner()));
             (place(error.inner()), if path == "." { why } else { format!("{key}: {why}") })
         })?;
-        Ok(Self { backup: file.backup.map(|table| backup(text, table)).transpose()? })
+        let backup = file.backup.map(|table| backup(text, table)).transpose()?;
+        Ok(Self { backup, access: access(file.access.unwrap_or_default())? })
     }
 }
 
@@ -101,6 +106,30 @@ impl ConfigFile {
 #[serde(deny_unknown_fields, expecting = "a table")]
 struct FileTable {
     backup: Option<BackupTable>,
+    access: Option<AccessTable>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, [access]")]
+struct AccessTable {
+    #[serde(default)]
+    trusted_proxies: Vec<Spanned<String>>,
+    #[serde(default)]
+    allowed_origins: Vec<Spanned<String>>,
+}
+
+fn access(table: AccessTable) -> Result<AccessRules, (usize, String)> {
+    Ok(AccessRules {
+        trusted_proxies: parsed("access.trusted_proxies", &table.trusted_proxies)?,
+        allowed_origins: parsed("access.allowed_origins", &table.allowed_origins)?,
+    })
+}
+
+fn parsed<T: FromStr<Err = String>>(key: &str, texts: &[Spanned<String>]) -> Result<Vec<T>, (usize, String)> {
+    let parse = |text: &Spanned<String>| {
+        text.get_ref().parse().map_err(|why| (text.span().start, format!("{key}: {why}")))
+    };
+    texts.iter().map(parse).collect()
 }
 
 #[derive(Deserialize)]
@@ -171,9 +200,19 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 
 /// What was understood, and the next runs after this moment: for people.
 pub fn explain(config: &ConfigFile, after: jiff::Timestamp) -> String {
-    let Some(backup) = &config.backup else {
-        return "There is no table [backup]: the server makes no backups by itself.\n".to_owned();
-    };
+    let backup = config.backup.as_ref().map(|backup| explain_backup(backup, after));
+    let nothing = || "There is no table [backup]: the server makes no backups by itself.\n".to_owned();
+    let AccessRules { trusted_proxies, allowed_origins } = &config.access;
+    let list = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    format!(
+        "{}\nTrusted proxies   {}\nAllowed origins   {}\n",
+        backup.unwrap_or_else(nothing),
+        list(trusted_proxies.iter().map(ToString::to_string).collect()),
+        list(allowed_origins.iter().map(ToString::to_string).collect()),
+    )
+}
+
+fn explain_backup(backup: &Backup, after: jiff::Timestamp) -> String {
     let Keep { daily, weekly, monthly } = backup.keep;
     let mut text = format!(
         "When     {} in {}\nFolder   {}{}\nKeep     {daily} daily, {weekly} weekly, {monthly} monthly\nVerify   {}\n\
@@ -217,7 +256,16 @@ mod tests {
             (most.keep, most.verify, most.hook.len()),
             (Keep { daily: 1, ..Keep::default() }, false, 2)
         );
-        assert!(ConfigFile::parse("").unwrap().backup.is_none());
+        let nothing = ConfigFile::parse("").unwrap();
+        assert!(nothing.backup.is_none() && nothing.access.trusted_proxies.is_empty());
+        let access =
+            "[access]\ntrusted_proxies = ['::1', '10.0.0.0/8']\nallowed_origins = ['https://a.example']\n";
+        let access = ConfigFile::parse(access).unwrap();
+        let text = explain(&access, "2026-10-24T12:00:00Z".parse().unwrap());
+        assert!(
+            text.contains("proxies   ::1, 10.0.0.0/8\n") && text.contains("origins   https://a.example\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -229,7 +277,7 @@ mod tests {
                 (3, 1),
                 "unknown field `whem`, expected one of `when`",
             ),
-            ("[bakup]\n".to_owned(), (1, 2), "unknown field `bakup`, expected `backup`"),
+            ("[bakup]\n".to_owned(), (1, 2), "unknown field `bakup`, expected `backup` or `access`"),
             ("[backup]\nwhen = '0 4 * * *'\n".to_owned(), (1, 1), "backup: missing field `folder`"),
             (
                 format!("[backup]\n{folder}when = 4\n"),
@@ -258,6 +306,17 @@ mod tests {
                 "backup.keep.daily: invalid value: integer `-7`",
             ),
             (format!("[backup\n{folder}"), (1, 8), "unclosed table"),
+            ("[access]\nproxies = []\n".to_owned(), (2, 1), "access.proxies: unknown field `proxies`"),
+            (
+                "[access]\ntrusted_proxies = ['::1', '10.0.0.0/33']\n".to_owned(),
+                (2, 27),
+                "access.trusted_proxies: expected an address or a network",
+            ),
+            (
+                "[access]\nallowed_origins = ['https://a.example/']\n".to_owned(),
+                (2, 20),
+                "access.allowed_origins: expected an origin",
+            ),
         ] {
             let (at, message) = ConfigFile::parse(&text).unwrap_err();
             assert!(message.contains(part), "{text}: {message}");

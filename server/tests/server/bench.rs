@@ -1,7 +1,7 @@
 //! A server without a socket, in a folder of its own.
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use dikas_archive::api::{CRC32_HEADER, DOCUMENTS_HEADER, NDJSON, NEXT_HEADER, Snapshot, Tokens};
 use dikas_server::auth::{Role, user_document};
@@ -117,11 +117,15 @@ impl Bench {
         token: Option<&str>,
         body: impl Into<Body>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let body = body.into();
+        let mut request = Request::builder().method(&method).uri(format!("/api/v1{path}"));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        self.send(request.body(body.into()).unwrap()).await
+        if !body.is_end_stream() {
+            request = request.header("content-type", media_type(&method, path));
+        }
+        self.send(request.body(body).unwrap()).await
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -191,6 +195,19 @@ impl Answer {
 
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("no header {name}")).to_str().unwrap()
+    }
+}
+
+/// What a body of this call is.
+fn media_type(method: &Method, path: &str) -> &'static str {
+    let path = path.split('?').next().unwrap();
+    let part = |name: &str| path.split('/').any(|part| part == name);
+    match method {
+        &Method::POST if path.starts_with("/documents/") => NDJSON,
+        &Method::POST if path == "/backup/restore" => "application/zip",
+        &Method::PUT if part("restores") && !part("blobs") => NDJSON,
+        &Method::PUT if part("blobs") || part("attachments") => "application/octet-stream",
+        _ => "application/json",
     }
 }
 

@@ -112,7 +112,7 @@ fn whoever_asks_twice_does_not_wait_for_requests_under_way() {
     let folder = tempfile::tempdir().unwrap();
     let (mut process, lines) = Process::start(folder.path(), &[]);
     let mut stream = TcpStream::connect(address(&lines)).unwrap();
-    write!(stream, "POST /api/v1/auth/login HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n").unwrap();
+    write!(stream, "POST /api/v1/auth/login HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n").unwrap();
     std::thread::sleep(Duration::from_millis(500));
     let id = process.0.id().to_string();
     let kill = || assert!(Command::new("kill").arg(&id).status().unwrap().success());
@@ -193,9 +193,10 @@ pub(crate) fn http_at(
     let mut stream = TcpStream::connect(address).unwrap();
     let bearer = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
     let length = body.len();
+    let about = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{bearer}content-length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{bearer}{about}content-length: {length}\r\n\r\n{body}"
     )
     .unwrap();
     let mut answer = String::new();

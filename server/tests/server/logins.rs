@@ -1,11 +1,13 @@
 //! Who gets in, and for how long.
 
-use crate::bench::{Bench, document_path};
+use crate::bench::{Answer, Bench, document_path};
 use axum::body::Body;
-use axum::http::{Method, StatusCode};
+use axum::extract::ConnectInfo;
+use axum::http::{Method, Request, StatusCode};
 use dikas_archive::api::Tokens;
 use dikas_server::auth::{Role, user_document};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const OK: StatusCode = StatusCode::OK;
@@ -42,15 +44,59 @@ async fn a_hash_that_is_none_or_costs_too_much_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn guessing_has_to_wait() {
+async fn guessing_waits_a_moment_and_keeps_nobody_else_out() {
     let bench = Bench::new().await;
-    for _ in 0..10 {
-        bench.try_login("admin", "guess").await.fails(UNAUTHORIZED, "unauthorized");
+    let [one, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(|from| Some((from, None)));
+    for _ in 0..5 {
+        log_in(&bench, one, "admin", "guess", None).await.fails(UNAUTHORIZED, "unauthorized");
     }
-    let answer = bench.try_login("admin", &bench.password).await;
-    let answer = answer.fails(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
-    assert!(answer.header("retry-after").parse::<u64>().unwrap() > 60);
-    bench.try_login("somebody", "else").await.fails(UNAUTHORIZED, "unauthorized");
+    let waits = log_in(&bench, one, "admin", &bench.password, None).await;
+    let waits = waits.fails(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
+    assert_eq!(waits.header("retry-after"), "1");
+    log_in(&bench, one, "somebody", "else", None).await.fails(UNAUTHORIZED, "unauthorized");
+    log_in(&bench, other, "admin", &bench.password, None).await.expect(OK);
+}
+
+#[tokio::test]
+async fn a_device_that_is_known_waits_for_no_stranger() {
+    let bench = Bench::new().await;
+    bench.user("boss", Role::Admin).await;
+    let known = bench.login("boss", "secret").await.device_token.unwrap();
+    let of_admin = bench.login("admin", &bench.password).await.device_token.unwrap();
+    for _ in 0..6 {
+        bench.try_login("boss", "guess").await;
+    }
+    let try_with = async |device: &str| log_in(&bench, None, "boss", "secret", Some(device)).await;
+    for stranger in ["", "x", &of_admin, &bench.admin] {
+        try_with(stranger).await.fails(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
+    }
+    log_in(&bench, None, "boss", "guess", Some(&known)).await.fails(UNAUTHORIZED, "unauthorized");
+    let again: Tokens = try_with(&known).await.expect(OK).data();
+    try_with(&again.device_token.unwrap()).await.expect(OK);
+
+    // It lets nobody in, and ends with the password.
+    let as_token = bench.call(Method::GET, PATH, Some(&known), Body::empty()).await;
+    as_token.fails(UNAUTHORIZED, "unauthorized");
+    let new = user_document("usr_boss", "boss", Role::Admin, "secret").unwrap();
+    bench.put(&document_path("users", "usr_boss"), new).await.expect(OK);
+    for _ in 0..6 {
+        bench.try_login("boss", "guess").await;
+    }
+    try_with(&known).await.fails(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_is_trusted_each_client_is_counted_by_itself() {
+    for (trusted, status) in [("192.0.2.0/24", OK), ("192.0.2.9", StatusCode::TOO_MANY_REQUESTS)] {
+        let bench =
+            Bench::with(|config| config.access.trusted_proxies = vec![trusted.parse().unwrap()]).await;
+        for number in 0..65 {
+            let guess = Some(([192, 0, 2, 1], Some("203.0.113.66")));
+            log_in(&bench, guess, &format!("name {number}"), "guess", None).await;
+        }
+        let admin = Some(([192, 0, 2, 1], Some("203.0.113.1")));
+        log_in(&bench, admin, "admin", &bench.password, None).await.expect(status);
+    }
 }
 
 #[tokio::test]
@@ -145,4 +191,26 @@ async fn backup_tokens_are_shown_once_and_can_be_made_void() {
     let answer = bench.call(Method::POST, "/backup/snapshots", Some(&token), "").await;
     answer.fails(UNAUTHORIZED, "unauthorized");
     bench.post(PATH, r#"{"name":" "}"#).await.fails(StatusCode::BAD_REQUEST, "bad-request");
+}
+
+/// Logs in from an address, perhaps of a proxy that names another one.
+async fn log_in(
+    bench: &Bench,
+    from: Option<([u8; 4], Option<&str>)>,
+    name: &str,
+    password: &str,
+    device: Option<&str>,
+) -> Answer {
+    let mut body = json!({"username": name, "password": password});
+    if let Some(device) = device {
+        body["deviceToken"] = json!(device);
+    }
+    let mut request = Request::post("/api/v1/auth/login").header("content-type", "application/json");
+    if let Some((address, forwarded)) = from {
+        request = request.extension(ConnectInfo(SocketAddr::from((address, 4711))));
+        if let Some(forwarded) = forwarded {
+            request = request.header("x-forwarded-for", forwarded);
+        }
+    }
+    bench.send(request.body(Body::from(body.to_string())).unwrap()).await
 }

@@ -1,6 +1,7 @@
 //! The server as its callers see it: real router, real SQLite, real files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod access;
 mod archives;
 mod attachments;
 mod bench;

@@ -256,6 +256,7 @@ fn request(bench: &Bench, query: &str, accept: &str, archive: Bytes) -> Request<
         .uri(format!("/api/v1{RESTORE}{query}"))
         .header("authorization", format!("Bearer {}", bench.admin))
         .header("accept", accept)
+        .header("content-type", "application/zip")
         .body(Body::from(archive))
         .unwrap()
 }

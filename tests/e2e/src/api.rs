@@ -97,7 +97,8 @@ impl Api {
 
     /// Has the server make a backup, and send it.
     pub async fn create(&self, what: Value) -> Response {
-        good(self.request(Method::POST, "/backup/create").body(what.to_string())).await
+        let request = self.request(Method::POST, "/backup/create").header("content-type", "application/json");
+        good(request.body(what.to_string())).await
     }
 
     /// All lines of a collection, page by page. Gives what `between` does a turn after every page.

@@ -5,7 +5,7 @@ use dikas_archive::api::restore::{
     AnnouncedAttachments, AnnouncedCollection, ArchiveInfo, BATCH_BYTES, BATCH_LINES, CommitRequest,
     RestoreBegun, RestoreMode, RestoreOutcome, RestorePreview, RestoreRequest, RestoreSession, SECRET_HEADER,
 };
-use dikas_archive::api::{AttachmentRecord, CRC32_HEADER, Envelope};
+use dikas_archive::api::{AttachmentRecord, CRC32_HEADER, Envelope, NDJSON};
 use dikas_archive::digest::Sha256;
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -87,6 +87,9 @@ pub struct Staging {
     pub secret: String,
 }
 
+/// The media type of a question.
+const JSON: &str = "application/json";
+
 impl Staging {
     /// Opens a session and stages everything.
     pub async fn stage(api: &Api, backup: &Backup, mode: RestoreMode) -> Option<Self> {
@@ -98,7 +101,7 @@ impl Staging {
     /// Opens a session.
     pub async fn begin(api: &Api, backup: &Backup, mode: RestoreMode) -> Option<Self> {
         let body = serde_json::to_string(&backup.request(mode)).unwrap();
-        let request = api.request(Method::POST, "/backup/restores").body(body);
+        let request = api.request(Method::POST, "/backup/restores").header("content-type", JSON).body(body);
         let begun: RestoreBegun = data(try_send(request).await?, StatusCode::CREATED);
         Some(Self { api: api.clone(), id: begun.id, secret: begun.secret })
     }
@@ -116,11 +119,13 @@ impl Staging {
         let (records, bytes) = &backup.files;
         let digests: Vec<Sha256> = records.iter().map(|record| record.sha256).collect();
         let question = json!({ "sha256": digests }).to_string();
-        let answer = try_send(self.request(Method::POST, "blobs/missing").body(question)).await?;
+        let request = self.request(Method::POST, "blobs/missing").header("content-type", JSON);
+        let answer = try_send(request.body(question)).await?;
         let missing: dikas_archive::api::restore::MissingBlobs = data(answer, StatusCode::OK);
         for digest in missing.missing {
-            let request = self.request(Method::PUT, &format!("blobs/{digest}")).body(bytes[&digest].clone());
-            let (status, _) = try_send(request).await?;
+            let request = self.request(Method::PUT, &format!("blobs/{digest}"));
+            let request = request.header("content-type", "application/octet-stream");
+            let (status, _) = try_send(request.body(bytes[&digest].clone())).await?;
             assert_eq!(status, StatusCode::CREATED);
         }
         Some(())
@@ -128,8 +133,8 @@ impl Staging {
 
     async fn put_batch(&self, path: &str, batch: Vec<u8>) -> Option<()> {
         let crc32 = format!("{:08x}", crc32fast::hash(&batch));
-        let answer =
-            try_send(self.request(Method::PUT, path).header(CRC32_HEADER, crc32).body(batch)).await?;
+        let request = self.request(Method::PUT, path).header("content-type", NDJSON);
+        let answer = try_send(request.header(CRC32_HEADER, crc32).body(batch)).await?;
         data::<serde_json::Value>(answer, StatusCode::OK);
         Some(())
     }
@@ -143,7 +148,8 @@ impl Staging {
     pub async fn commit(&self, preview: &RestorePreview) -> Option<RestoreOutcome> {
         let acknowledge_signed = Some(preview.signed_loss);
         let body = serde_json::to_string(&CommitRequest { seq: preview.seq, acknowledge_signed }).unwrap();
-        Some(data(try_send(self.request(Method::POST, "commit").body(body)).await?, StatusCode::OK))
+        let request = self.request(Method::POST, "commit").header("content-type", JSON).body(body);
+        Some(data(try_send(request).await?, StatusCode::OK))
     }
 
     /// How it is doing, or how it ended.

@@ -82,10 +82,8 @@ impl Sold {
         let mut paused = false;
         loop {
             let path = format!("/documents/{collection}?id={id}");
-            let Some((status, answer)) = try_send(api.request(Method::PUT, &path).body(body.to_vec())).await
-            else {
-                return false;
-            };
+            let request = api.request(Method::PUT, &path).header("content-type", "application/json");
+            let Some((status, answer)) = try_send(request.body(body.to_vec())).await else { return false };
             if status.is_success() {
                 break;
             }

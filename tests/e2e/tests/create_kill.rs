@@ -98,7 +98,8 @@ struct Fetch {
 impl Fetch {
     /// Fetches one, and takes so long for it at least.
     async fn fetch(&mut self, api: &Api, time: Duration) {
-        let request = api.request(Method::POST, "/backup/create").body(json!({}).to_string());
+        let request = api.request(Method::POST, "/backup/create").header("content-type", "application/json");
+        let request = request.body(json!({}).to_string());
         let Ok(mut answer) = request.send().await else { return };
         assert_eq!(answer.status(), StatusCode::OK);
         let begun = Instant::now();

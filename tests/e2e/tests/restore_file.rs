@@ -16,6 +16,9 @@ use std::time::Duration;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_killable-server");
 
+/// The media type of an archive.
+const ZIP: &str = "application/zip";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_server_made_another_restores_and_gives_again() {
     let [from, to, again] = [Local::demo().await, Local::start().await, Local::start().await];
@@ -24,8 +27,8 @@ async fn what_one_server_made_another_restores_and_gives_again() {
     let expected = source.everything().await;
     let path = format!("/backup/restore?businessName={}", query(&expected.snapshot.source.business));
 
-    let (status, body) =
-        try_send(to.api().await.request(Method::POST, &path).body(archive.clone())).await.unwrap();
+    let request = to.api().await.request(Method::POST, &path).header("content-type", ZIP);
+    let (status, body) = try_send(request.body(archive.clone())).await.unwrap();
     assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
     let restored: FileRestored = serde_json::from_slice::<Envelope<_>>(&body).unwrap().data.unwrap();
     let outcome = restored.outcome.unwrap();
@@ -33,8 +36,8 @@ async fn what_one_server_made_another_restores_and_gives_again() {
 
     // As lines, and the body in pieces of which nobody knows how many there are.
     let pieces = reqwest::Body::wrap(Full::new(archive).map_frame(|frame| frame));
-    let request = again.api().await.request(Method::POST, &path).header("accept", NDJSON).body(pieces);
-    let (status, body) = try_send(request).await.unwrap();
+    let request = again.api().await.request(Method::POST, &path).header("accept", NDJSON);
+    let (status, body) = try_send(request.header("content-type", ZIP).body(pieces)).await.unwrap();
     assert_eq!(status, StatusCode::OK);
     let last = body.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap();
     assert!(matches!(serde_json::from_slice(last).unwrap(), RestoreEvent::Done { .. }));
@@ -61,7 +64,7 @@ async fn an_upload_that_is_cut_leaves_nothing() {
         let mut stream = TcpStream::connect(address).unwrap();
         let head = format!(
             "POST /api/v1/backup/restore HTTP/1.1\r\nhost: test\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
-             content-length: {length}\r\n\r\n",
+             content-type: application/zip\r\ncontent-length: {length}\r\n\r\n",
             api.token
         );
         stream.write_all(head.as_bytes()).unwrap();
@@ -99,7 +102,8 @@ async fn a_body_that_the_disk_has_no_room_for_is_refused_and_whoever_sends_it_he
         (reqwest::Body::wrap(body.clone()), "134217728 bytes are needed"),
         (reqwest::Body::wrap(body.map_frame(|frame| frame)), "bytes are needed"),
     ] {
-        let request = api.request(Method::POST, "/backup/restore").header("accept", NDJSON).body(body);
+        let request = api.request(Method::POST, "/backup/restore").header("accept", NDJSON);
+        let request = request.header("content-type", ZIP).body(body);
         let (status, answer) = try_send(request).await.expect("an answer");
         let text = String::from_utf8(answer).unwrap();
         assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE, "{text}");

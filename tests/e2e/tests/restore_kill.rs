@@ -494,7 +494,8 @@ async fn undo_to(api: &Api, point: &str, preview: &RestorePreview) -> Option<Res
     let consent = CommitRequest { seq: preview.seq, acknowledge_signed: Some(preview.signed_loss) };
     let path = format!("/backup/restore-points/{point}/activate");
     let body = serde_json::to_string(&consent).unwrap();
-    let (status, body) = try_send(api.request(Method::POST, &path).body(body)).await?;
+    let request = api.request(Method::POST, &path).header("content-type", "application/json");
+    let (status, body) = try_send(request.body(body)).await?;
     assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
     Some(data_of(&body))
 }

@@ -17,7 +17,7 @@ use dikas_archive::api::restore::{
     AnnouncedAttachments, AnnouncedCollection, ArchiveInfo, Changes, CollectionChanges, CommitRequest,
     RestoreBegun, RestoreMode, RestoreOutcome, RestorePreview, RestoreRequest, SECRET_HEADER,
 };
-use dikas_archive::api::{AttachmentRecord, CRC32_HEADER, SourceInfo};
+use dikas_archive::api::{AttachmentRecord, CRC32_HEADER, NDJSON, SourceInfo};
 use dikas_archive::digest::Sha256;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -141,6 +141,10 @@ impl<'a> Session<'a> {
     async fn put_batch_with(&self, path: &str, batch: &str, crc32: &str) -> Answer {
         let request = Request::put(format!("/api/v1/backup/restores/{}/{path}", self.id))
             .header("authorization", format!("Bearer {}", self.bench.admin))
+            .header(
+                "content-type",
+                if path.starts_with("blobs") { "application/octet-stream" } else { NDJSON },
+            )
             .header(CRC32_HEADER, crc32);
         self.bench.send(request.body(Body::from(batch.to_owned())).unwrap()).await
     }
