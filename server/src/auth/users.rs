@@ -14,6 +14,8 @@ pub(super) struct User {
     pub(super) username: String,
     pub(super) role: Role,
     pub(super) password_hash: String,
+    /// Absent means yes.
+    is_active: Option<bool>,
 }
 
 impl User {
@@ -22,9 +24,9 @@ impl User {
         serde_json::from_slice(body).ok()
     }
 
-    /// Whether a password lets it in.
+    /// Whether a login of this user can begin, and go on.
     pub(super) fn may_log_in(&self) -> bool {
-        self.role != Role::BackupToken
+        self.role != Role::BackupToken && self.is_active != Some(false)
     }
 
     /// Begin of the digest of the password's hash: a new password is another one.
@@ -45,11 +47,40 @@ pub fn user_document(id: &str, name: &str, role: Role, password: &str) -> Result
     Ok(document.to_string())
 }
 
-/// Whether one of these users is an admin who can log in with a password. Of several with the same name only the first
-/// can, as everywhere.
+/// Whether one of these users is an active admin who can log in with a password. Of several active ones with the same name
+/// only the first can, as everywhere.
 pub(crate) fn an_admin_can_log_in<'a>(users: impl Iterator<Item = &'a [u8]>) -> bool {
     let mut names = HashSet::new();
     users.filter_map(User::parse).filter(User::may_log_in).any(|user| {
         names.insert(user.username) && user.role == Role::Admin && passwords::can_verify(&user.password_hash)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_active_admin_whose_password_can_be_checked_keeps_the_door_open() {
+        let user = |name: &str, role: &str, active: &str, hash: &str| {
+            format!(
+                r#"{{"_id":"usr_{name}","username":"{name}","role":"{role}","passwordHash":"{hash}"{active}}}"#
+            )
+        };
+        let good = passwords::NOBODY;
+        for (users, expected) in [
+            (vec![user("a", "admin", "", good)], true),
+            (vec![user("a", "admin", r#","isActive":true"#, good)], true),
+            (vec![user("a", "admin", r#","isActive":null"#, good)], true),
+            (vec![user("a", "admin", r#","isActive":false"#, good)], false),
+            (vec![user("a", "admin", r#","isActive":"no""#, good)], false),
+            (vec![user("a", "till", "", good), user("b", "admin", r#","isActive":false"#, good)], false),
+            (vec![user("a", "admin", r#","isActive":false"#, good), user("a", "admin", "", good)], true),
+            (vec![user("a", "till", "", good), user("a", "admin", "", good)], false),
+            (vec![user("a", "admin", "", "plain")], false),
+            (vec![user("a", "backup-token", "", good)], false),
+        ] {
+            assert_eq!(an_admin_can_log_in(users.iter().map(String::as_bytes)), expected, "{users:?}");
+        }
+    }
 }

@@ -175,6 +175,36 @@ async fn what_the_user_is_now_counts() {
 }
 
 #[tokio::test]
+async fn a_user_who_is_not_active_is_out_at_the_next_call() {
+    let bench = Bench::new().await;
+    bench.user("boss", Role::Admin).await;
+    let Tokens { access_token, refresh_token, .. } = bench.login("boss", "secret").await;
+    let path = document_path("users", "usr_boss");
+    let mut user: Value = serde_json::from_slice(&bench.get(&path).await.body).unwrap();
+    let call = async || bench.call(Method::GET, PATH, Some(&access_token), Body::empty()).await;
+    let refresh = async || {
+        let body = json!({"refreshToken": refresh_token}).to_string();
+        bench.call(Method::POST, "/auth/refresh", None, body).await
+    };
+    call().await.expect(OK);
+    let made = bench.call(Method::POST, PATH, Some(&access_token), r#"{"name":"cron"}"#).await;
+    let backup_token = made.data::<Value>()["token"].as_str().unwrap().to_owned();
+
+    user["isActive"] = json!(false);
+    bench.put(&path, user.to_string()).await.expect(OK);
+    call().await.fails(UNAUTHORIZED, "unauthorized");
+    refresh().await.fails(UNAUTHORIZED, "unauthorized");
+    bench.try_login("boss", "secret").await.fails(UNAUTHORIZED, "unauthorized");
+    // What fetches backups at night goes on until it is revoked.
+    let snapshot = bench.call(Method::POST, "/backup/snapshots", Some(&backup_token), "").await;
+    snapshot.expect(StatusCode::CREATED);
+
+    user["isActive"] = json!(true);
+    bench.put(&path, user.to_string()).await.expect(OK);
+    bench.try_login("boss", "secret").await.expect(OK);
+}
+
+#[tokio::test]
 async fn backup_tokens_are_shown_once_and_can_be_made_void() {
     let bench = Bench::new().await;
     let token = bench.backup_token().await;

@@ -36,7 +36,8 @@ async fn users_among_whom_no_admin_can_log_in_are_not_taken() {
     // The first user of a name is the one who logs in.
     let shadow = user_document("usr_0", "boss", Role::Till, "secret").unwrap();
     let boss = user_document("usr_1", "boss", Role::Admin, "secret").unwrap();
-    for users in [vec![], vec![hashless], vec![&*till], vec![&*shadow, &*boss]] {
+    let inactive = boss.replacen('{', r#"{"isActive":false,"#, 1);
+    for users in [vec![], vec![hashless], vec![&*till], vec![&*shadow, &*boss], vec![&*inactive]] {
         let bench = Bench::new().await;
         let before = live(&bench, "users").await;
         let backup = Backup::of(&[("articles", &[r#"{"_id":"a"}"#]), ("users", &users)]);
