@@ -3,6 +3,7 @@
 
 use crate::App;
 use crate::failure::{Failure, Result};
+use crate::store::DatabaseCheck;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -30,6 +31,10 @@ struct Health {
     /// whoever starts failing servers anew would help no backup, and stop the tills.
     #[serde(skip_serializing_if = "Option::is_none")]
     backup: Option<LastBackup>,
+    /// What the last check of the whole database found; nothing before the first. It is made before each run of the schedule,
+    /// never here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<DatabaseCheck>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,6 +68,7 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
     // However many ask, one looks, in nobody's way.
     static AT_ONCE: Semaphore = Semaphore::const_new(1);
     let backup = app.schedule.is_well().map(|well| if well { LastBackup::Good } else { LastBackup::Failed });
+    let database = app.store.last_check();
     let checked = crate::blocking_among(&AT_ONCE, move || Ok(app.problems()));
     let problems = match tokio::time::timeout(PATIENCE, checked).await {
         Ok(Ok(problems)) => problems,
@@ -73,7 +79,7 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
         [] => (StatusCode::OK, Status::Ok),
         _ => (StatusCode::SERVICE_UNAVAILABLE, Status::Failing),
     };
-    (code, Json(Health { status, problems, backup })).into_response()
+    (code, Json(Health { status, problems, backup, database })).into_response()
 }
 
 impl App {

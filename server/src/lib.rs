@@ -58,7 +58,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{RestoreOptions, Restores, SnapshotOptions, Snapshots, Store};
+use store::{OldDocuments, RestoreOptions, Restores, SnapshotOptions, Snapshots, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -72,6 +72,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How often the clean-up looks for what has lived its day.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
+
+/// How long writers have between two steps of those who rewrite documents of before.
+const BETWEEN_STEPS: Duration = Duration::from_millis(20);
 
 /// How a server is set up.
 #[derive(Debug, Clone)]
@@ -230,6 +233,23 @@ impl App {
         self.restores.clean(&self.snapshots)
     }
 
+    /// Gives the documents of before their digests, in small steps between the writes of everybody else. Blocks for as long
+    /// as it takes.
+    ///
+    /// # Errors
+    /// Where the database fails; the rest is done by the next start.
+    pub fn add_digests(&self) -> Result<()> {
+        let mut so_far = OldDocuments::default();
+        while self.restores.may_clean() {
+            // What is rewritten stays in the write-ahead log for as long as a snapshot is open.
+            if !self.snapshots.any_open() && !self.store.add_digests(&mut so_far)? {
+                break;
+            }
+            std::thread::sleep(BETWEEN_STEPS);
+        }
+        Ok(())
+    }
+
     /// Has the running server clean up without waiting for its hour.
     fn clean_soon(&self) {
         self.cleaning.notify_one();
@@ -262,6 +282,7 @@ pub struct Server {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+    digesting: JoinHandle<()>,
     scheduling: JoinHandle<()>,
 }
 
@@ -284,11 +305,17 @@ impl Server {
         let router = self::app(Arc::clone(&app));
         let (stop, stopped) = oneshot::channel::<()>();
         let sweeping = tokio::spawn(sweep(Arc::clone(&app)));
+        let digested = Arc::clone(&app);
+        let digesting = tokio::task::spawn_blocking(move || {
+            if let Err(failure) = digested.add_digests() {
+                tracing::warn!("documents of before have not all got their digests: {failure}");
+            }
+        });
         let scheduling = tokio::spawn(Arc::clone(&app.schedule).keep());
         let serving = tokio::spawn(async move {
             connections::serve(listener, router, limits, async { drop(stopped.await) }).await;
         });
-        Ok(Self { address, app, grace, stop, serving, sweeping, scheduling })
+        Ok(Self { address, app, grace, stop, serving, sweeping, digesting, scheduling })
     }
 
     /// Where it listens.
@@ -306,6 +333,7 @@ impl Server {
     pub async fn stop(self) {
         self.app.snapshots.open_no_more();
         self.app.restores.clean_no_more();
+        self.app.store.check_no_more();
         self.app.clean_soon();
         let _ = self.stop.send(());
         let mut scheduling = self.scheduling;
@@ -325,6 +353,7 @@ impl Server {
             serving.abort();
         }
         let _ = self.sweeping.await;
+        let _ = self.digesting.await;
         self.app.snapshots.close_all().await;
         let store = Arc::clone(&self.app.store);
         if let Err(failure) = blocking(move || store.checkpoint()).await {

@@ -43,12 +43,18 @@ pub(super) fn run(schedule: &Schedule, retires: bool) -> Outcome {
 
 fn steps(schedule: &Schedule, retires: bool, outcome: &mut Outcome) -> Result<()> {
     let Some(backup) = &schedule.backup else { return Ok(()) };
+    let damage = check_database(schedule)?;
     let archive = write(schedule, &backup.folder)?;
     let name = archive.name.clone();
     outcome.archive = Some(archive);
     (schedule.options.named)(&backup.folder.join(&name));
     if backup.verify {
         read_back(schedule, &name)?;
+    }
+    if let Some(damage) = damage {
+        // It holds all that can be read, and takes the place of none that was made before.
+        schedule.archives.doubt(&name, &damage);
+        return Err(damage);
     }
     outcome.is_good = true;
     if retires {
@@ -57,6 +63,18 @@ fn steps(schedule: &Schedule, retires: bool, outcome: &mut Outcome) -> Result<()
         })?;
     }
     Ok(())
+}
+
+/// What is wrong with the database as a whole; none where it is sound. Each document is compared when it is read.
+fn check_database(schedule: &Schedule) -> Result<Option<Error>> {
+    let checked = schedule.store.check_database();
+    schedule.may_go_on()?;
+    let check = checked.map_err(error_of)?;
+    Ok(check.problems.into_iter().next().map(|first| {
+        let message = "the check of the database has found damage: the archive holds what can be read, counts for no \
+                       day, and older ones stay; have the disk checked, and restore a good backup";
+        Error::new(ErrorKind::DamagedDatabase, message).expected("a sound database", first)
+    }))
 }
 
 /// Writes an archive; it has its name once it is whole and on the disk.

@@ -7,6 +7,7 @@
 mod accounts;
 mod attachments;
 mod audit;
+mod check;
 mod clean;
 mod documents;
 mod restore;
@@ -14,6 +15,7 @@ mod rot;
 mod snapshots;
 mod view;
 
+pub use check::{DatabaseCheck, OldDocuments};
 pub use documents::{Rules, Tally};
 pub use restore::pieces::{Place, bad_blob};
 pub use restore::{RestoreOptions, Restores};
@@ -50,6 +52,7 @@ pub struct Store {
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     paused: Mutex<Option<Instant>>,
+    checks: check::Checks,
     installation: String,
 }
 
@@ -66,7 +69,8 @@ impl Store {
         let installation =
             writer.query_row("SELECT value FROM meta WHERE key = 'installation'", (), |row| row.get(0))?;
         let (writer, readers, paused) = (Mutex::new(writer), Mutex::default(), Mutex::default());
-        Ok(Self { path, blobs, writer, readers, paused, installation })
+        let checks = check::Checks::open(folder);
+        Ok(Self { path, blobs, writer, readers, paused, checks, installation })
     }
 
     /// The blobs beside the database.
@@ -193,7 +197,7 @@ impl Store {
         Ok(result)
     }
 
-    fn reader(&self) -> Result<Connection> {
+    fn reader(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY)?;
@@ -284,6 +288,7 @@ fn prepare(connection: &mut Connection) -> Result<()> {
     if version == 0 {
         set_meta(&transaction, "installation", &crate::random::hex::<16>()?)?;
         set_meta(&transaction, "login-epoch", &1)?;
+        set_meta(&transaction, "digests-since", &crate::clock::now())?;
     }
     transaction.pragma_update(None, "user_version", i64::try_from(known).map_err(Failure::internal)?)?;
     Ok(transaction.commit()?)

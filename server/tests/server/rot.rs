@@ -5,10 +5,13 @@ use axum::http::StatusCode;
 use dikas_archive::api::BackupJob;
 use dikas_archive::damage::{Damaged, Missing, Reason};
 use dikas_archive::error::ErrorKind;
+use dikas_server::{Config, Server};
+use rusqlite::Connection;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const CONFLICT: StatusCode = StatusCode::CONFLICT;
 
@@ -77,6 +80,25 @@ async fn the_bytes_that_were_written_heal_a_signed_document_and_no_others_do() {
     bench.put(&path, receipt(1)).await.expect(StatusCode::OK);
     bench.post("/backup/create", "").await.expect(StatusCode::OK);
     bench.put(&path, receipt(1)).await.expect(StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_finds_documents_of_before_gives_them_digests_while_it_serves() {
+    let bench = receipts(50).await;
+    let Bench { router, app, folder, .. } = bench;
+    drop((router, app));
+    let path = folder.path().join("data/dikas.sqlite");
+    let connection = Connection::open(&path).unwrap();
+    let as_before = "UPDATE documents SET digest = NULL; DELETE FROM meta WHERE key = 'digests-since';";
+    connection.execute_batch(as_before).unwrap();
+    let config = Config { listen: "127.0.0.1:0".into(), ..Config::new(folder.path().join("data")) };
+    let server = Server::start(config).await.unwrap();
+    let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, u32>(0)).unwrap();
+    while number("SELECT count(*) FROM meta WHERE key = 'digests-since'") == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(number("SELECT count(*) FROM documents WHERE digest IS NULL OR length(digest) <> 16"), 0);
+    server.stop().await;
 }
 
 /// A shop with that many receipts, all of them in the database file.

@@ -3,6 +3,7 @@
 mod command;
 mod hand;
 mod keeping;
+mod rot;
 mod trouble;
 mod weeks;
 
@@ -17,6 +18,7 @@ use dikas_server::{Config, Server, Setup};
 use hand::Hand;
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -130,6 +132,13 @@ impl Shop {
         let (status, body) = http_at(self.address, "GET", "/healthz", None, "");
         assert_eq!(status, 200, "{body}");
         body
+    }
+
+    /// The same without the outcome of the check of the database.
+    fn health_of_backup(&self) -> Value {
+        let mut health: Value = serde_json::from_str(&self.health()).unwrap();
+        health.as_object_mut().unwrap().remove("database");
+        health
     }
 
     fn folder(&self) -> PathBuf {

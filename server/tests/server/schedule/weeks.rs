@@ -3,6 +3,7 @@
 use super::{Shop, catch_up, due};
 use dikas_archive::api::archives::{Keep, KeptFor, Trigger};
 use dikas_archive::api::restore::AuditEnd;
+use serde_json::json;
 use std::fs;
 
 use KeptFor::{Day, Month, Newest, Week};
@@ -109,7 +110,7 @@ async fn a_week_in_which_summer_time_ends() {
     assert_eq!(failed.trigger, due("2026-10-27T01:30:00Z"));
     assert_eq!((&failed.archive, failed.removed.len()), (&None, 0));
     assert!(failed.error.unwrap().message.contains("mount its disk"));
-    assert_eq!(shop.health(), r#"{"status":"ok","backup":"failed"}"#);
+    assert_eq!(shop.health_of_backup(), json!({"status": "ok", "backup": "failed"}));
     assert_eq!(shop.state().last_success.unwrap().began, "2026-10-26T01:30:00Z");
     fs::rename(shop.folder().with_extension("away"), shop.folder()).unwrap();
     assert_eq!(shop.kept(), before);
@@ -124,7 +125,7 @@ async fn a_week_in_which_summer_time_ends() {
     assert_eq!((shop.last().trigger, shop.last().error), (due("2026-10-28T01:30:00Z"), None));
     let removed = ["dikas_20261024_023000.zip".to_owned(), monday.archive.unwrap()];
     assert_eq!(shop.last().removed, removed, "of Monday, a later one stays, and two days have passed");
-    assert_eq!(shop.health(), r#"{"status":"ok","backup":"good"}"#);
+    assert_eq!(shop.health_of_backup(), json!({"status": "ok", "backup": "good"}));
     shop.hand.jump_to("2026-10-29T07:00:00Z");
     shop.hand.go_to("2026-10-29T07:01:00Z").await;
     assert_eq!(shop.last().trigger, catch_up("2026-10-29T01:30:00Z"));
