@@ -3,74 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 #![cfg(not(target_arch = "wasm32"))]
 
+mod support;
+
 use dikas_archive::codec;
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_archive::limits::Limits;
-use dikas_archive::reader::BackupReader;
+use dikas_archive::reader::{BackupReader, Note};
 use std::io::{Cursor, Read};
-
-/// One entry as a test wants it, in both headers.
-#[derive(Clone)]
-struct Fake {
-    name: Vec<u8>,
-    local_name: Vec<u8>,
-    data: Vec<u8>,
-    flags: u16,
-    method: u16,
-    crc32: u32,
-    size: u32,
-    stored: u32,
-    made_by: u16,
-    external: u32,
-    /// Where the central header says the entry begins; where it does, if none.
-    at: Option<u32>,
-}
-
-fn fake(name: &str, data: &[u8]) -> Fake {
-    Fake {
-        name: name.as_bytes().to_vec(),
-        local_name: name.as_bytes().to_vec(),
-        data: data.to_vec(),
-        flags: 1 << 11,
-        method: 0,
-        crc32: crc32fast::hash(data),
-        size: data.len() as u32,
-        stored: data.len() as u32,
-        made_by: 3 << 8 | 20,
-        external: 0o100_644 << 16,
-        at: None,
-    }
-}
-
-fn u16s(values: &[u16]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-fn u32s(values: &[u32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-/// APPNOTE.TXT sections 4.3.7, 4.3.12 and 4.3.16, by hand.
-fn archive(entries: &[Fake]) -> Vec<u8> {
-    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
-    for entry in entries {
-        let at = entry.at.unwrap_or(bytes.len() as u32);
-        let shared =
-            [u16s(&[20, entry.flags, entry.method, 0, 0x21]), u32s(&[entry.crc32, entry.stored, entry.size])]
-                .concat();
-        bytes.extend([&b"PK\x03\x04"[..], &shared, &u16s(&[entry.local_name.len() as u16, 0])].concat());
-        bytes.extend([&entry.local_name[..], &entry.data].concat());
-        directory.extend([&b"PK\x01\x02"[..], &u16s(&[entry.made_by]), &shared].concat());
-        directory
-            .extend([u16s(&[entry.name.len() as u16, 0, 0, 0, 0]), u32s(&[entry.external, at])].concat());
-        directory.extend(&entry.name);
-    }
-    let (count, at) = (entries.len() as u16, bytes.len() as u32);
-    bytes.extend(&directory);
-    bytes.extend([&b"PK\x05\x06"[..], &u16s(&[0, 0, count, count])].concat());
-    bytes.extend([u32s(&[directory.len() as u32, at]), u16s(&[0])].concat());
-    bytes
-}
+use support::fake::{Fake, archive, archive_behind, fake, u16s, u32s};
 
 fn open(bytes: &[u8]) -> Result<BackupReader<Cursor<&[u8]>>, Error> {
     BackupReader::open(Cursor::new(bytes))
@@ -118,7 +58,7 @@ fn names_that_lead_elsewhere_are_refused() {
         "a\0.txt",
         "",
         "a//b",
-        "./a",
+        "a/./b",
         "attachments/../x",
         "..",
     ] {
@@ -297,15 +237,181 @@ fn a_second_end_record_in_a_comment_leads_nowhere_else() {
 }
 
 #[test]
-fn a_comment_of_64_kb_is_read_over_and_bytes_before_and_behind_are_refused() {
+fn a_comment_of_64_kb_is_read_over() {
     let mut bytes = archive(&[fake("a", b"1")]);
     let comment = bytes.len() - 2;
     bytes[comment..].copy_from_slice(&u16::MAX.to_le_bytes());
     bytes.extend(vec![b'x'; usize::from(u16::MAX)]);
     let mut reader = open(&bytes).unwrap();
     assert!(reader.verify(&mut |_| Ok(())).unwrap().is_sound());
-    assert_eq!(refused(&[b"#!/bin/sh\n", &bytes[..]].concat()), ErrorKind::DamagedDirectory);
-    assert_eq!(refused(&[&bytes[..], b"behind"].concat()), ErrorKind::NotAnArchive);
+}
+
+#[test]
+fn bytes_before_the_first_entry_are_refused_also_where_the_offsets_count_them() {
+    let entries = [fake("a", b"1"), fake("b", b"2")];
+    assert_eq!(refused(&[b"#!/bin/sh\n", &archive(&entries)[..]].concat()), ErrorKind::DamagedDirectory);
+    let bytes = archive_behind(b"#!/bin/sh\n", &entries);
+    assert_eq!(refused(&bytes), ErrorKind::DamagedDirectory);
+    let error = open(&bytes).unwrap_err();
+    assert_eq!(error.actual.as_deref(), Some("10 bytes"), "{error}");
+    assert_eq!(refused(&archive_behind(b"x", &[])), ErrorKind::DamagedDirectory);
+}
+
+#[test]
+fn padding_may_follow_the_end_and_is_counted() {
+    let whole = archive(&[fake("a", b"1")]);
+    // A tape's last block, a transfer as text, a file system's last sector.
+    for padding in [vec![0; 10_240 - whole.len()], b"\n".to_vec(), b"\r\n".to_vec(), vec![0; 1 << 20]] {
+        let bytes = [&whole[..], &padding].concat();
+        let mut reader = open(&bytes).unwrap();
+        let note = Note::TrailingBytes { bytes: padding.len() as u64 };
+        assert_eq!(reader.notes(), [note.clone()]);
+        let verdict = reader.verify(&mut |_| Ok(())).unwrap();
+        assert!(verdict.is_sound() && verdict.notes == [note], "{:?}", verdict.problems);
+    }
+    assert_eq!(open(&whole).unwrap().notes(), []);
+}
+
+#[test]
+fn other_bytes_behind_the_end_are_refused_with_their_number_and_place() {
+    let whole = archive(&[fake("a", b"1")]);
+    for behind in [&b"behind"[..], b"\0\0x\0", b" ", &whole[..20]] {
+        let bytes = [&whole[..], behind].concat();
+        assert_eq!(refused(&bytes), ErrorKind::DamagedDirectory);
+        let error = open(&bytes).unwrap_err();
+        assert_eq!(error.subject, Some(format!("offset {}", whole.len())), "{error}");
+        assert_eq!(error.actual, Some(format!("{} bytes", behind.len())), "{error}");
+    }
+    let much = [&whole[..], &vec![0; (1 << 20) + 70_000]].concat();
+    assert_eq!(refused(&much), ErrorKind::NotAnArchive);
+}
+
+#[test]
+fn an_extra_field_that_is_none_costs_nothing() {
+    let utc = [&b"UT"[..], &u16s(&[5]), &[1, 2, 3, 4, 5]].concat();
+    for odd in [vec![0], vec![1, 2], vec![0; 3], vec![1, 0, 99, 0, 1], [&utc[..], b"\xff"].concat()] {
+        assert_eq!(problem(Fake { extra: odd.clone(), ..fake("x", b"hello") }), None, "{odd:?}");
+    }
+    // An entry whose sizes are to be in a field that lacks them is refused, and hides no other.
+    let cut = [u16s(&[1, 4]), vec![0; 4]].concat();
+    let lost = Fake { size: u32::MAX, stored: u32::MAX, extra: cut, ..fake("x", b"hello") };
+    let bytes = archive(&[lost, fake("y", b"sound")]);
+    let mut reader = open(&bytes).unwrap();
+    assert_eq!(reader.entry("x").unwrap_err().kind, ErrorKind::DamagedEntry);
+    assert!(reader.entry("y").is_ok());
+}
+
+#[test]
+fn a_version_that_is_not_defined_is_refused() {
+    for (needed, kind) in [
+        (10, None),
+        (63, None),
+        (3 << 8 | 20, None),
+        (64, Some(ErrorKind::UnsupportedEntry)),
+        (120, Some(ErrorKind::UnsupportedEntry)),
+    ] {
+        assert_eq!(problem(Fake { needed, ..fake("x", b"hello") }), kind, "{needed}");
+    }
+    let bytes = archive(&[Fake { needed: 64, ..fake("x", b"") }]);
+    let error = open(&bytes).unwrap().entry("x").unwrap_err();
+    assert_eq!(
+        (error.expected.as_deref(), error.actual.as_deref()),
+        (Some("version 6.3 or older"), Some("version 6.4"))
+    );
+}
+
+#[test]
+fn a_data_descriptor_has_to_say_what_the_directory_says() {
+    let described = |behind: Vec<u8>| Fake { flags: 1 << 11 | 1 << 3, behind, ..fake("x", b"hello") };
+    let crc32 = crc32fast::hash(b"hello");
+    let short = |crc32, size| u32s(&[crc32, 5, size]);
+    let long = |crc32, size| u32s(&[crc32, 5, 0, size, 0]);
+    let signed = |record: Vec<u8>| [&b"PK\x07\x08"[..], &record].concat();
+    for record in [short(crc32, 5), long(crc32, 5)] {
+        assert_eq!(problem(described(record.clone())), None);
+        assert_eq!(problem(described(signed(record))), None);
+    }
+    for record in [short(crc32, 6), short(crc32 ^ 1, 5), long(crc32, 6), long(crc32 ^ 1, 5)] {
+        assert_eq!(problem(described(record.clone())), Some(ErrorKind::DamagedEntry));
+        assert_eq!(problem(described(signed(record))), Some(ErrorKind::DamagedEntry));
+    }
+    assert_eq!(problem(described(Vec::new())), None, "one that is not there says nothing else");
+}
+
+#[test]
+fn a_unicode_path_is_the_name_where_it_fits_the_headers_name() {
+    let field = |of: &[u8], text: &str| {
+        let value = [&[1][..], &crc32fast::hash(of).to_le_bytes(), text.as_bytes()].concat();
+        [u16s(&[0x7075, value.len() as u16]), value].concat()
+    };
+    let name = b"attachments/a/b/?.png".to_vec();
+    let named = |extra: Vec<u8>, flags| {
+        let entry = Fake { name: name.clone(), local_name: name.clone(), flags, extra, ..fake("", b"x") };
+        let bytes = archive(&[entry]);
+        open(&bytes).unwrap().entries()[0].name.clone()
+    };
+    assert_eq!(named(field(&name, "attachments/a/b/日.png"), 0), "attachments/a/b/日.png");
+    assert_eq!(named(field(b"renamed since", "attachments/a/b/日.png"), 0), "attachments/a/b/?.png");
+    assert_eq!(named(field(&name, ""), 0), "attachments/a/b/?.png");
+    assert_eq!(named(field(&name, "../日.png"), 1 << 11), "attachments/a/b/?.png", "it is UTF-8 already");
+    let unsafe_one = Fake {
+        name: name.clone(),
+        local_name: name.clone(),
+        flags: 0,
+        extra: field(&name, "../x"),
+        ..fake("", b"x")
+    };
+    let bytes = archive(&[unsafe_one]);
+    assert_eq!(open(&bytes).unwrap().entries()[0].problem.as_ref().unwrap().kind, ErrorKind::UnsafeName);
+}
+
+#[test]
+fn bytes_that_look_like_a_zip64_locator_are_none_unless_they_lead_to_a_record() {
+    // The end of the last name, 20 bytes before the end record.
+    let name = [&b"attachments/a/b/"[..], b"PK\x06\x07 and 16 bytes on"].concat();
+    assert_eq!(&name[name.len() - 20..][..4], b"PK\x06\x07");
+    let bytes =
+        archive(&[fake("y", b"sound"), Fake { name: name.clone(), local_name: name, ..fake("", b"x") }]);
+    let mut reader = open(&bytes).unwrap();
+    assert_eq!(reader.entries().len(), 2);
+    assert!(reader.verify(&mut |_| Ok(())).unwrap().is_sound());
+}
+
+#[test]
+fn a_zip64_record_may_state_the_disk() {
+    let whole = archive(&[fake("a", b"1")]);
+    let end = whole.len() - 22;
+    let at = u32::from_le_bytes(whole[end + 16..end + 20].try_into().unwrap());
+    let counts = [1_u64, 1, (end as u64) - u64::from(at), at.into()].map(u64::to_le_bytes).concat();
+    let record =
+        [&b"PK\x06\x06"[..], &44_u64.to_le_bytes(), &u16s(&[45, 45]), &u32s(&[0, 0]), &counts].concat();
+    let locator = [&b"PK\x06\x07"[..], &u32s(&[0]), &(end as u64).to_le_bytes(), &u32s(&[1])].concat();
+    let short = |disk| {
+        let ones = u16s(&[disk, disk, 0xffff, 0xffff]);
+        [&b"PK\x05\x06"[..], &ones, &u32s(&[u32::MAX, u32::MAX]), &u16s(&[0])].concat()
+    };
+    let with = |disk| [&whole[..end], &record, &locator, &short(disk)].concat();
+    for disk in [0, 0xffff] {
+        let bytes = with(disk);
+        assert!(open(&bytes).unwrap().verify(&mut |_| Ok(())).unwrap().is_sound(), "{disk}");
+    }
+    assert_eq!(refused(&with(1)), ErrorKind::DamagedDirectory);
+    assert_eq!(refused(&[&whole[..end], &short(0xffff)].concat()), ErrorKind::DamagedDirectory);
+}
+
+#[test]
+fn what_the_directory_shows_of_attachments_is_said_without_reading_them() {
+    let encrypted = Fake { flags: 1, ..fake("attachments/a/b/encrypted", b"x") };
+    let outside = fake("attachments/a/../x", b"x");
+    let overlapping = Fake { stored: 9_000, size: 9_000, ..fake("attachments/a/b/over", b"x") };
+    let part = codec::encode(b"{\"_id\":\"b\"}\n").unwrap().bytes;
+    let bytes = archive(&[fake("a.jsonl.br", &part), encrypted, outside, overlapping]);
+    let summary = open(&bytes).unwrap().summary(&mut |_| Ok(())).unwrap();
+    let kinds: Vec<_> = summary.problems.iter().map(|problem| problem.kind).collect();
+    use ErrorKind::{ConflictingEntries, UnsafeName, UnsupportedEntry};
+    assert_eq!(kinds, [UnsupportedEntry, UnsafeName, ConflictingEntries]);
+    let index = dikas_archive::inspect::Index::of(&mut open(&bytes).unwrap(), &mut |_| Ok(())).unwrap();
+    assert_eq!(index.problems, summary.problems);
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn check(bytes: &[u8], tool: &str) {
     // What is neither is left alone.
     for at in 0..reader.entries().len() {
         if reader.entries()[at].name.starts_with("__MACOSX/") {
-            assert_eq!(reader.kind(at), EntryKind::Other, "{tool}");
+            assert_eq!(reader.kind(at), EntryKind::Addition, "{tool}");
         }
     }
 }

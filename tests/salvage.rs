@@ -65,7 +65,7 @@ fn without_its_directory_everything_is_still_there_and_the_loss_is_said() {
     let begins = u32::from_le_bytes(whole[begins + 16..begins + 20].try_into().unwrap()) as usize;
     let mut overwritten = whole.clone();
     overwritten[begins..].fill(0);
-    for bytes in [&whole[..begins], &whole[..whole.len() - 1], &overwritten, &[&whole[..], b"\n"].concat()] {
+    for bytes in [&whole[..begins], &whole[..whole.len() - 1], &overwritten, &[&whole[..], b"x"].concat()] {
         assert!(
             BackupReader::open(Cursor::new(bytes)).is_err(),
             "what has no directory is no backup to restore"

@@ -112,6 +112,9 @@ fn describe(manifest: Option<&Manifest>, summary: &Summary) -> String {
     let sizes: u64 = summary.attachments.iter().map(|attachment| attachment.size).sum();
     let documents: u64 = summary.collections.iter().map(|collection| collection.documents).sum();
     text += &format!("\n{documents} documents, {} attachments of {sizes} bytes\n", summary.attachments.len());
+    for note in &summary.notes {
+        text += &format!("Note: {}\n", plain(&note.to_string()));
+    }
     for problem in &summary.problems {
         text += &format!("{}\n", plain(&problem.to_string()));
     }

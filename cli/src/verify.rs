@@ -38,8 +38,11 @@ pub(crate) fn verify(Arguments { file, json }: &Arguments, interrupt: &Interrupt
         }
         let _ = out.write(format!("{}\n", plain_json(&answer.to_string())))?;
     } else {
-        let Verdict { problems, entries, documents, has_manifest } = &verdict;
+        let Verdict { problems, entries, documents, has_manifest, notes } = &verdict;
         let mut text = format!("{entries} entries, {documents} documents, {size} bytes\nSHA-256 {sha256}\n");
+        for note in notes {
+            text += &format!("Note: {}\n", plain(&note.to_string()));
+        }
         for problem in problems {
             text += &format!("{}\n", plain(&problem.to_string()));
         }

@@ -245,6 +245,7 @@ fn opened(inspector: &mut Look) -> Result<Event> {
         attachments,
         problems,
         found,
+        notes: archive.notes(),
     };
     Ok(Event::Opened { manifest, summary, index })
 }

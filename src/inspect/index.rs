@@ -20,7 +20,7 @@ pub struct Index {
     pub collections: Vec<Rows>,
     /// The parts that they stand in.
     pub parts: Vec<IndexedPart>,
-    /// What could not be read while looking; always empty with a manifest, from which all is known.
+    /// What the directory shows to be wrong, and what could not be read while looking. With a manifest nothing is read.
     pub problems: Vec<Error>,
 }
 
@@ -72,7 +72,7 @@ impl Index {
     /// than [`Limits::runs`](crate::limits::Limits::runs).
     pub fn of<R: Read + Seek>(reader: &mut BackupReader<R>, progress: OnProgress<'_>) -> Result<Self> {
         match reader.manifest() {
-            Ok(Some(manifest)) => Ok(of_manifest(manifest)),
+            Ok(Some(manifest)) => Ok(Self { problems: reader.directory_problems(), ..of_manifest(manifest) }),
             Ok(None) | Err(_) => read_all(reader, progress),
         }
     }
@@ -169,7 +169,7 @@ fn of_manifest(manifest: &Manifest) -> Index {
 
 fn read_all<R: Read + Seek>(reader: &mut BackupReader<R>, progress: OnProgress<'_>) -> Result<Index> {
     let mut found = Found { collections: BTreeMap::new(), runs: 0, bytes: 0 };
-    let (mut parts, mut problems) = (Vec::new(), Vec::new());
+    let (mut parts, mut problems) = (Vec::new(), reader.directory_problems());
     for at in 0..reader.entries().len() {
         let Some(name) = reader.entries().get(at).map(|entry| entry.name.clone()) else { break };
         if reader.kind(at) != EntryKind::Part {

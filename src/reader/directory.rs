@@ -3,30 +3,33 @@
 //! directory as a whole is an error; what is wrong with one entry is kept with that entry.
 
 use super::block::BlockReader;
-use super::entry::{Entry, LOCAL_BYTES, Method};
+use super::entry::{Entry, Method};
+use super::names;
+use super::records::{
+    CENTRAL, CENTRAL_BYTES, END, END_BYTES, Extra, Fields, LOCAL_BYTES, UTF8, ZIP64_END, ZIP64_END_BYTES,
+    ZIP64_LOCATOR, ZIP64_LOCATOR_BYTES, bytes_at, damaged, decode_name,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
-use std::collections::HashMap;
-use std::io::{Read, Seek, SeekFrom};
-
-pub(super) const END: [u8; 4] = 0x0605_4b50_u32.to_le_bytes();
-const END_BYTES: usize = 22;
-pub(super) const ZIP64_END: [u8; 4] = 0x0606_4b50_u32.to_le_bytes();
-const ZIP64_END_BYTES: usize = 56;
-const ZIP64_LOCATOR: [u8; 4] = 0x0706_4b50_u32.to_le_bytes();
-const ZIP64_LOCATOR_BYTES: usize = 20;
-pub(super) const CENTRAL: [u8; 4] = 0x0201_4b50_u32.to_le_bytes();
-const CENTRAL_BYTES: u64 = 46;
-const ZIP64_EXTRA: u16 = 1;
+use std::io::{Read, Seek};
 
 const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
-const UTF8: u16 = 1 << 11;
 
-/// Sizes and CRC-32 stand behind the data, not in the local header (APPNOTE.TXT section 4.4.4).
-pub(super) const DATA_DESCRIPTOR: u16 = 1 << 3;
+/// The newest version that an entry may need to be extracted (APPNOTE.TXT section 4.4.3.2): nothing above it is defined.
+pub(super) const NEWEST_VERSION: u16 = 63;
 
-/// The upper half of IBM code page 437, the names' encoding where no flag says UTF-8 (APPNOTE.TXT appendix D).
-const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
+/// The most bytes that may follow the end record.
+const TRAILING_BYTES: u64 = 1 << 20;
+
+/// What the end records and the central directory say.
+pub(super) struct Directory {
+    /// The entries in the order of the directory.
+    pub(super) entries: Vec<Entry>,
+    /// Whether the ZIP structure is in every field what FORMAT.md section 2 lets a writer choose.
+    pub(super) canonical: bool,
+    /// How many bytes of padding follow the end record.
+    pub(super) trailing: u64,
+}
 
 /// What the end records say.
 struct End {
@@ -34,140 +37,126 @@ struct End {
     directory_bytes: u64,
     directory_at: u64,
     plain: bool,
+    trailing: u64,
 }
 
-/// The entries in the order of the directory, and whether the ZIP structure is in every field what FORMAT.md section 2
-/// lets a writer choose.
-pub(super) fn read<R: Read + Seek>(
-    input: &mut BlockReader<R>,
-    limits: &Limits,
-) -> Result<(Vec<Entry>, bool)> {
+/// Reads the directory, as the end records lead to it.
+pub(super) fn read<R: Read + Seek>(input: &mut BlockReader<R>, limits: &Limits) -> Result<Directory> {
     let end = end(input)?;
     within("entries", end.entries, limits.entries)?;
     within("bytes of the central directory", end.directory_bytes, limits.directory_bytes)?;
     if end.entries > end.directory_bytes / CENTRAL_BYTES {
-        return Err(damaged("the central directory is too small for its entries"));
+        return Err(damaged("the central directory is too small for its entries").expected(
+            format!("{CENTRAL_BYTES} bytes or more for each of {} entries", end.entries),
+            format!("{} bytes", end.directory_bytes),
+        ));
     }
     let directory = bytes_at(input, end.directory_at, end.directory_bytes)?;
-    let mut fields = Fields(&directory);
+    let mut fields = Fields::of(&directory, "central header", end.directory_at);
     let mut entries = Vec::with_capacity(usize::try_from(end.entries).unwrap_or_default());
     for _ in 0..end.entries {
         entries.push(central_header(&mut fields, limits)?);
     }
-    if !fields.0.is_empty() {
-        return Err(damaged("bytes follow the last entry of the central directory"));
+    if fields.left() > 0 {
+        return Err(damaged("bytes follow the last entry of the central directory")
+            .on(format!("offset {}", fields.offset()))
+            .expected("the end record", format!("{} more bytes", fields.left())));
     }
+    refuse_bytes_before(&entries, end.directory_at)?;
     let total = entries.iter().fold(0_u64, |total, entry| total.saturating_add(entry.size));
     within("bytes of all entries", total, limits.total_bytes)?;
-    refuse_duplicates(&mut entries);
+    names::refuse_duplicates(&mut entries);
     let tight = refuse_overlaps(&mut entries, end.directory_at);
     let canonical = end.plain && tight && entries.iter().all(|entry| entry.canonical);
-    Ok((entries, canonical))
+    Ok(Directory { entries, canonical, trailing: end.trailing })
 }
 
-/// Little-endian fields, taken from the front.
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
-
-impl<'a> Fields<'a> {
-    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8]> {
-        let (head, rest) = self.0.split_at_checked(count).ok_or_else(|| damaged("a ZIP record is cut"))?;
-        self.0 = rest;
-        Ok(head)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        Ok(self.take(N)?.try_into().unwrap_or([0; N]))
-    }
-
-    pub(super) fn u16(&mut self) -> Result<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    pub(super) fn u32(&mut self) -> Result<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    pub(super) fn u64(&mut self) -> Result<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    pub(super) fn signature(&mut self, signature: [u8; 4], name: &str) -> Result<()> {
-        if self.array()? == signature {
-            return Ok(());
-        }
-        Err(damaged(format!("a {name} does not begin with its signature")))
-    }
+/// Whether nothing else may stand behind the end: zeros, with which tools fill the last block of a tape or a disk, and line
+/// ends, which a transfer as text adds.
+fn is_padding(byte: u8) -> bool {
+    matches!(byte, 0 | b'\r' | b'\n')
 }
 
-/// The values of the ZIP64 extra field for those of `fields` that hold the marker (APPNOTE.TXT section 4.5.3), and
-/// whether there is no other extra field.
-pub(super) fn resolve_zip64(extra: &[u8], fields: &mut [&mut u64]) -> Result<bool> {
-    let (mut rest, mut only) = (Fields(extra), true);
-    let mut zip64 = None;
-    while !rest.0.is_empty() {
-        let id = rest.u16()?;
-        let length = usize::from(rest.u16()?);
-        let value = rest.take(length)?;
-        only &= id == ZIP64_EXTRA && zip64.is_none();
-        if id == ZIP64_EXTRA {
-            zip64.get_or_insert(value);
+/// The end record with its offset, and how many bytes of padding follow it and its comment.
+fn end_record<R: Read + Seek>(input: &mut BlockReader<R>) -> Result<(u64, Vec<u8>, u64)> {
+    let length = input.length();
+    let shortest = (END_BYTES + usize::from(u16::MAX)) as u64;
+    // Few archives have padding, and none has to be read for them.
+    let mut behind = None;
+    for window in [shortest, shortest + TRAILING_BYTES] {
+        let window = window.min(length);
+        let tail = bytes_at(input, length - window, window)?;
+        let padding_at = tail.iter().rposition(|byte| !is_padding(*byte)).map_or(0, |at| at + 1);
+        for at in memchr::memmem::rfind_iter(&tail, &END) {
+            let Some(record) = tail.get(at..at + END_BYTES) else { continue };
+            let comment = record.last_chunk().map_or(0, |bytes| usize::from(u16::from_le_bytes(*bytes)));
+            let end = at + END_BYTES + comment;
+            let end_at = length - window + at as u64;
+            if (padding_at..=tail.len()).contains(&end) {
+                return Ok((end_at, record.to_vec(), (tail.len() - end) as u64));
+            }
+            if end < padding_at && leads_here(record, end_at) {
+                behind.get_or_insert((end_at + (end - at) as u64, tail.len() - end));
+            }
         }
     }
-    let mut values = Fields(zip64.unwrap_or_default());
-    for field in fields {
-        if **field == u64::from(u32::MAX) && (zip64.is_some()) {
-            **field = values.u64()?;
-        }
+    if let Some((at, bytes)) = behind {
+        return Err(damaged(
+            "unknown bytes follow the end of the archive: use another copy, or cut them off",
+        )
+        .on(format!("offset {at}"))
+        .expected(format!("at most {TRAILING_BYTES} zeros and line ends"), format!("{bytes} bytes")));
     }
-    Ok(only && values.0.is_empty())
+    Err(Error::new(ErrorKind::NotAnArchive, "this is no ZIP archive, or its end is missing"))
 }
 
-pub(super) fn bytes_at<R: Read + Seek>(input: &mut BlockReader<R>, at: u64, count: u64) -> Result<Vec<u8>> {
-    let inside = at.checked_add(count).is_some_and(|end| end <= input.length());
-    let count = usize::try_from(count).ok().filter(|_| inside);
-    let mut bytes = vec![0; count.ok_or_else(|| damaged("a ZIP record lies outside the file"))?];
-    input.seek(SeekFrom::Start(at))?;
-    input.read_exact(&mut bytes)?;
-    Ok(bytes)
+/// Whether the directory that an end record names ends where the record begins, or a ZIP64 record says where.
+fn leads_here(record: &[u8], at: u64) -> bool {
+    let mut fields = Fields::of(record.get(12..).unwrap_or_default(), "end record", at);
+    let (Ok(bytes), Ok(from)) = (fields.u32(), fields.u32()) else { return false };
+    from == u32::MAX || u64::from(from) + u64::from(bytes) == at
 }
 
 fn end<R: Read + Seek>(input: &mut BlockReader<R>) -> Result<End> {
-    let length = input.length();
-    let window = length.min((END_BYTES + usize::from(u16::MAX)) as u64);
-    let tail = bytes_at(input, length - window, window)?;
-    let found = tail.windows(END_BYTES).enumerate().rev().find(|(at, record)| {
-        let comment = record.last_chunk().map_or(0, |bytes| usize::from(u16::from_le_bytes(*bytes)));
-        record.starts_with(&END) && at + END_BYTES + comment == tail.len()
-    });
-    let Some((at, record)) = found else {
-        return Err(Error::new(ErrorKind::NotAnArchive, "this is no ZIP archive, or its end is missing"));
-    };
-    let end_at = length - window + at as u64;
-    let mut fields = Fields(record);
-    fields.signature(END, "end record")?;
+    let (end_at, record, trailing) = end_record(input)?;
+    let mut fields = Fields::of(&record, "end record", end_at);
+    fields.signature(END)?;
     let disks = [fields.u16()?, fields.u16()?];
     let here = fields.u16()?;
     let entries = fields.u16()?;
     let (size, offset, comment) = (fields.u32()?, fields.u32()?, fields.u16()?);
-    if disks != [0, 0] || here != entries {
-        return Err(damaged("the archive is split, or its end record is damaged"));
+    let zip64 = zip64_end(input, end_at)?;
+    let one_disk = |disk: &u16| *disk == 0 || *disk == u16::MAX && zip64.is_some();
+    if !disks.iter().all(one_disk) || here != entries {
+        return Err(damaged("the archive is split, or its end record is damaged")
+            .on(format!("offset {end_at}"))
+            .expected(
+                "disk 0 of 1",
+                format!("disk {}, {here} of {entries} entries", disks[0].max(disks[1])),
+            ));
     }
     let mut end = End {
         entries: entries.into(),
         directory_bytes: size.into(),
         directory_at: offset.into(),
-        plain: comment == 0,
+        plain: comment == 0 && disks == [0, 0],
+        trailing,
     };
     let mut directory_end = end_at;
-    if let Some((zip64, at)) = zip64_end(input, end_at)? {
+    if let Some((zip64, at)) = zip64 {
         let agree = |short: u64, marker: u64, long: u64| short == marker || short == long;
         if !agree(end.entries, u16::MAX.into(), zip64.entries)
             || !agree(end.directory_bytes, u32::MAX.into(), zip64.directory_bytes)
             || !agree(end.directory_at, u32::MAX.into(), zip64.directory_at)
         {
-            return Err(damaged("the two end records contradict each other"));
+            let says = |end: &End| {
+                format!("{} entries in {} bytes at {}", end.entries, end.directory_bytes, end.directory_at)
+            };
+            return Err(
+                damaged("the two end records contradict each other").expected(says(&zip64), says(&end))
+            );
         }
-        end = End { plain: zip64.plain && end.plain, ..zip64 };
+        end = End { plain: zip64.plain && end.plain, trailing, ..zip64 };
         directory_end = at;
     }
     if end.directory_at.checked_add(end.directory_bytes) != Some(directory_end) {
@@ -177,16 +166,24 @@ fn end<R: Read + Seek>(input: &mut BlockReader<R>) -> Result<End> {
     Ok(end)
 }
 
-/// The ZIP64 end record and its place, where the locator before the end record leads to one.
+/// The ZIP64 end record and its place, where there is a locator before the end record that leads to one.
 fn zip64_end<R: Read + Seek>(input: &mut BlockReader<R>, end_at: u64) -> Result<Option<(End, u64)>> {
-    let Some(locator_at) = end_at.checked_sub(ZIP64_LOCATOR_BYTES as u64) else { return Ok(None) };
-    let locator = bytes_at(input, locator_at, ZIP64_LOCATOR_BYTES as u64)?;
-    let Some(rest) = locator.strip_prefix(&ZIP64_LOCATOR) else { return Ok(None) };
-    let mut fields = Fields(rest);
+    let Some(locator_at) = end_at.checked_sub(ZIP64_LOCATOR_BYTES) else { return Ok(None) };
+    let locator = bytes_at(input, locator_at, ZIP64_LOCATOR_BYTES)?;
+    let mut fields = Fields::of(&locator, "ZIP64 locator", locator_at);
+    if fields.signature(ZIP64_LOCATOR).is_err() {
+        return Ok(None);
+    }
     let (disk, at, disks) = (fields.u32()?, fields.u64()?, fields.u32()?);
-    let record = bytes_at(input, at, ZIP64_END_BYTES as u64)?;
-    let mut fields = Fields(&record);
-    fields.signature(ZIP64_END, "ZIP64 end record")?;
+    // What looks like a locator and leads to no record is the end of a name or a comment.
+    if at.checked_add(ZIP64_END_BYTES).is_none_or(|end| end > locator_at) {
+        return Ok(None);
+    }
+    let record = bytes_at(input, at, ZIP64_END_BYTES)?;
+    let mut fields = Fields::of(&record, "ZIP64 end record", at);
+    if fields.signature(ZIP64_END).is_err() {
+        return Ok(None);
+    }
     let rest_bytes = fields.u64()?;
     let versions = [fields.u16()?, fields.u16()?];
     let numbers = [fields.u32()?, fields.u32()?];
@@ -194,34 +191,43 @@ fn zip64_end<R: Read + Seek>(input: &mut BlockReader<R>, end_at: u64) -> Result<
     let (directory_bytes, directory_at) = (fields.u64()?, fields.u64()?);
     let ends_at = at.checked_add(12).and_then(|at| at.checked_add(rest_bytes));
     if disk != 0 || disks > 1 || numbers != [0, 0] || here != entries || ends_at != Some(locator_at) {
-        return Err(damaged("the ZIP64 end record is damaged"));
+        return Err(damaged("the ZIP64 end record is damaged, or the archive is split")
+            .on(format!("offset {at}"))
+            .expected(
+                format!("disk 0 of 1, {} bytes", locator_at - at - 12),
+                format!(
+                    "disks {disk}, {} and {} of {disks}, {here} of {entries} entries, {rest_bytes} bytes",
+                    numbers[0], numbers[1]
+                ),
+            ));
     }
     let [made_by, needed] = versions;
     let plain = rest_bytes == 44 && made_by == needed && matches!(needed, 10 | 45);
-    Ok(Some((End { entries, directory_bytes, directory_at, plain }, at)))
+    Ok(Some((End { entries, directory_bytes, directory_at, plain, trailing: 0 }, at)))
 }
 
 fn central_header(fields: &mut Fields<'_>, limits: &Limits) -> Result<Entry> {
-    fields.signature(CENTRAL, "central header")?;
+    fields.signature(CENTRAL)?;
     let (made_by, needed, flags, method) = (fields.u16()?, fields.u16()?, fields.u16()?, fields.u16()?);
     let (time, date, crc32) = (fields.u16()?, fields.u16()?, fields.u32()?);
     let (mut stored, mut size) = (u64::from(fields.u32()?), u64::from(fields.u32()?));
     let (name, extra, comment) = (fields.u16()?, fields.u16()?, fields.u16()?);
-    let (disk, internal, external) = (fields.u16()?, fields.u16()?, fields.u32()?);
+    let (mut disk, internal, external) = (fields.u16()?, fields.u16()?, fields.u32()?);
     let mut at = u64::from(fields.u32()?);
     let name = fields.take(name.into())?;
-    let extra = fields.take(extra.into())?;
+    let extra = Extra::of(fields.take(extra.into())?);
     let comment = fields.take(comment.into())?;
-    let only_zip64 = resolve_zip64(extra, &mut [&mut size, &mut stored, &mut at])?;
+    let resolved = extra.resolve(&mut [&mut size, &mut stored, &mut at], Some(&mut disk));
 
-    let text = decode_name(name, flags);
+    let text = names::normalised(decode_name(name, flags, &extra), names::has_backslashes(made_by));
     let mode = if matches!(made_by >> 8, 3 | 19) { external >> 16 & 0o170_000 } else { 0 };
     let version = if size >= u32::MAX.into() { 45 } else { 10 };
     let canonical = (made_by, needed) == (3 << 8 | version, version)
         && flags == if name.is_ascii() { 0 } else { UTF8 }
         && (method, time, date, internal) == (0, 0, 0x21, 0)
         && external == 0o100_644 << 16
-        && only_zip64
+        && resolved.as_ref().is_ok_and(|only_zip64| *only_zip64)
+        && text.as_bytes() == name
         && comment.is_empty();
     let mut entry = Entry {
         raw_name: (text.as_bytes() != name).then(|| name.into()),
@@ -238,13 +244,19 @@ fn central_header(fields: &mut Fields<'_>, limits: &Limits) -> Result<Entry> {
         limit: 0,
         canonical,
         lone: false,
+        addition: false,
     };
-    let problem = if disk != 0 {
-        Some(damaged("an entry lies on another disk"))
+    let problem = if let Err(cut) = resolved {
+        Some(cut)
+    } else if disk != 0 {
+        Some(damaged("an entry lies on another disk").expected("disk 0", format!("disk {disk}")))
     } else if let Err(flaw) = flaw(&entry, method, limits) {
         Some(flaw)
     } else if !matches!(mode, 0 | 0o100_000 | 0o040_000) {
-        Some(Error::new(ErrorKind::UnsupportedEntry, "an entry is a link or a device, not a file"))
+        Some(
+            Error::new(ErrorKind::UnsupportedEntry, "an entry is a link or a device, not a file")
+                .expected("mode 100000 or 040000", format!("mode {mode:06o}")),
+        )
     } else if method == 0 && stored != size {
         Some(
             Error::new(ErrorKind::DamagedEntry, "an entry that is not compressed has two sizes")
@@ -260,45 +272,26 @@ fn central_header(fields: &mut Fields<'_>, limits: &Limits) -> Result<Entry> {
 /// What keeps an entry from being read, as far as either of its headers tells.
 pub(super) fn flaw(entry: &Entry, method: u16, limits: &Limits) -> Result<()> {
     if entry.flags & ENCRYPTED != 0 {
-        return Err(Error::new(ErrorKind::UnsupportedEntry, "an entry is encrypted"));
+        return Err(Error::new(
+            ErrorKind::UnsupportedEntry,
+            "an entry is encrypted: unpack the archive with its password first",
+        ));
     }
     if !matches!(method, 0 | 8) {
         return Err(Error::new(ErrorKind::UnsupportedEntry, "an entry is compressed in an unknown way")
             .expected("method 0 or 8", method));
     }
-    check_name(&entry.name)?;
-    check_size(entry, limits)
-}
-
-pub(super) fn decode_name(name: &[u8], flags: u16) -> String {
-    match std::str::from_utf8(name) {
-        Ok(text) => text.to_owned(),
-        Err(_) if flags & UTF8 != 0 => String::from_utf8_lossy(name).into_owned(),
-        Err(_) => name
-            .iter()
-            .map(|byte| match byte.checked_sub(0x80) {
-                Some(high) => CP437.chars().nth(high.into()).unwrap_or(char::REPLACEMENT_CHARACTER),
-                None => char::from(*byte),
-            })
-            .collect(),
+    let version = entry.needed & 0xff;
+    if version > NEWEST_VERSION {
+        let of = |version: u16| format!("version {}.{}", version / 10, version % 10);
+        return Err(Error::new(
+            ErrorKind::UnsupportedEntry,
+            "an entry needs a newer program to be extracted",
+        )
+        .expected(format!("{} or older", of(NEWEST_VERSION)), of(version)));
     }
-}
-
-/// Whether this name stays inside the folder that it is unpacked to, on every system.
-fn check_name(name: &str) -> Result<()> {
-    let path = name.strip_suffix('/').unwrap_or(name);
-    let reason = if name.contains(['\\', '\0', char::REPLACEMENT_CHARACTER]) {
-        "it has a backslash, a zero or bytes that are no text"
-    } else if name.starts_with('/') {
-        "it is absolute"
-    } else if name.get(1..2) == Some(":") {
-        "it begins with a drive"
-    } else if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-        "it has an empty segment, . or .."
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(ErrorKind::UnsafeName, format!("an entry's name is not safe: {reason}")))
+    names::check(&entry.name)?;
+    check_size(entry, limits)
 }
 
 fn check_size(entry: &Entry, limits: &Limits) -> Result<()> {
@@ -309,15 +302,15 @@ fn check_size(entry: &Entry, limits: &Limits) -> Result<()> {
     limits.check_ratio(entry.stored_size, entry.size)
 }
 
-fn refuse_duplicates(entries: &mut [Entry]) {
-    let mut counts: HashMap<&str, u32> = HashMap::with_capacity(entries.len());
-    for entry in entries.iter() {
-        *counts.entry(entry.name.as_str()).or_default() += 1;
+/// Nothing may stand before the first entry: a program, or another archive whose directory is not the one that was read.
+fn refuse_bytes_before(entries: &[Entry], directory_at: u64) -> Result<()> {
+    let first = entries.iter().map(|entry| entry.at).min().unwrap_or(directory_at).min(directory_at);
+    if first == 0 {
+        return Ok(());
     }
-    let twice: Vec<bool> = entries.iter().map(|entry| counts.get(entry.name.as_str()) > Some(&1)).collect();
-    for (entry, _) in entries.iter_mut().zip(twice).filter(|(_, twice)| *twice) {
-        entry.refuse(Error::new(ErrorKind::ConflictingEntries, "two entries have the same name"));
-    }
+    Err(damaged("unknown bytes stand before the first entry: use another copy, or pack the files again")
+        .on("offset 0")
+        .expected("the first entry", format!("{first} bytes")))
 }
 
 /// Finds entries that share bytes, as far as the directory tells; the exact end of each is checked when it is read.
@@ -356,8 +349,4 @@ pub(super) fn within(what: &str, found: u64, limit: u64) -> Result<()> {
     }
     Err(Error::new(ErrorKind::LimitExceeded, format!("too many {what}"))
         .expected(format!("at most {limit}"), found))
-}
-
-pub(super) fn damaged(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::DamagedDirectory, message)
 }

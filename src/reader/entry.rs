@@ -2,7 +2,7 @@
 //! read. Whoever has read to the end without an error has read what was written.
 
 use super::block::BlockReader;
-use super::directory::{DATA_DESCRIPTOR, Fields, bytes_at, resolve_zip64};
+use super::records::{DATA_DESCRIPTOR, DESCRIPTOR_FORMS, Descriptor, bytes_at, local_header};
 use crate::codec::Decoder;
 use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
@@ -10,9 +10,6 @@ use crate::limits::{Limits, MAX_DOCUMENT_BYTES};
 use flate2::read::DeflateDecoder;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Take};
-
-pub(super) const LOCAL: [u8; 4] = 0x0403_4b50_u32.to_le_bytes();
-pub(super) const LOCAL_BYTES: u64 = 30;
 
 /// How many decoded bytes of a part are read at once.
 const LINES_BUFFER: usize = 256 << 10;
@@ -45,6 +42,8 @@ pub struct Entry {
     pub(super) canonical: bool,
     /// Whether there is no central header that its local one can be compared with.
     pub(super) lone: bool,
+    /// Whether macOS has added it beside a file or folder that is there too.
+    pub(super) addition: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,41 +65,77 @@ impl Entry {
 
     /// Reads the local header; answers where the data begins.
     fn data_at<R: Read + Seek>(&self, input: &mut BlockReader<R>) -> Result<u64> {
-        let header = bytes_at(input, self.at, LOCAL_BYTES)?;
-        let mut fields = Fields(&header);
-        fields.signature(LOCAL, "local header")?;
-        let (needed, flags, method) = (fields.u16()?, fields.u16()?, fields.u16()?);
-        let moment = (fields.u16()?, fields.u16()?);
-        let (crc32, mut local_stored, mut local_size) =
-            (fields.u32()?, u64::from(fields.u32()?), u64::from(fields.u32()?));
-        let (name_bytes, extra_bytes) = (u64::from(fields.u16()?), u64::from(fields.u16()?));
-        let name = bytes_at(input, self.at + LOCAL_BYTES, name_bytes)?;
-        let extra = bytes_at(input, self.at + LOCAL_BYTES + name_bytes, extra_bytes)?;
-        let only_zip64 = resolve_zip64(&extra, &mut [&mut local_size, &mut local_stored])?;
-        let method_agrees = method == if self.method == Method::Deflate { 8 } else { 0 };
+        let local = local_header(input, self.at)?;
+        let method = if self.method == Method::Deflate { 8 } else { 0 };
         // Some tools leave all three to the descriptor, and some only those that they do not know yet.
-        let may_lack = flags & DATA_DESCRIPTOR != 0;
+        let may_lack = local.flags & DATA_DESCRIPTOR != 0;
         let agrees = |local: u64, central: u64| local == central || may_lack && local == 0;
-        let sizes_agree = agrees(crc32.into(), self.crc32.into())
-            && agrees(local_stored, self.stored_size)
-            && agrees(local_size, self.size);
-        for (what, agrees) in [
-            ("name", name == self.raw_name()),
-            ("compression", method_agrees),
-            ("flags", flags == self.flags),
-            ("size or CRC-32", sizes_agree || self.lone),
+        let sizes_agree = agrees(local.crc32.into(), self.crc32.into())
+            && agrees(local.stored, self.stored_size)
+            && agrees(local.size, self.size);
+        let sizes = |crc32: u32, stored: u64, size: u64| format!("{crc32:08x}, {stored} and {size} bytes");
+        let text = |name: &[u8]| format!("{:?}", String::from_utf8_lossy(name));
+        let version = |needed: u16, moment: (u16, u16)| format!("{needed}, {moment:04x?}");
+        let differences = [
+            (local.name == self.raw_name(), "name", text(self.raw_name()), text(&local.name)),
+            (
+                local.method == method,
+                "compression",
+                format!("method {method}"),
+                format!("method {}", local.method),
+            ),
+            (
+                local.flags == self.flags,
+                "flags",
+                format!("{:04x}", self.flags),
+                format!("{:04x}", local.flags),
+            ),
+            (
+                sizes_agree || self.lone,
+                "size or CRC-32",
+                sizes(self.crc32, self.stored_size, self.size),
+                sizes(local.crc32, local.stored, local.size),
+            ),
             // Nothing depends on these, but in an archive of ours nothing differs.
-            ("version or time", !self.canonical || (needed, moment) == (self.needed, self.moment)),
-            ("extra fields", !self.canonical || only_zip64),
-        ] {
-            if !agrees {
-                return Err(Error::new(
-                    ErrorKind::DamagedEntry,
-                    format!("local and central header differ in {what}"),
-                ));
+            (
+                !self.canonical || (local.needed, local.moment) == (self.needed, self.moment),
+                "version or time",
+                version(self.needed, self.moment),
+                version(local.needed, local.moment),
+            ),
+            (
+                !self.canonical || local.only_zip64,
+                "extra fields",
+                "none but that of ZIP64".to_owned(),
+                format!("{} bytes", local.extra.len()),
+            ),
+        ];
+        match differences.into_iter().find(|(agrees, ..)| !agrees) {
+            None => Ok(local.data_at),
+            Some((_, what, central, local)) => {
+                let message = format!("local and central header differ in {what}");
+                Err(Error::new(ErrorKind::DamagedEntry, message).expected(central, local))
             }
         }
-        Ok(self.at + LOCAL_BYTES + name_bytes + extra_bytes)
+    }
+
+    /// Compares the record behind the data, where there is room for one, with the directory.
+    fn check_descriptor<R: Read + Seek>(&self, input: &mut BlockReader<R>, end: u64) -> Result<()> {
+        let room = self.limit.saturating_sub(end).min(24);
+        if self.flags & DATA_DESCRIPTOR == 0 || self.lone || room < 12 {
+            return Ok(());
+        }
+        let record = bytes_at(input, end, room)?;
+        let expected = Descriptor { crc32: self.crc32, stored: self.stored_size, size: self.size };
+        let found: Vec<_> =
+            DESCRIPTOR_FORMS.iter().filter_map(|form| Descriptor::of(&record, *form)).collect();
+        if found.contains(&expected) {
+            return Ok(());
+        }
+        let says = |it: &Descriptor| format!("{:08x}, {} and {} bytes", it.crc32, it.stored, it.size);
+        let message = "the data descriptor behind an entry differs from the directory";
+        Err(Error::new(ErrorKind::DamagedEntry, message)
+            .expected(says(&expected), found.first().map_or_else(|| "none".to_owned(), says)))
     }
 }
 
@@ -137,16 +172,17 @@ impl<'a, R: Read + Seek> EntryReader<'a, R> {
             return Err(problem.clone());
         }
         let at = entry.data_at(input).map_err(on)?;
-        let end = at.checked_add(entry.stored_size);
-        if end.is_none_or(|end| end > entry.limit) {
-            return Err(on(Error::new(
-                ErrorKind::ConflictingEntries,
-                "an entry's bytes overlap what follows it",
-            )));
+        let end = at.saturating_add(entry.stored_size);
+        if end > entry.limit {
+            let message = "an entry's bytes overlap what follows it";
+            return Err(on(Error::new(ErrorKind::ConflictingEntries, message)
+                .expected(format!("an end at {} or before", entry.limit), end)));
         }
-        if tight && end != Some(entry.limit) {
-            return Err(on(Error::new(ErrorKind::DamagedEntry, "unknown bytes follow an entry")));
+        if tight && end != entry.limit {
+            return Err(on(Error::new(ErrorKind::DamagedEntry, "unknown bytes follow an entry")
+                .expected(format!("an end at {}", entry.limit), end)));
         }
+        entry.check_descriptor(input, end).map_err(on)?;
         input.seek(SeekFrom::Start(at))?;
         let data = input.take(entry.stored_size);
         Ok(Self {

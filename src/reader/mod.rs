@@ -3,7 +3,8 @@
 //! Opening reads the end records, the central directory and the manifest, and nothing else. An entry is compared with
 //! its local header, size, CRC-32 and SHA-256 when it is read. Memory stays flat: content streams, and what the
 //! directory can make the reader allocate is bounded by the size of the file and by [`Limits`]. One bad entry does not
-//! hide the others: its problem is an error of that entry alone.
+//! hide the others: its problem is an error of that entry alone. A backup that was unpacked and packed again reads as it
+//! did before, be there a folder on top, other spellings of names, or what macOS adds.
 //!
 //! Left out on purpose: archives in several disks, encryption, compression other than Deflate, bytes in front of the
 //! archive.
@@ -12,6 +13,9 @@ mod block;
 mod directory;
 mod documents;
 mod entry;
+mod names;
+mod records;
+mod root;
 mod salvage;
 mod summary;
 mod verify;
@@ -28,7 +32,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::manifest::{MANIFEST_NAME, Manifest, PartEntry};
 use crate::path::ATTACHMENTS;
+use directory::Directory;
 use entry::Announced;
+use names::Index;
+use root::PART_ENDING;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
 
 /// What a long call reports: how many more bytes of the archive it is done with, often none. An error ends the call.
@@ -45,8 +54,38 @@ pub enum EntryKind {
     Attachment,
     /// A folder: no content.
     Folder,
+    /// What macOS keeps beside a file or folder that is there too.
+    Addition,
     /// What no manifest names and no rule knows.
     Other,
+}
+
+/// What is unusual about an archive and takes nothing from what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Note {
+    /// Zeros or line ends follow the end of the archive.
+    TrailingBytes {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// The backup is in a folder of the archive: it was unpacked and packed again.
+    Folder {
+        /// The folder, with its slash.
+        name: String,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TrailingBytes { bytes } => {
+                write!(f, "{bytes} bytes of zeros or line ends follow the end of the archive")
+            }
+            Self::Folder { name } => write!(f, "the backup is in the folder {name} of the archive"),
+        }
+    }
 }
 
 /// An open backup.
@@ -58,6 +97,8 @@ pub struct BackupReader<R> {
     index: Index,
     roles: Vec<Role>,
     canonical: bool,
+    trailing: u64,
+    folder: String,
     lost_directory: Option<Error>,
     manifest: Option<Result<Manifest>>,
 }
@@ -69,37 +110,16 @@ enum Role {
     Part(Option<(usize, usize)>),
     Attachment(Option<usize>),
     Folder,
+    Addition,
     Other,
-}
-
-/// The places of entries, in the order of their names.
-#[derive(Debug)]
-struct Index(Vec<usize>);
-
-impl Index {
-    fn of(entries: &[Entry]) -> Self {
-        let mut places: Vec<usize> = (0..entries.len()).collect();
-        places.sort_by_key(|at| Self::name(entries, *at));
-        Self(places)
-    }
-
-    /// The entry of this name, the first one where there are several.
-    fn get(&self, entries: &[Entry], name: &str) -> Option<usize> {
-        let before = self.0.partition_point(|at| Self::name(entries, *at) < Some(name));
-        let at = self.0.get(before).copied()?;
-        (Self::name(entries, at) == Some(name)).then_some(at)
-    }
-
-    fn name(entries: &[Entry], at: usize) -> Option<&str> {
-        entries.get(at).map(|entry| entry.name.as_str())
-    }
 }
 
 impl<R: Read + Seek> BackupReader<R> {
     /// Opens a backup with the usual limits.
     ///
     /// # Errors
-    /// `not-an-archive`, `damaged-directory`, `limit-exceeded`, `newer-format`, `io`.
+    /// `not-an-archive`, `damaged-directory`, `limit-exceeded`, `newer-format`, `io`; `conflicting-entries` where the
+    /// archive holds several backups.
     pub fn open(inner: R) -> Result<Self> {
         Self::open_with(inner, Limits::default())
     }
@@ -110,8 +130,8 @@ impl<R: Read + Seek> BackupReader<R> {
     /// As [`BackupReader::open`].
     pub fn open_with(inner: R, limits: Limits) -> Result<Self> {
         let mut input = BlockReader::new(inner)?;
-        let (entries, canonical) = directory::read(&mut input, &limits)?;
-        Self::of_entries(input, limits, entries, canonical)
+        let directory = directory::read(&mut input, &limits)?;
+        Self::of_directory(input, limits, directory, None)
     }
 
     /// The same for an archive that was cut, or whose end is damaged: where its directory cannot be used, the entries are
@@ -122,36 +142,39 @@ impl<R: Read + Seek> BackupReader<R> {
     pub fn salvage(inner: R, limits: Limits, progress: OnProgress<'_>) -> Result<Self> {
         let mut input = BlockReader::new(inner)?;
         match directory::read(&mut input, &limits) {
-            Ok((entries, canonical)) => Self::of_entries(input, limits, entries, canonical),
+            Ok(directory) => Self::of_directory(input, limits, directory, None),
             Err(error) if matches!(error.kind, ErrorKind::NotAnArchive | ErrorKind::DamagedDirectory) => {
                 let entries = salvage::read(&mut input, &limits, progress)?;
                 if entries.is_empty() {
                     return Err(error);
                 }
-                let mut reader = Self::of_entries(input, limits, entries, false)?;
-                reader.lost_directory = Some(salvage::lost(&error));
-                Ok(reader)
+                let found = Directory { entries, canonical: false, trailing: 0 };
+                Self::of_directory(input, limits, found, Some(salvage::lost(&error)))
             }
             Err(error) => Err(error),
         }
     }
 
-    fn of_entries(
+    fn of_directory(
         input: BlockReader<R>,
         limits: Limits,
-        entries: Vec<Entry>,
-        canonical: bool,
+        directory: Directory,
+        lost_directory: Option<Error>,
     ) -> Result<Self> {
-        let (index, roles) = (Index::of(&entries), Vec::new());
-        let mut reader =
-            Self { input, limits, entries, index, roles, canonical, lost_directory: None, manifest: None };
-        reader.manifest = match reader.index.get(&reader.entries, MANIFEST_NAME) {
-            Some(at) => match reader.read_manifest(at) {
-                Err(error) if is_fatal(&error) || error.kind == ErrorKind::NewerFormat => return Err(error),
-                manifest => Some(manifest),
-            },
-            None => None,
+        let Directory { entries, canonical, trailing } = directory;
+        let mut reader = Self {
+            input,
+            limits,
+            index: Index::of(&entries),
+            entries,
+            roles: Vec::new(),
+            canonical,
+            trailing,
+            folder: String::new(),
+            lost_directory,
+            manifest: None,
         };
+        reader.find_root()?;
         reader.assign_roles();
         Ok(reader)
     }
@@ -177,7 +200,14 @@ impl<R: Read + Seek> BackupReader<R> {
         self.lost_directory.as_ref()
     }
 
-    /// Every entry, in the order of the directory.
+    /// What is unusual about the archive and takes nothing from what it holds.
+    pub fn notes(&self) -> Vec<Note> {
+        let folder = (!self.folder.is_empty()).then(|| Note::Folder { name: self.folder.clone() });
+        let trailing = (self.trailing > 0).then_some(Note::TrailingBytes { bytes: self.trailing });
+        folder.into_iter().chain(trailing).collect()
+    }
+
+    /// Every entry, in the order of the directory. Names are those in the backup's folder, with `/` and in NFC.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -194,6 +224,7 @@ impl<R: Read + Seek> BackupReader<R> {
             Some(Role::Part(_)) => EntryKind::Part,
             Some(Role::Attachment(_)) => EntryKind::Attachment,
             Some(Role::Folder) => EntryKind::Folder,
+            Some(Role::Addition) => EntryKind::Addition,
             Some(Role::Other) | None => EntryKind::Other,
         }
     }
@@ -344,11 +375,9 @@ impl<R: Read + Seek> BackupReader<R> {
     }
 
     fn assign_roles(&mut self) {
-        let mut roles: Vec<Role> = match self.sound_manifest() {
-            // Ours: the manifest alone says what an entry is.
-            Some(_) => self.entries.iter().map(|_| Role::Other).collect(),
-            None => self.entries.iter().map(|entry| role_by_name(&entry.name)).collect(),
-        };
+        // Where there is a manifest, it alone says what is a part or an attachment.
+        let named = self.sound_manifest().is_some();
+        let mut roles: Vec<Role> = self.entries.iter().map(|entry| role_of(entry, named)).collect();
         let mut assign = |name: &str, role| {
             if let Some(slot) = self.index.get(&self.entries, name).and_then(|at| roles.get_mut(at)) {
                 *slot = role;
@@ -369,17 +398,17 @@ impl<R: Read + Seek> BackupReader<R> {
     }
 }
 
-/// What an entry of a backup without a manifest is.
-fn role_by_name(name: &str) -> Role {
-    let file = name.rsplit('/').next().unwrap_or(name);
-    if name.ends_with('/') {
+/// What an entry is by its name alone. `named`: a manifest names the parts and attachments.
+fn role_of(entry: &Entry, named: bool) -> Role {
+    if entry.name.ends_with('/') {
         Role::Folder
-    } else if name.starts_with("__MACOSX/") || file.starts_with("._") {
-        // What macOS keeps beside a file: of the same name, and no part.
+    } else if entry.addition {
+        Role::Addition
+    } else if named {
         Role::Other
-    } else if name.starts_with(ATTACHMENTS) {
+    } else if entry.name.starts_with(ATTACHMENTS) {
         Role::Attachment(None)
-    } else if name.ends_with(".jsonl.br") {
+    } else if entry.name.ends_with(PART_ENDING) {
         Role::Part(None)
     } else {
         Role::Other

@@ -2,31 +2,29 @@
 //! or cannot be used: an archive that was cut, or whose end was overwritten.
 //!
 //! From entry to entry it goes by the sizes that the headers state, and searches for the next header where these lead
-//! nowhere. That reads no byte more than a few times, however the headers lie.
+//! nowhere. The work grows with the size of the file, however the headers lie.
 
 use super::block::{BLOCK_BYTES, BlockReader};
-use super::directory::{
-    CENTRAL, DATA_DESCRIPTOR, END, Fields, ZIP64_END, bytes_at, damaged, decode_name, flaw, resolve_zip64,
-    within,
+use super::directory::{NEWEST_VERSION, flaw, within};
+use super::entry::{Entry, Method};
+use super::records::{
+    CENTRAL, DATA_DESCRIPTOR, DESCRIPTOR, DESCRIPTOR_FORMS, Descriptor, END, Extra, LOCAL, LOCAL_BYTES,
+    LocalHeader, ZIP64_END, bytes_at, damaged, decode_name, local_header,
 };
-use super::entry::{Entry, LOCAL, LOCAL_BYTES, Method};
-use super::{OnProgress, Result};
+use super::{OnProgress, Result, is_fatal, names};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 
-/// Sizes and CRC-32 behind an entry whose header lacks them; the signature may be missing.
-const DESCRIPTOR: [u8; 4] = 0x0807_4b50_u32.to_le_bytes();
-
-/// The newest version that APPNOTE.TXT section 4.4.3.2 knows.
-const NEWEST_VERSION: u16 = 63;
-
-/// So many times over the file may be read to find out what headers that lie have hidden; after that they are believed.
+/// The file is read this many times over to find out what lying headers hide; after that they are believed.
 const READINGS: u64 = 4;
 
 /// How many bytes a search reads at first; headers are often close to each other.
-const FIRST_STEP_BYTES: u64 = 4 << 10;
+const FIRST_STEP_BYTES: u64 = 256;
+
+/// How many bytes of a name are looked at in one step.
+const NAME_STEP_BYTES: u64 = 256;
 
 /// Every entry whose local header can be found, in the order of the file.
 pub(super) fn read<R: Read + Seek>(
@@ -34,59 +32,63 @@ pub(super) fn read<R: Read + Seek>(
     limits: &Limits,
     progress: OnProgress<'_>,
 ) -> Result<Vec<Entry>> {
-    let blocks = input.length() / BLOCK_BYTES as u64 + 1;
-    let loads = input.loads() + READINGS * blocks;
-    let mut scan = Scan { input, limits, progress, loads };
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut at = 0;
-    while let Some(header) = scan.next_header(at)? {
-        within("entries", entries.len() as u64 + 1, limits.entries)?;
-        let (entry, next) = scan.entry(header)?;
-        entries.push(entry);
-        at = next;
-    }
-    let mut limit = scan.input.length();
-    for entry in entries.iter_mut().rev() {
-        entry.limit = limit;
-        limit = entry.at;
-    }
-    refuse_repeated(&mut entries);
-    Ok(entries)
+    Scan::new(input, limits, progress).entries()
 }
 
-/// The first entry of a name counts: what comes later may stand within a file that was cut and is an archive itself.
-fn refuse_repeated(entries: &mut [Entry]) {
-    let mut names = HashSet::with_capacity(entries.len());
-    for entry in entries {
-        if !names.insert(entry.name.clone()) {
-            entry.refuse(Error::new(ErrorKind::ConflictingEntries, "an entry before has the same name"));
-        }
-    }
+/// Says that entries were found by their local headers.
+pub(super) fn lost(why: &Error) -> Error {
+    let message =
+        format!("the central directory cannot be used: entries were found by their local headers ({why})");
+    Error::new(ErrorKind::DamagedDirectory, message)
 }
 
-/// A local header, and where its data begins.
 struct Header {
     at: u64,
-    data_at: u64,
-    needed: u16,
-    flags: u16,
-    method: u16,
-    moment: (u16, u16),
-    crc32: u32,
-    stored: u64,
-    size: u64,
-    name: Vec<u8>,
+    record: LocalHeader,
 }
 
 struct Scan<'a, R> {
     input: &'a mut BlockReader<R>,
     limits: &'a Limits,
     progress: OnProgress<'a>,
+    /// How many bytes have been looked at.
+    steps: u64,
+    /// How many of them to find out whether headers lie.
+    doubts: u64,
     /// How many blocks may have been read before headers are believed.
     loads: u64,
+    descriptors: Option<Descriptors>,
 }
 
-impl<R: Read + Seek> Scan<'_, R> {
+/// Data descriptors by where the data before them begins: the first one that ends where a record begins, and the first of
+/// those that fit data that is not compressed.
+type Descriptors = HashMap<u64, [Option<(Descriptor, u64)>; 2]>;
+
+impl<'a, R: Read + Seek> Scan<'a, R> {
+    fn new(input: &'a mut BlockReader<R>, limits: &'a Limits, progress: OnProgress<'a>) -> Self {
+        let loads = input.loads() + READINGS * (input.length() / BLOCK_BYTES as u64 + 1);
+        Self { input, limits, progress, steps: 0, doubts: 0, loads, descriptors: None }
+    }
+
+    fn entries(&mut self) -> Result<Vec<Entry>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut at = 0;
+        while let Some(header) = self.next_header(at)? {
+            within("entries", entries.len() as u64 + 1, self.limits.entries)?;
+            let (entry, next) = self.entry(header)?;
+            entries.push(entry);
+            at = next;
+            (self.progress)(0)?;
+        }
+        let mut limit = self.input.length();
+        for entry in entries.iter_mut().rev() {
+            entry.limit = limit;
+            limit = entry.at;
+        }
+        names::refuse_repeated(&mut entries);
+        Ok(entries)
+    }
+
     /// The next header from `at` on.
     fn next_header(&mut self, mut at: u64) -> Result<Option<Header>> {
         while let Some(place) = self.find(at, &[LOCAL])? {
@@ -100,79 +102,97 @@ impl<R: Read + Seek> Scan<'_, R> {
 
     /// The header at this place; none where what stands there cannot be one.
     fn header(&mut self, at: u64) -> Result<Option<Header>> {
-        if self.input.length() - at < LOCAL_BYTES {
+        self.steps += LOCAL_BYTES;
+        if !self.has_likely_name(at)? {
             return Ok(None);
         }
-        let fixed = bytes_at(self.input, at, LOCAL_BYTES)?;
-        let mut fields = Fields(&fixed);
-        fields.signature(LOCAL, "local header")?;
-        let (needed, flags, method) = (fields.u16()?, fields.u16()?, fields.u16()?);
-        let moment = (fields.u16()?, fields.u16()?);
-        let (crc32, mut stored, mut size) =
-            (fields.u32()?, u64::from(fields.u32()?), u64::from(fields.u32()?));
-        let (name_bytes, extra_bytes) = (u64::from(fields.u16()?), u64::from(fields.u16()?));
-        let data_at = at + LOCAL_BYTES + name_bytes + extra_bytes;
-        if needed & 0xff > NEWEST_VERSION || name_bytes == 0 || data_at > self.input.length() {
-            return Ok(None);
+        match local_header(self.input, at) {
+            Ok(record) => {
+                self.steps += record.data_at - at;
+                Ok(Some(Header { at, record }))
+            }
+            Err(error) if is_fatal(&error) => Err(error),
+            Err(_) => Ok(None),
         }
-        let name = bytes_at(self.input, at + LOCAL_BYTES, name_bytes)?;
-        // Where the length of a name is damaged, data follows in it.
-        if name.iter().any(u8::is_ascii_control) {
-            return Ok(None);
+    }
+
+    /// Whether the name of this header is one. Where the length of a name is damaged, data or the next header follows in it,
+    /// and the first control character shows that.
+    fn has_likely_name(&mut self, at: u64) -> Result<bool> {
+        let fixed = self.bytes(at, LOCAL_BYTES)?;
+        let u16_at = |at: usize| {
+            let bytes = fixed.get(at..).and_then(|rest| rest.first_chunk::<2>());
+            bytes.map_or(0, |bytes| u16::from_le_bytes(*bytes))
+        };
+        let (needed, name_bytes) = (u16_at(4) & 0xff, u64::from(u16_at(26)));
+        let data_at = at + LOCAL_BYTES + name_bytes + u64::from(u16_at(28));
+        if needed > NEWEST_VERSION || name_bytes == 0 || data_at > self.input.length() {
+            return Ok(false);
         }
-        let extra = bytes_at(self.input, data_at - extra_bytes, extra_bytes)?;
-        if resolve_zip64(&extra, &mut [&mut size, &mut stored]).is_err() {
-            return Ok(None);
+        let (mut from, end) = (at + LOCAL_BYTES, at + LOCAL_BYTES + name_bytes);
+        while from < end {
+            let bytes = self.bytes(from, NAME_STEP_BYTES.min(end - from))?;
+            self.steps += bytes.len() as u64;
+            if bytes.is_empty() || bytes.iter().any(u8::is_ascii_control) {
+                return Ok(false);
+            }
+            from += bytes.len() as u64;
         }
-        Ok(Some(Header { at, data_at, needed, flags, method, moment, crc32, stored, size, name }))
+        Ok(true)
     }
 
     /// The entry of a header, and where to look for the next one.
     fn entry(&mut self, mut header: Header) -> Result<(Entry, u64)> {
-        let absent = header.flags & DATA_DESCRIPTOR != 0 && header.stored == 0;
+        let data_at = header.record.data_at;
+        let absent = header.record.flags & DATA_DESCRIPTOR != 0 && header.record.stored == 0;
         let (problem, next) = if absent {
-            match self.descriptor(&header)? {
-                Some((crc32, stored, size, next)) => {
-                    (header.crc32, header.stored, header.size) = (crc32, stored, size);
+            match self.descriptor(&header.record)? {
+                Some((Descriptor { crc32, stored, size }, next)) => {
+                    (header.record.crc32, header.record.stored, header.record.size) = (crc32, stored, size);
                     (None, next)
                 }
                 None => {
-                    let next = self.find(header.data_at, &[LOCAL, CENTRAL])?;
-                    header.stored = next.unwrap_or(self.input.length()) - header.data_at;
-                    (Some(damaged("an entry's size stands nowhere")), header.data_at)
+                    let next = self.find(data_at, &[LOCAL, CENTRAL])?;
+                    header.record.stored = next.unwrap_or(self.input.length()) - data_at;
+                    (Some(damaged("an entry's size stands nowhere")), data_at)
                 }
             }
         } else {
-            let end = self.end(&header)?;
+            let end = self.end(&header.record)?;
             // What is left of a longer one can be read, and its end is noticed to be missing.
-            header.stored = end - header.data_at;
+            header.record.stored = end - data_at;
             (None, end)
         };
-        let text = decode_name(&header.name, header.flags);
+        let Header { at, record } = header;
+        let text = decode_name(&record.name, record.flags, &Extra::of(&record.extra));
+        // Which system made it stands in the directory alone.
+        let backslashes = !text.contains('/');
+        let text = names::normalised(text, backslashes);
         let mut entry = Entry {
-            raw_name: (text.as_bytes() != header.name).then(|| header.name.into()),
+            raw_name: (text.as_bytes() != record.name).then(|| record.name.into()),
             name: text,
-            size: header.size,
-            stored_size: header.stored,
+            size: record.size,
+            stored_size: record.stored,
             problem: None,
-            method: if header.method == 8 { Method::Deflate } else { Method::Stored },
-            crc32: header.crc32,
-            flags: header.flags,
-            needed: header.needed,
-            moment: header.moment,
-            at: header.at,
+            method: if record.method == 8 { Method::Deflate } else { Method::Stored },
+            crc32: record.crc32,
+            flags: record.flags,
+            needed: record.needed,
+            moment: record.moment,
+            at,
             limit: 0,
             canonical: false,
             lone: true,
+            addition: false,
         };
-        let problem = problem.or_else(|| flaw(&entry, header.method, self.limits).err());
+        let problem = problem.or_else(|| flaw(&entry, record.method, self.limits).err());
         entry.problem = problem.map(|problem| problem.on(entry.name.as_str()));
         Ok((entry, next))
     }
 
     /// Where the data of an entry ends whose header states sizes: there, or earlier, where it has been cut or the header
     /// lies.
-    fn end(&mut self, header: &Header) -> Result<u64> {
+    fn end(&mut self, header: &LocalHeader) -> Result<u64> {
         let length = self.input.length();
         let stated = header.data_at.checked_add(header.stored).filter(|end| *end <= length);
         if let Some(end) = stated
@@ -195,18 +215,19 @@ impl<R: Read + Seek> Scan<'_, R> {
         if at == self.input.length() {
             return Ok(true);
         }
+        self.steps += 4;
         let signature = self.bytes(at, 4)?;
         let known = [LOCAL, CENTRAL, ZIP64_END, END, DESCRIPTOR];
         Ok(known.iter().any(|known| signature == *known))
     }
 
-    /// Whether so much has been read that what headers state is not looked into any more.
+    /// Whether enough has been read: what headers state is not looked into any more.
     fn believes(&self) -> bool {
-        self.input.loads() >= self.loads
+        self.doubts >= READINGS * self.input.length() || self.input.loads() >= self.loads
     }
 
     /// Whether the bytes up to here have the CRC-32 that the header states.
-    fn has_crc(&mut self, header: &Header, end: u64) -> Result<bool> {
+    fn has_crc(&mut self, header: &LocalHeader, end: u64) -> Result<bool> {
         let mut crc32 = crc32fast::Hasher::new();
         let mut at = header.data_at;
         while at < end {
@@ -216,42 +237,49 @@ impl<R: Read + Seek> Scan<'_, R> {
             let bytes = self.bytes(at, end - at)?;
             crc32.update(&bytes);
             at += bytes.len() as u64;
+            self.steps += bytes.len() as u64;
+            self.doubts += bytes.len() as u64;
             (self.progress)(0)?;
         }
         Ok(crc32.finalize() == header.crc32)
     }
 
     /// CRC-32, stored size and size of an entry whose header lacks them, and where the descriptor that has them ends.
-    fn descriptor(&mut self, header: &Header) -> Result<Option<(u32, u64, u64, u64)>> {
-        let mut at = header.data_at;
-        while !self.believes() {
-            // It stands before the next header, or before the central directory.
+    fn descriptor(&mut self, header: &LocalHeader) -> Result<Option<(Descriptor, u64)>> {
+        if self.descriptors.is_none() {
+            self.descriptors = Some(self.all_descriptors(header.data_at)?);
+        }
+        let found = self.descriptors.as_ref().and_then(|all| all.get(&header.data_at));
+        Ok(found.and_then(|[any, plain]| if header.method == 0 { *plain } else { *any }))
+    }
+
+    /// Every descriptor from `at` on that stands before a header or the central directory. Each says by its size where the
+    /// data before it begins, so that one reading finds those of all entries.
+    fn all_descriptors(&mut self, mut at: u64) -> Result<Descriptors> {
+        let mut all = Descriptors::new();
+        let length = self.input.length();
+        while at < length && (all.len() as u64) < self.limits.entries {
             let next = self.find(at, &[LOCAL, CENTRAL])?;
-            let end = next.unwrap_or(self.input.length());
-            for (bytes, signed, zip64) in
-                [(16, true, false), (12, false, false), (24, true, true), (20, false, true)]
-            {
-                let Some(from) = end.checked_sub(bytes).filter(|from| *from >= header.data_at) else {
+            let end = next.unwrap_or(length);
+            let from = end.saturating_sub(24);
+            let tail = bytes_at(self.input, from, end - from)?;
+            self.steps += tail.len() as u64;
+            for form in DESCRIPTOR_FORMS {
+                let Some(begins) = tail.len().checked_sub(form.0) else { continue };
+                let Some(found) = Descriptor::of(tail.get(begins..).unwrap_or_default(), form) else {
                     continue;
                 };
-                let record = bytes_at(self.input, from, bytes)?;
-                let mut fields = Fields(&record);
-                if signed && fields.signature(DESCRIPTOR, "data descriptor").is_err() {
-                    continue;
-                }
-                let crc32 = fields.u32()?;
-                let (stored, size) = match zip64 {
-                    true => (fields.u64()?, fields.u64()?),
-                    false => (u64::from(fields.u32()?), u64::from(fields.u32()?)),
-                };
-                if stored == from - header.data_at && (header.method != 0 || size == stored) {
-                    return Ok(Some((crc32, stored, size, end)));
+                let data_at = (from + begins as u64).checked_sub(found.stored);
+                let Some(data_at) = data_at.filter(|data_at| *data_at > LOCAL_BYTES) else { continue };
+                let [any, plain] = all.entry(data_at).or_default();
+                any.get_or_insert((found, end));
+                if found.stored == found.size {
+                    plain.get_or_insert((found, end));
                 }
             }
-            let Some(next) = next else { return Ok(None) };
-            at = next + 1;
+            at = end + 1;
         }
-        Ok(None)
+        Ok(all)
     }
 
     /// The next place from `at` on where one of these signatures stands.
@@ -264,8 +292,10 @@ impl<R: Read + Seek> Scan<'_, R> {
                 signatures.iter().any(|signature| rest.starts_with(signature))
             };
             if let Some(place) = memchr::memmem::find_iter(&bytes, b"PK").find(stands) {
+                self.steps += place as u64;
                 return Ok(Some(at + place as u64));
             }
+            self.steps += bytes.len() as u64;
             let end = at + bytes.len() as u64;
             if end >= self.input.length() {
                 return Ok(None);
@@ -286,9 +316,52 @@ impl<R: Read + Seek> Scan<'_, R> {
     }
 }
 
-/// Says that entries were found by their local headers.
-pub(super) fn lost(why: &Error) -> Error {
-    let message =
-        format!("the central directory cannot be used: entries were found by their local headers ({why})");
-    Error::new(ErrorKind::DamagedDirectory, message)
+#[cfg(not(target_arch = "wasm32"))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    /// How many bytes a search through this file looks at, by its own count, and how often it can be cancelled.
+    fn steps(bytes: &[u8]) -> (u64, u64) {
+        let (limits, mut calls) = (Limits::default(), 0);
+        let mut input = BlockReader::new(Cursor::new(bytes)).unwrap();
+        let mut count = |_| {
+            calls += 1;
+            Ok(())
+        };
+        let mut scan = Scan::new(&mut input, &limits, &mut count);
+        assert!(!scan.entries().unwrap().is_empty());
+        let steps = scan.steps;
+        (steps, calls)
+    }
+
+    /// Local headers and nothing else, each with these flags and sizes, and this length of its extra field.
+    fn headers(count: usize, flags: u16, size: u32, extra: u16) -> Vec<u8> {
+        let header = |number: usize| {
+            let name = format!("{number:06}");
+            let fixed = [&LOCAL[..], &[20, 0], &flags.to_le_bytes(), &[0; 10]].concat();
+            let lengths = [(name.len() as u16).to_le_bytes(), extra.to_le_bytes()].concat();
+            [fixed, [size.to_le_bytes(); 2].concat(), lengths, name.into_bytes()].concat()
+        };
+        (0..count).flat_map(header).collect()
+    }
+
+    #[test]
+    fn the_work_grows_with_the_size_of_the_file() {
+        const COUNT: usize = 1_000;
+        for (what, flags, size, extra) in [
+            ("no sizes", DATA_DESCRIPTOR, 0, 0),
+            ("sizes that lead nowhere", 0, 20_000, 0),
+            ("sizes beyond the file", 0, u32::MAX - 1, 0),
+            ("ZIP64 without its field", 0, u32::MAX, 0),
+            ("extra fields that hold other headers", 0, 0, 9_000),
+        ] {
+            let (small, large) = (headers(COUNT, flags, size, extra), headers(4 * COUNT, flags, size, extra));
+            let ((few, _), (many, calls)) = (steps(&small), steps(&large));
+            assert!(many <= 5 * few, "{what}: {few} steps, and {many} for four times as much");
+            assert!(many <= 20 * large.len() as u64, "{what}: {many} steps for {} bytes", large.len());
+            assert!(many / calls.max(1) <= 2 * large.len() as u64, "{what}: {calls} calls in {many} steps");
+        }
+    }
 }

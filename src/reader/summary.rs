@@ -1,6 +1,6 @@
 //! What is in a backup, for people: from the manifest, or told by looking at every document.
 
-use super::{BLOCK_BYTES, BackupReader, EntryKind, Lines, OnProgress, Role, is_fatal};
+use super::{BLOCK_BYTES, BackupReader, EntryKind, Lines, Note, OnProgress, Role, is_fatal};
 use crate::catalog::{self, Category};
 use crate::document::{self, Document};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,8 +19,10 @@ pub struct Summary {
     pub collections: Vec<CollectionInfo>,
     /// Its attachments, in the order of the archive.
     pub attachments: Vec<AttachmentInfo>,
-    /// What could not be read while looking; always empty with a manifest, from which all is known.
+    /// What the directory shows to be wrong, and what could not be read while looking. With a manifest nothing is read.
     pub problems: Vec<Error>,
+    /// What is unusual and takes nothing from the backup.
+    pub notes: Vec<Note>,
 }
 
 /// One collection.
@@ -78,7 +80,8 @@ impl<R: Read + Seek> BackupReader<R> {
     /// `io`, those of `progress`, and `limit-exceeded` when the parts hold more than
     /// [`Limits::lines_bytes`](crate::limits::Limits::lines_bytes); what is damaged stands in [`Summary::problems`].
     pub fn summary(&mut self, progress: OnProgress<'_>) -> Result<Summary> {
-        let attachments = self.attachments();
+        let (attachments, notes) = (self.attachments(), self.notes());
+        let mut problems = self.directory_problems();
         if let Some(manifest) = self.sound_manifest() {
             let collections = manifest.collections.iter().map(|collection| CollectionInfo {
                 name: collection.name.to_string(),
@@ -87,10 +90,9 @@ impl<R: Read + Seek> BackupReader<R> {
                 bytes: collection.bytes,
                 parts: collection.parts.iter().map(|part| part.name.clone()).collect(),
             });
-            return Ok(Summary { collections: collections.collect(), attachments, problems: Vec::new() });
+            return Ok(Summary { collections: collections.collect(), attachments, problems, notes });
         }
         let mut found = BTreeMap::new();
-        let mut problems = Vec::new();
         let mut left = self.limits.lines_bytes;
         for at in 0..self.entries.len() {
             if self.kind(at) == EntryKind::Part
@@ -103,7 +105,7 @@ impl<R: Read + Seek> BackupReader<R> {
                 problems.push(error);
             }
         }
-        Ok(Summary { collections: found.into_values().collect(), attachments, problems })
+        Ok(Summary { collections: found.into_values().collect(), attachments, problems, notes })
     }
 
     fn look_through(

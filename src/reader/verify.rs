@@ -1,8 +1,8 @@
 //! Checks everything: every entry is read, every document parsed, and all is compared with the manifest.
 
-use super::{BLOCK_BYTES, BackupReader, EntryKind, OnProgress, Role, is_fatal};
+use super::{BLOCK_BYTES, BackupReader, EntryKind, Note, OnProgress, Role, is_fatal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::{AttachmentEntry, CollectionEntry, MANIFEST_NAME};
+use crate::manifest::{AttachmentEntry, CollectionEntry, MANIFEST_NAME, Manifest};
 use serde::Serialize;
 use std::io::{Read, Seek};
 
@@ -19,6 +19,8 @@ pub struct Verdict {
     pub documents: u64,
     /// Whether a manifest says what the backup has to hold. Without one nobody can tell whether something is missing.
     pub has_manifest: bool,
+    /// What is unusual and takes nothing from the backup.
+    pub notes: Vec<Note>,
 }
 
 impl Verdict {
@@ -53,26 +55,11 @@ impl<R: Read + Seek> BackupReader<R> {
                 let message = "the ZIP headers are not those that a backup has";
                 problems.push(Error::new(ErrorKind::DamagedDirectory, message));
             }
-            let parts = manifest.parts().map(|(_, part)| (part.name.as_str(), part.size));
-            let attachments = manifest.attachments.iter().map(|file| (file.path.as_str(), file.record.size));
-            let mut in_order = true;
-            let mut last = None;
-            for (name, size) in parts.chain(attachments) {
-                let Some(at) = self.index.get(&self.entries, name) else {
-                    let message = "an entry that the manifest names is missing";
-                    problems.push(Error::new(ErrorKind::MissingEntry, message).on(name));
-                    continue;
-                };
-                in_order &= last < Some(at);
-                last = Some(at);
-                let found = self.entries.get(at).map_or(0, |entry| entry.size);
-                if found != size {
-                    let message = "an entry has not the size that the manifest says";
-                    problems
-                        .push(Error::new(ErrorKind::DamagedEntry, message).on(name).expected(size, found));
-                }
-            }
-            if !in_order || last >= self.index.get(&self.entries, MANIFEST_NAME) {
+            problems.extend(self.not_as_named(manifest));
+            let places: Vec<_> =
+                named(manifest).filter_map(|(name, _)| self.index.get(&self.entries, name)).collect();
+            let manifest_at = self.index.get(&self.entries, MANIFEST_NAME);
+            if !places.is_sorted() || places.last().copied() >= manifest_at {
                 let message = "the entries are not in the order of the manifest";
                 problems.push(Error::new(ErrorKind::DamagedDirectory, message));
             }
@@ -83,7 +70,32 @@ impl<R: Read + Seek> BackupReader<R> {
                 problems.push(Error::new(ErrorKind::BadManifest, message).on(entry.name.as_str()));
             }
         }
-        Verdict { problems, entries: 0, documents: 0, has_manifest: self.sound_manifest().is_some() }
+        let has_manifest = self.sound_manifest().is_some();
+        Verdict { problems, entries: 0, documents: 0, has_manifest, notes: self.notes() }
+    }
+
+    /// What the directory alone shows to be wrong with what the backup holds, for a reader that reads no more than it needs:
+    /// entries that are missing, have another size, or cannot be read. Parts of a backup without a manifest are left out,
+    /// since every one of them is read.
+    pub(crate) fn directory_problems(&self) -> Vec<Error> {
+        let missing = self.sound_manifest().into_iter().flat_map(|manifest| self.not_as_named(manifest));
+        let read = |role: &Role| matches!(role, Role::Part(None));
+        let entries = self.entries.iter().zip(&self.roles).filter(|(_, role)| !read(role));
+        missing.chain(entries.filter_map(|(entry, _)| entry.problem.clone())).collect()
+    }
+
+    /// The entries that the manifest names and that are missing or have another size.
+    fn not_as_named(&self, manifest: &Manifest) -> impl Iterator<Item = Error> {
+        named(manifest).filter_map(|(name, size)| {
+            let Some(at) = self.index.get(&self.entries, name) else {
+                let message = "an entry that the manifest names is missing";
+                return Some(Error::new(ErrorKind::MissingEntry, message).on(name));
+            };
+            let found = self.entries.get(at).map_or(0, |entry| entry.size);
+            let message = "an entry has not the size that the manifest says";
+            (found != size)
+                .then(|| Error::new(ErrorKind::DamagedEntry, message).on(name).expected(size, found))
+        })
     }
 
     /// Reads one entry, counted as in [`BackupReader::entries`], and adds to the verdict what is wrong with it.
@@ -170,6 +182,12 @@ impl<R: Read + Seek> BackupReader<R> {
         let part = parts.get(parts.partition_point(|part| part.last < file.record.id));
         part.is_none_or(|part| part.first > file.record.id).then_some(file)
     }
+}
+
+/// Name and size of every part and attachment, in the order of the archive.
+fn named(manifest: &Manifest) -> impl Iterator<Item = (&str, u64)> {
+    let parts = manifest.parts().map(|(_, part)| (part.name.as_str(), part.size));
+    parts.chain(manifest.attachments.iter().map(|file| (file.path.as_str(), file.record.size)))
 }
 
 fn orphaned(file: &AttachmentEntry) -> Error {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+pub(crate) mod fake;
+
 use dikas_archive::api::{AttachmentRecord, CollectionSummary, Snapshot, SourceInfo};
 use dikas_archive::catalog::category_of;
 use dikas_archive::codec;

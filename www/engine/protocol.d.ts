@@ -1011,6 +1011,19 @@ createdBy: string,
 lastUsed: string | null, };
 
 /**
+ * What is unusual about an archive and takes nothing from what it holds.
+ */
+export type Note = { "kind": "trailing-bytes", 
+/**
+ * How many bytes.
+ */
+bytes: number, } | { "kind": "folder", 
+/**
+ * The folder, with its slash.
+ */
+name: string, };
+
+/**
  * What the person should know, though the job goes on.
  */
 export type Notice = { "kind": "started-over" } | { "kind": "in-memory", 
@@ -1550,7 +1563,11 @@ problems: Array<Error>,
 /**
  * How many problems there are.
  */
-found: number, };
+found: number, 
+/**
+ * What is unusual and takes nothing from the backup.
+ */
+notes: Array<Note>, };
 
 /**
  * Why a run began.

@@ -4,6 +4,7 @@
 use crate::api::SourceInfo;
 use crate::catalog::Category;
 use crate::error::Error;
+use crate::reader::Note;
 use serde::{Deserialize, Serialize};
 
 /// What the page asks about an archive.
@@ -169,6 +170,8 @@ pub struct Summary {
     pub problems: Vec<Error>,
     /// How many problems there are.
     pub found: u32,
+    /// What is unusual and takes nothing from the backup.
+    pub notes: Vec<Note>,
 }
 
 /// What was found of one collection.
