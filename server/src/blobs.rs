@@ -4,25 +4,30 @@
 //! names bytes that are not there. Only the sweep deletes a blob: one that is old, and that nothing names.
 
 use crate::failure::{Failure, Result};
+use crate::room::{Room, Taken};
 use dikas_archive::digest::{Hasher, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
+
+/// How many bytes of an upload find room at once.
+const ROOM_BYTES: u64 = 1 << 20;
 
 /// The blobs of one data folder.
 #[derive(Debug)]
 pub struct Blobs {
     folder: PathBuf,
+    room: Arc<Room>,
     /// Held while a blob gets or loses its name.
     names: Mutex<()>,
 }
 
 impl Blobs {
     /// Opens the blobs of this data folder and removes what an interrupted upload left behind.
-    pub fn open(data: &Path) -> Result<Self> {
+    pub(crate) fn open(data: &Path, room: Arc<Room>) -> Result<Self> {
         let folder = data.join("blobs");
         fs::create_dir_all(&folder)?;
         let uploads = folder.join("uploads");
@@ -30,13 +35,14 @@ impl Blobs {
             fs::remove_dir_all(&uploads)?;
         }
         fs::create_dir(&uploads)?;
-        Ok(Self { folder, names: Mutex::default() })
+        Ok(Self { folder, room, names: Mutex::default() })
     }
 
     /// Begins a blob of at most `limit` bytes.
     pub fn upload(&self, limit: u64) -> Result<Upload> {
         let file = NamedTempFile::new_in(self.folder.join("uploads"))?;
-        Ok(Upload { file, hasher: Hasher::default(), size: 0, limit })
+        let (room, hasher) = (Arc::clone(&self.room), Hasher::default());
+        Ok(Upload { file, hasher, size: 0, limit, room, taken: None, unwritten: 0 })
     }
 
     /// Stores these bytes.
@@ -134,6 +140,10 @@ pub struct Upload {
     hasher: Hasher,
     size: u64,
     limit: u64,
+    room: Arc<Room>,
+    taken: Option<Taken>,
+    /// Of the room that was taken, what is left.
+    unwritten: u64,
 }
 
 impl Upload {
@@ -156,8 +166,20 @@ impl Upload {
         if self.size > self.limit {
             return Err(Failure::too_large(self.limit));
         }
+        self.take_room(bytes.len() as u64)?;
         self.hasher.update(bytes);
         Ok(self.file.write_all(bytes)?)
+    }
+
+    fn take_room(&mut self, bytes: u64) -> Result<()> {
+        if bytes > self.unwritten {
+            // What was taken before is on the disk, and counts there.
+            drop(self.taken.take());
+            self.unwritten = bytes.max(ROOM_BYTES);
+            self.taken = Some(self.room.take(self.unwritten)?);
+        }
+        self.unwritten -= bytes;
+        Ok(())
     }
 }
 
@@ -192,12 +214,16 @@ pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::Blobs;
+    use super::{Blobs, Room};
+
+    fn blobs(folder: &std::path::Path) -> Blobs {
+        Blobs::open(folder, Room::new(folder)).unwrap()
+    }
 
     #[test]
     fn a_sweep_takes_what_is_old_and_not_named() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(folder.path()).unwrap();
+        let blobs = blobs(folder.path());
         let [kept, gone] = [b"kept", b"gone"].map(|bytes| blobs.put(bytes).unwrap().0);
         let sweep = |grace| blobs.sweep(grace, |digest| Ok(*digest != kept)).unwrap();
         sweep(std::time::Duration::from_secs(60));
@@ -209,7 +235,7 @@ mod tests {
     #[test]
     fn the_same_bytes_again_heal_a_blob_that_rotted() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::open(folder.path()).unwrap();
+        let blobs = blobs(folder.path());
         let (digest, _) = blobs.put(b"bytes").unwrap();
         std::fs::write(blobs.path(&digest), b"bytez").unwrap();
         assert_eq!(blobs.put(b"bytes").unwrap(), (digest, 5));

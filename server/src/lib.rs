@@ -31,6 +31,7 @@ mod making;
 mod memory;
 mod random;
 mod restore_file;
+mod room;
 pub mod schedule;
 mod scratch;
 mod setup;
@@ -52,6 +53,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Router, middleware};
 use jobs::Jobs;
+use memory::Memory;
 use schedule::{Schedule, ScheduleOptions, config::Backup};
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -105,6 +107,8 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// Proxies and other sites that are believed.
     pub access: AccessRules,
+    /// Bytes of the disk with the data folder that uploads leave free: for deletions, the log, and the database.
+    pub spare_bytes: u64,
     /// Once the server shall stop, a backup under way gets so long, and then the requests that are left once more.
     pub grace: Duration,
 }
@@ -126,6 +130,7 @@ impl Config {
             limits: BodyLimits::default(),
             connections: ConnectionLimits::default(),
             access: AccessRules::default(),
+            spare_bytes: room::SPARE_BYTES,
             grace: Duration::from_secs(10),
         }
     }
@@ -140,11 +145,18 @@ pub struct BodyLimits {
     pub bulk_documents: usize,
     /// An attachment.
     pub attachment_bytes: u64,
+    /// The memory that bodies of requests and answers take together; those of one caller take half of it at most.
+    pub memory_bytes: usize,
 }
 
 impl Default for BodyLimits {
     fn default() -> Self {
-        Self { bulk_bytes: 64 << 20, bulk_documents: 100_000, attachment_bytes: 2 << 30 }
+        Self {
+            bulk_bytes: 64 << 20,
+            bulk_documents: 100_000,
+            attachment_bytes: 2 << 30,
+            memory_bytes: 512 << 20,
+        }
     }
 }
 
@@ -162,6 +174,7 @@ pub struct App {
     auth: Arc<Auth>,
     access: AccessRules,
     limits: BodyLimits,
+    memory: Memory,
     data: PathBuf,
     /// How much of the disk a file must leave free that comes to be restored.
     spare_bytes: u64,
@@ -179,6 +192,7 @@ impl App {
         let store = Arc::new(Store::open(&config.data)?);
         let auth = Arc::new(Auth::open(Arc::clone(&store), &config.data, config.access_life)?);
         let setup = setup::set_up(&store, &auth, config.demo)?;
+        store.room().keep_free(config.spare_bytes);
         let clock = Arc::clone(&config.clock);
         let snapshots = Snapshots::new(Arc::clone(&store), config.snapshots.clone(), Arc::clone(&clock));
         let snapshots = Arc::new(snapshots);
@@ -207,6 +221,7 @@ impl App {
             auth,
             access: config.access.clone(),
             limits: config.limits.clone(),
+            memory: Memory::new(config.limits.memory_bytes),
             data: config.data.clone(),
             spare_bytes: config.jobs.spare_bytes,
             setup,

@@ -35,6 +35,11 @@ struct Arguments {
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
     demo: Option<u32>,
 
+    /// MiB of the disk with the data folder that uploads leave free, so that documents can still be deleted on a full
+    /// disk.
+    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u32))]
+    keep_free: u32,
+
     /// How lines of the log are written. What is logged, RUST_LOG in the environment says: `info` where it is not set.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     log_format: LogFormat,
@@ -56,12 +61,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { data, listen, config, demo, log_format, .. } = arguments;
+    let Arguments { data, listen, config, demo, keep_free, log_format, .. } = arguments;
     let ConfigFile { backup, access } =
         config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
+    let spare_bytes = u64::from(keep_free) << 20;
     let data = data.unwrap_or_default();
     logs::start(log_format)?;
-    let server = Server::start(Config { listen, demo, backup, access, ..Config::new(data) }).await?;
+    let server =
+        Server::start(Config { listen, demo, backup, access, spare_bytes, ..Config::new(data) }).await?;
     match server.setup() {
         Setup::Existing => {}
         Setup::Demo => println!("Demo data. Login: {} / {}", DEMO_LOGIN.0, DEMO_LOGIN.1),

@@ -3,7 +3,7 @@
 use super::answer;
 use super::documents::allowed;
 use super::files::file_answer;
-use super::request::{Params, Segments, next_chunk};
+use super::request::{Params, Segments, content_length, next_chunk};
 use crate::App;
 use crate::auth::Principal;
 use crate::blobs::Upload;
@@ -87,14 +87,14 @@ pub(super) async fn put_attachment(
     let id = which.id;
     if crate::blocking({
         let (app, collection, id) = (Arc::clone(&app), collection.clone(), id.clone());
-        move || app.store.document(&collection, &id)
+        move || app.store.document_bytes(&collection, &id)
     })
     .await?
     .is_none()
     {
         return Err(Failure::not_found("there is no such document").on(id));
     }
-    let upload = receive(&app, body, || {}).await?;
+    let upload = receive(&app, &headers, body, || {}).await?;
     let (record, created) = crate::writing(move || {
         let (sha256, size) = app.store.blobs().keep(upload)?;
         let record = AttachmentRecord { collection, id, name, media_type, size, sha256 };
@@ -128,7 +128,17 @@ pub(super) async fn delete_attachment(
 }
 
 /// Takes a body in as a blob that has no name yet; calls `on_chunk` whenever some of it has come.
-pub(super) async fn receive(app: &App, body: Body, on_chunk: impl Fn()) -> Result<Upload> {
+pub(super) async fn receive(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+    on_chunk: impl Fn(),
+) -> Result<Upload> {
+    let stated = content_length(headers).unwrap_or_default();
+    if stated > app.limits.attachment_bytes {
+        return Err(Failure::too_large(app.limits.attachment_bytes));
+    }
+    app.store.room().require(stated)?;
     let mut upload = app.store.blobs().upload(app.limits.attachment_bytes)?;
     let mut stream = body.into_data_stream();
     while let Some(chunk) = next_chunk(&mut stream).await? {

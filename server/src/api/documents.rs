@@ -1,17 +1,18 @@
 //! The till's everyday traffic.
 
 use super::answer;
-use super::request::{Params, Segments, bytes};
+use super::request::{self, Params, Segments};
 use crate::App;
 use crate::auth::{Principal, Role};
 use crate::failure::{Failure, Result};
-use crate::store::{Rules, Tally};
+use crate::store::{Owner, Rules, Tally};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use dikas_archive::api::Envelope;
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::document;
@@ -43,11 +44,7 @@ pub(super) async fn get_document(
     Params(DocumentId { id }): Params<DocumentId>,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;
-    let body = crate::blocking(move || {
-        let missing = || Failure::not_found("there is no such document").on(&id);
-        app.store.document(&collection, &id)?.ok_or_else(missing)
-    })
-    .await?;
+    let body = read(app, &principal.owner, collection, id).await?;
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 
@@ -74,7 +71,7 @@ pub(super) async fn put_document(
     body: Body,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;
-    let body = bytes(&headers, body, MAX_DOCUMENT_BYTES).await?;
+    let body = request::bytes(&app, &principal.owner, &headers, body, MAX_DOCUMENT_BYTES).await?;
     let tally = crate::writing(move || {
         let (document, body) = document::ingest(body.to_vec())?;
         if document.id != id {
@@ -106,7 +103,7 @@ pub(super) async fn post_documents(
     body: Body,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;
-    let body = bytes(&headers, body, app.limits.bulk_bytes).await?;
+    let body = request::bytes(&app, &principal.owner, &headers, body, app.limits.bulk_bytes).await?;
     let tally = crate::writing(move || {
         let line = |index: usize| format!("line {}", index + 1);
         let mut documents = Vec::new();
@@ -144,6 +141,21 @@ pub(super) async fn delete_document(
     let collection = allowed(&principal, &collection)?;
     crate::writing(move || app.store.delete_document(&collection, &id, rules(&principal))).await?;
     Ok(answer(StatusCode::OK, ()))
+}
+
+/// A document, which counts for the memory that it takes until nobody has it any more.
+async fn read(app: Arc<App>, owner: &Owner, collection: CollectionName, id: String) -> Result<Bytes> {
+    let (reader, of, named) = (Arc::clone(&app), collection.clone(), id.clone());
+    let length = crate::blocking(move || reader.store.document_bytes(&of, &named)).await?;
+    let missing = || Failure::not_found("there is no such document").on(&id);
+    let length = usize::try_from(length.ok_or_else(missing)?).unwrap_or(usize::MAX);
+    // The database has a copy of its own while it reads.
+    let mut share = app.memory.share(owner, length.saturating_mul(2)).await?;
+    let named = id.clone();
+    let body = crate::blocking(move || app.store.document(&collection, &named)).await?.ok_or_else(missing)?;
+    share.grow(body.len()).await?;
+    share.shrink(body.len());
+    Ok(share.hold(body))
 }
 
 /// The collection of this name, where the caller may touch it.

@@ -3,6 +3,7 @@
 use super::checksum;
 use crate::blobs::{Blobs, first_bytes, picture_type};
 use crate::failure::{Failure, Result};
+use crate::memory::Share;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG};
@@ -51,8 +52,17 @@ fn named(name: &str) -> String {
     format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
-/// Answers several small blobs, one behind the other, with their names as the entity tag. Blocks.
-pub(super) fn files_answer(blobs: &Blobs, digests: &[Sha256], names: String) -> Result<Response> {
+/// How many bytes several blobs of one answer have together at most.
+pub(super) const FILES_BYTES: usize = CHECKED_BYTES as usize;
+
+/// Answers several small blobs, one behind the other, with their names as the entity tag. Their bytes keep what they
+/// need of this share. Blocks.
+pub(super) fn files_answer(
+    blobs: &Blobs,
+    digests: &[Sha256],
+    names: String,
+    mut share: Share,
+) -> Result<Response> {
     let mut bytes = Vec::new();
     for digest in digests {
         let (file, size) = blobs.read(digest)?;
@@ -63,11 +73,12 @@ pub(super) fn files_answer(blobs: &Blobs, digests: &[Sha256], names: String) -> 
         }
         file.take(size).read_to_end(&mut bytes)?;
     }
+    share.shrink(bytes.len());
     Response::builder()
         .header(CONTENT_TYPE, "application/octet-stream")
         .header(CONTENT_DISPOSITION, "attachment")
         .header(ETAG, format!("\"{names}\""))
         .header(CRC32_HEADER, checksum(crc32fast::hash(&bytes)))
-        .body(Body::from(bytes))
+        .body(Body::from(share.hold(bytes)))
         .map_err(Failure::internal)
 }

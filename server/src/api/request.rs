@@ -1,8 +1,9 @@
 //! Reading requests, with failures in the frame of every other answer.
 
+use crate::App;
 use crate::connections::TooSlow;
 use crate::failure::{Failure, Result};
-use crate::memory;
+use crate::store::Owner;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query};
@@ -44,18 +45,35 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
     }
 }
 
-/// The whole body, of at most `limit` bytes. While anybody has it, it counts for as much memory as it takes together
-/// with one copy.
+/// The whole body of an upload, of at most `limit` bytes. While anybody has it, it counts for as much memory as it
+/// takes together with one copy.
 ///
 /// # Errors
-/// `too-large`; 503 where too many large bodies are under way.
-pub(super) async fn bytes(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
-    let stated = content_length(headers).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    if stated.is_some_and(|stated| stated > limit) {
+/// `too-large`; `no-space`; 503 where too many large bodies are under way.
+pub(super) async fn bytes(
+    app: &App,
+    owner: &Owner,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes> {
+    let stated = content_length(headers).unwrap_or_default();
+    if stated > limit as u64 {
         return Err(Failure::too_large(limit as u64));
     }
-    let share = memory::share(stated.unwrap_or(limit).saturating_mul(2)).await?;
-    Ok(share.hold(read(body, limit).await?))
+    app.store.room().require(stated)?;
+    let mut share = app.memory.share(owner, 0).await?;
+    let mut stream = body.into_data_stream();
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = next_chunk(&mut stream).await? {
+        let length = bytes.len() + chunk.len();
+        if length > limit {
+            return Err(Failure::too_large(limit as u64));
+        }
+        share.grow(length.saturating_mul(2)).await?;
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(share.hold(bytes))
 }
 
 /// How many bytes the body has, where that is said.

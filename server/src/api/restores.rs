@@ -85,7 +85,7 @@ pub(super) async fn stage_documents(
 ) -> Result<Response> {
     let collection: CollectionName =
         collection.parse().map_err(|error| Failure::from(error).on("collection"))?;
-    let body = batch(&headers, body).await?;
+    let body = batch(&app, &principal, &headers, body).await?;
     let stage = move || app.restores.stage_documents(&id, &principal.owner, &collection, number, &body);
     Ok(answer(StatusCode::OK, crate::restoring(stage).await?))
 }
@@ -113,7 +113,7 @@ pub(super) async fn stage_attachments(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let body = batch(&headers, body).await?;
+    let body = batch(&app, &principal, &headers, body).await?;
     let stage = move || app.restores.stage_attachments(&id, &principal.owner, number, &body);
     Ok(answer(StatusCode::OK, crate::restoring(stage).await?))
 }
@@ -172,7 +172,7 @@ pub(super) async fn put_blob(
 ) -> Result<Response> {
     let expected: Sha256 = sha256.parse().map_err(|error| Failure::from(error).on("sha256"))?;
     if let Some(place) = piece.place()? {
-        let body = checked(&headers, body, PIECE_BYTES).await?;
+        let body = checked(&app, &principal, &headers, body, PIECE_BYTES).await?;
         let limit = app.limits.attachment_bytes;
         let stage = move || app.restores.stage_piece(&id, &principal.owner, &expected, place, limit, &body);
         let whole = crate::restoring(stage).await? == place.size;
@@ -184,7 +184,7 @@ pub(super) async fn put_blob(
     };
     crate::restoring(may.clone()).await?;
     let called = || app.restores.note_call(&id);
-    let upload = receive(&app, body, called).await?;
+    let upload = receive(&app, &headers, body, called).await?;
     crate::restoring(move || {
         let found = upload.digest();
         if found != expected {
@@ -313,14 +313,20 @@ pub(super) async fn get_restore(
 }
 
 /// The body of a batch, as its checksum says that it was sent.
-async fn batch(headers: &HeaderMap, body: Body) -> Result<Bytes> {
-    checked(headers, body, BATCH_BYTES.max(MAX_DOCUMENT_BYTES + 1)).await
+async fn batch(app: &App, principal: &Principal, headers: &HeaderMap, body: Body) -> Result<Bytes> {
+    checked(app, principal, headers, body, BATCH_BYTES.max(MAX_DOCUMENT_BYTES + 1)).await
 }
 
 /// A body of at most `limit` bytes that has the checksum that its header states.
-async fn checked(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes> {
+async fn checked(
+    app: &App,
+    principal: &Principal,
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes> {
     let stated = headers.get(CRC32_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let body = bytes(headers, body, limit).await?;
+    let body = bytes(app, &principal.owner, headers, body, limit).await?;
     let found = format!("{:08x}", crc32fast::hash(&body));
     if stated.as_deref() != Some(&found) {
         let stated = stated.unwrap_or_else(|| "none".to_owned());

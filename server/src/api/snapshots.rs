@@ -1,11 +1,10 @@
 //! One moment of the store, page by page.
 
-use super::files::{file_answer, files_answer};
+use super::files::{FILES_BYTES, file_answer, files_answer};
 use super::request::{Params, Segments, json_or_default};
 use super::{answer, checksum};
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
-use crate::memory;
 use crate::{App, clock};
 use axum::Extension;
 use axum::body::Body;
@@ -125,8 +124,11 @@ pub(super) async fn snapshot_documents(
     let collection: CollectionName =
         collection.parse().map_err(|error| Failure::from(error).on("collection"))?;
     let max_bytes = max_bytes.unwrap_or(USUAL_PAGE_BYTES).clamp(*PAGE_BYTES.start(), *PAGE_BYTES.end());
-    let share = memory::share(max_bytes).await?;
+    let mut share = app.memory.share(&principal.owner, max_bytes).await?;
     let page = app.snapshots.page(&id, &principal.owner, collection, after, max_bytes).await?;
+    // A single document can be longer.
+    share.grow(page.lines.len()).await?;
+    share.shrink(page.lines.len());
     let mut answer = Response::builder()
         .header(CONTENT_TYPE, NDJSON)
         .header(DOCUMENTS_HEADER, page.documents)
@@ -194,9 +196,9 @@ pub(super) async fn snapshot_blob(
         return Err(Failure::bad_request(format!("at most {FILES_AT_ONCE} digests")).on("sha256"));
     }
     app.snapshots.names_blobs(&id, &principal.owner, digests.clone()).await?;
-    crate::blocking(move || match digests.as_slice() {
-        [digest] => file_answer(app.store.blobs(), digest, None, &headers),
-        digests => files_answer(app.store.blobs(), digests, sha256),
-    })
-    .await
+    if let [digest] = *digests.as_slice() {
+        return crate::blocking(move || file_answer(app.store.blobs(), &digest, None, &headers)).await;
+    }
+    let share = app.memory.share(&principal.owner, FILES_BYTES).await?;
+    crate::blocking(move || files_answer(app.store.blobs(), &digests, sha256, share)).await
 }

@@ -34,7 +34,8 @@ pub(super) struct Rest(Arc<Mutex<State>>);
 
 struct State {
     body: Incoming,
-    /// The caller sends nothing before it is asked to (RFC 9110 section 10.1.1), which the first look into the body does.
+    /// The caller sends nothing before it is asked to (RFC 9110 section 10.1.1), which the first look into the body
+    /// does.
     waits: bool,
     stretch: Stretch,
     /// Since when the next piece is waited for, and for how long.

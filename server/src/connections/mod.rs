@@ -1,8 +1,8 @@
 //! Connections: taken in while there is a place for them, given up where the other side falls silent.
 //!
-//! No address takes all places, and some are kept for the machine itself. A connection without a place is answered 503, in
-//! one of a few places beside the others; there `/healthz` is answered as ever, so that a full server does not look dead. A
-//! request has a time for its head, a pace for its body, and its answer has to be read.
+//! No address takes all places, and some are kept for the machine itself. A connection without a place is answered
+//! 503, in one of a few places beside the others; there `/healthz` is answered as ever, so that a full server does
+//! not look dead. A request has a time for its head, a pace for its body, and its answer has to be read.
 
 mod body;
 mod places;
@@ -53,7 +53,8 @@ pub struct ConnectionLimits {
     pub most: usize,
     /// Connections of these that are kept for the machine itself.
     pub kept_for_loopback: usize,
-    /// Connections of one address, and of one /64 of IPv6. The machine itself has no such limit: reverse proxies run there.
+    /// Connections of one address, and of one /64 of IPv6. The machine itself has no such limit: reverse proxies run
+    /// there.
     pub per_address: usize,
     /// Time for the head of the next request, from its first byte to its last.
     pub head: Duration,

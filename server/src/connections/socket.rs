@@ -14,8 +14,8 @@ use tokio::time::{Instant, Sleep};
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 << 10;
 
-/// How long the end of a request that was not read is waited for after its answer: an end before that can take the answer
-/// away from its reader (RFC 9112 section 9.6).
+/// How long the end of a request that was not read is waited for after its answer: an end before that can take the
+/// answer away from its reader (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(5);
 
 /// The socket of a connection.

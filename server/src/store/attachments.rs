@@ -45,10 +45,11 @@ impl Store {
     /// bytes for a signed document leave it as it was.
     ///
     /// # Errors
-    /// `paused`, `not-found` without the document, `signed-document` where a file would be replaced.
+    /// `paused`, `no-space`, `not-found` without the document, `signed-document` where a file would be replaced.
     pub fn put_attachment(&self, new: &AttachmentRecord) -> Result<(AttachmentRecord, bool)> {
         self.write(|write| {
             self.may_write()?;
+            let _room = write.room(&self.room, 0)?;
             let live = write.live_generation(new.collection.as_str())?;
             if !documents::exists(&write.transaction, live, &new.id)? {
                 return Err(Failure::not_found("there is no such document").on(&new.id));

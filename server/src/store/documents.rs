@@ -1,6 +1,6 @@
 //! Documents of the live generations.
 
-use super::{Store, Write, live_generation, rot};
+use super::{Store, Write, live_generation, rot, unsigned};
 use crate::failure::{Failure, Result};
 use axum::http::StatusCode;
 use dikas_archive::catalog::{self, CollectionName};
@@ -46,6 +46,16 @@ impl Store {
         })
     }
 
+    /// Of how many bytes a document is.
+    pub fn document_bytes(&self, collection: &CollectionName, id: &str) -> Result<Option<u64>> {
+        self.read(|connection| {
+            let sql = "SELECT length(body) FROM documents JOIN collections ON live = generation
+                       WHERE name = ?1 AND id = ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            Ok(statement.query_row((collection.as_str(), id), |row| row.get(0)).optional()?.map(unsigned))
+        })
+    }
+
     /// All documents of a collection that a few documents make up, such as users and settings.
     pub fn documents(&self, collection: &str) -> Result<Vec<Vec<u8>>> {
         self.read(|connection| documents(connection, collection))
@@ -54,7 +64,8 @@ impl Store {
     /// Stores these documents: all of them or, on an error, none. `place` names the one that was refused.
     ///
     /// # Errors
-    /// `signed-document`, `counter-backwards`, `paused`; `forbidden` for a new collection where the rules allow none.
+    /// `signed-document`, `counter-backwards`, `paused`, `no-space`; `forbidden` for a new collection where the rules
+    /// allow none.
     pub fn put_documents(
         &self,
         collection: &CollectionName,
@@ -71,6 +82,7 @@ impl Store {
             {
                 return Err(Failure::forbidden("a till makes no new collections").on(name));
             }
+            let _room = write.room(&self.room, documents.iter().map(|(_, body)| body.len()).sum())?;
             let live = write.live_generation(name)?;
             let mut tally = Tally::default();
             for (index, (id, body)) in documents.iter().enumerate() {

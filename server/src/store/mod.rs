@@ -23,10 +23,11 @@ pub use snapshots::{Owner, SnapshotOptions, Snapshots};
 
 use crate::blobs::Blobs;
 use crate::failure::{Failure, Result, no_space};
+use crate::room::{Room, Taken};
 use axum::http::StatusCode;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The schema, version by version: each script leads from the one before it. `PRAGMA user_version` says how many a store
@@ -49,6 +50,7 @@ const BUSY: Duration = Duration::from_secs(10);
 pub struct Store {
     path: PathBuf,
     blobs: Blobs,
+    room: Arc<Room>,
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     paused: Mutex<Option<Instant>>,
@@ -63,19 +65,25 @@ impl Store {
     /// Where the folder cannot be used, or the store was written by a newer version.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("dikas.sqlite");
-        let blobs = Blobs::open(folder)?;
+        let room = Room::new(folder);
+        let blobs = Blobs::open(folder, Arc::clone(&room))?;
         let mut writer = Connection::open(&path)?;
         prepare(&mut writer)?;
         let installation =
             writer.query_row("SELECT value FROM meta WHERE key = 'installation'", (), |row| row.get(0))?;
         let (writer, readers, paused) = (Mutex::new(writer), Mutex::default(), Mutex::default());
         let checks = check::Checks::open(folder);
-        Ok(Self { path, blobs, writer, readers, paused, checks, installation })
+        Ok(Self { path, blobs, room, writer, readers, paused, checks, installation })
     }
 
     /// The blobs beside the database.
     pub fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// The disk with the database and the blobs.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// 128 random bits that the installation got at its first start.
@@ -212,7 +220,25 @@ struct Write<'a> {
     position: i64,
 }
 
+/// What rows take in the log besides their own bytes: whole pages, of several trees.
+const ROW_PAGES_BYTES: u64 = 256 << 10;
+
 impl Write<'_> {
+    /// Room for rows of this many bytes, which go to the log first and to the database then. Pages that deletions
+    /// gave back count: without them, nothing could be stored any more on a full disk, whatever is deleted.
+    ///
+    /// # Errors
+    /// `no-space`
+    fn room(&self, room: &Arc<Room>, bytes: usize) -> Result<Taken> {
+        let logged = (bytes as u64).saturating_add(ROW_PAGES_BYTES);
+        let pragma = |name| self.transaction.query_row(name, (), |row| row.get(0)).map(unsigned);
+        let free = pragma("PRAGMA freelist_count")?.saturating_mul(pragma("PRAGMA page_size")?);
+        match free >= logged {
+            true => room.take_for_a_moment(logged),
+            false => room.take(logged.saturating_mul(2)),
+        }
+    }
+
     /// The number of the next write.
     fn next_position(&mut self) -> i64 {
         self.position += 1;

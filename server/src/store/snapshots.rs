@@ -59,7 +59,7 @@ impl Default for SnapshotOptions {
 }
 
 /// Whoever opened a snapshot; nobody else can read or close it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Owner {
     /// A user, by document id.

@@ -13,6 +13,7 @@ mod jobs;
 mod lifecycle;
 mod logins;
 mod logs;
+mod memory;
 mod restore_file;
 mod restores;
 mod roles;

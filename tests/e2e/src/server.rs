@@ -128,7 +128,7 @@ impl Killable {
         let data = demo_data().await;
         let disk = data.path().join("disk");
         std::fs::create_dir(&disk).unwrap();
-        environment.insert("DIKAS_TEST_SPARE_BYTES", "0".to_owned());
+        environment.entry("DIKAS_TEST_SPARE_BYTES").or_insert_with(|| "0".to_owned());
         let script = format!(
             "mount -t tmpfs -o size={bytes} none {disk} && cd {data} && cp -r blobs secret dikas.sqlite* {disk} && exec {program} {disk} \
              127.0.0.1:0",
@@ -220,6 +220,13 @@ impl Disk {
         let block = vec![1; 1 << 16];
         while file.write_all(&block).is_ok() {}
         while file.write_all(&[1]).is_ok() {}
+    }
+
+    /// How much space is left.
+    pub fn free_bytes(&self) -> u64 {
+        let output = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(&self.0).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.split_whitespace().map(|number| number.parse::<u64>().unwrap()).product()
     }
 
     /// Gives it back.

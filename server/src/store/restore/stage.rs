@@ -66,7 +66,7 @@ impl Restores {
     /// Stages the documents of batch `number` of a collection.
     ///
     /// # Errors
-    /// `bad-document`, `bad-request`, `batch-conflict`, `out-of-order`, `restore-gone`, `forbidden`
+    /// `bad-document`, `bad-request`, `batch-conflict`, `out-of-order`, `no-space`, `restore-gone`, `forbidden`
     pub fn stage_documents(
         &self,
         id: &str,
@@ -85,6 +85,7 @@ impl Restores {
                 work.plan = None;
                 let generation = staged.generation;
                 self.store.write(|write| {
+                    let _room = write.room(&self.store.room, body.len())?;
                     stage_documents(write, generation, &documents)?;
                     (self.options.at)("staged");
                     Ok(())
@@ -98,7 +99,7 @@ impl Restores {
     /// Stages batch `number` of the attachment records.
     ///
     /// # Errors
-    /// `bad-document`, `bad-request`, `batch-conflict`, `out-of-order`, `restore-gone`, `forbidden`
+    /// `bad-document`, `bad-request`, `batch-conflict`, `out-of-order`, `no-space`, `restore-gone`, `forbidden`
     pub fn stage_attachments(
         &self,
         id: &str,
@@ -111,7 +112,10 @@ impl Restores {
             let batch = Batch { number, announced: session.request.attachments.batches, body };
             if batch.is_new(&work.records.batches)? {
                 work.plan = None;
-                self.store.write(|write| stage_records(write, work, &records))?;
+                self.store.write(|write| {
+                    let _room = write.room(&self.store.room, body.len())?;
+                    stage_records(write, work, &records)
+                })?;
                 work.records.batches.add(body, records.len());
                 let bytes = records.iter().map(|record| record.size);
                 work.records.file_bytes = bytes.fold(work.records.file_bytes, u64::saturating_add);

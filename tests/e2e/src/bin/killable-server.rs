@@ -1,9 +1,9 @@
-//! `killable-server DIR ADDR`: the server as a process that a test can kill. It says where it
-//! listens. `DIKAS_TEST_ABORT_AT=point:count` ends it when a restore or the clean-up passes that point for the
-//! count-th time; `DIKAS_TEST_NO_GRACE` has the clean-up take blobs at once; `DIKAS_TEST_MERGED_ROWS` says how many
-//! documents a commit merges by itself; `DIKAS_TEST_SPARE_BYTES`, how much backups and restores leave free on the disk;
-//! `DIKAS_TEST_GRACE`, how many milliseconds a backup gets once the server was asked to stop; `DIKAS_TEST_CONFIG`, which
-//! configuration file it takes.
+//! `killable-server DIR ADDR`: the server as a process that a test can kill. It says where it listens.
+//! `DIKAS_TEST_ABORT_AT=point:count` ends it when a restore or the clean-up passes that point for the count-th time;
+//! `DIKAS_TEST_NO_GRACE` has the clean-up take blobs at once; `DIKAS_TEST_MERGED_ROWS` says how many documents a
+//! commit merges by itself; `DIKAS_TEST_SPARE_BYTES`, how much uploads, backups and restores leave free on the disk;
+//! `DIKAS_TEST_GRACE`, how many milliseconds a backup gets once the server was asked to stop; `DIKAS_TEST_CONFIG`,
+//! which configuration file it takes.
 
 use dikas_server::schedule::config::ConfigFile;
 use dikas_server::{Config, Server};
@@ -30,6 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Ok(bytes) = std::env::var("DIKAS_TEST_SPARE_BYTES") {
         config.restores.spare_bytes = bytes.parse()?;
+        config.spare_bytes = config.restores.spare_bytes;
         config.jobs.spare_bytes = config.restores.spare_bytes;
         config.schedule.spare_bytes = config.restores.spare_bytes;
     }
