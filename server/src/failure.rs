@@ -11,6 +11,7 @@ use dikas_archive::job::client::kind_of;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use std::fmt;
+use std::path::Path;
 
 /// The result of what the server does.
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -231,6 +232,11 @@ pub(crate) fn require_room(purpose: &str, needed: u64, free: u64) -> Result<()> 
         "the server's disk has not enough room for {purpose}: {needed} bytes are needed, {free} are free; nothing has changed"
     );
     Err(Failure::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", message))
+}
+
+/// 400: what the server was started on cannot be used, and why.
+pub(crate) fn unusable(path: &Path, why: impl fmt::Display) -> Failure {
+    Failure::bad_request(format!("cannot use {}: {why}", path.display()))
 }
 
 impl IntoResponse for Failure {

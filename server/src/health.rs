@@ -3,7 +3,7 @@
 
 use crate::App;
 use crate::failure::{Failure, Result};
-use crate::store::DatabaseCheck;
+use crate::store::{DatabaseCheck, Held};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -35,6 +35,9 @@ struct Health {
     /// never here.
     #[serde(skip_serializing_if = "Option::is_none")]
     database: Option<DatabaseCheck>,
+    /// Why the clean-up takes no files until a person decides. The server can work all the same.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "cleanUpHeld")]
+    held: Option<Held>,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,6 +72,7 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
     static AT_ONCE: Semaphore = Semaphore::const_new(1);
     let backup = app.schedule.is_well().map(|well| if well { LastBackup::Good } else { LastBackup::Failed });
     let database = app.store.last_check();
+    let held = app.restores.held();
     let checked = crate::blocking_among(&AT_ONCE, move || Ok(app.problems()));
     let problems = match tokio::time::timeout(PATIENCE, checked).await {
         Ok(Ok(problems)) => problems,
@@ -79,7 +83,7 @@ pub(crate) async fn health(State(app): State<Arc<App>>) -> Response {
         [] => (StatusCode::OK, Status::Ok),
         _ => (StatusCode::SERVICE_UNAVAILABLE, Status::Failing),
     };
-    (code, Json(Health { status, problems, backup, database })).into_response()
+    (code, Json(Health { status, problems, backup, database, held })).into_response()
 }
 
 impl App {

@@ -29,6 +29,7 @@ mod jobs;
 pub mod logs;
 mod making;
 mod memory;
+mod private;
 mod random;
 mod restore_file;
 mod room;
@@ -36,6 +37,7 @@ pub mod schedule;
 mod scratch;
 mod setup;
 pub mod store;
+mod unnamed;
 mod web;
 
 pub use access::{AccessRules, Network, Origin};
@@ -46,6 +48,7 @@ pub use dikas_page::POLICY;
 pub use failure::{Failure, Result};
 pub use jobs::JobOptions;
 pub use setup::{DEMO_LOGIN, Setup};
+pub use unnamed::UnnamedFiles;
 
 use archives::Archives;
 use auth::Auth;
@@ -57,7 +60,7 @@ use memory::Memory;
 use schedule::{Schedule, ScheduleOptions, config::Backup};
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{OldDocuments, RestoreOptions, Restores, SnapshotOptions, Snapshots, Store};
@@ -188,7 +191,8 @@ impl App {
     /// # Errors
     /// Where the folder cannot be used, is in use by another server, or holds a newer store.
     pub fn open(config: &Config) -> Result<Self> {
-        let lock = lock_folder(config)?;
+        store::folder::check(&config.data)?;
+        let lock = lock_folder(&config.data)?;
         let store = Arc::new(Store::open(&config.data)?);
         let auth = Arc::new(Auth::open(Arc::clone(&store), &config.data, config.access_life)?);
         let setup = setup::set_up(&store, &auth, config.demo)?;
@@ -245,6 +249,9 @@ impl App {
     /// Where the disk or the database fails; the rest is done by the next run.
     pub fn clean(&self) -> Result<()> {
         self.jobs.forget_old();
+        if let Err(failure) = self.store.note_position() {
+            tracing::warn!("how far the database is cannot be noted: {failure}");
+        }
         self.restores.clean(&self.snapshots)
     }
 
@@ -371,7 +378,8 @@ impl Server {
         let _ = self.digesting.await;
         self.app.snapshots.close_all().await;
         let store = Arc::clone(&self.app.store);
-        if let Err(failure) = blocking(move || store.checkpoint()).await {
+        let last = move || store.note_position().and_then(|()| store.checkpoint());
+        if let Err(failure) = blocking(last).await {
             tracing::warn!("the last checkpoint failed: {failure}");
         }
     }
@@ -428,21 +436,16 @@ async fn blocking_among<T: Send + 'static>(
 }
 
 /// Makes the data folder, and keeps other servers out of it for as long as the file is open.
-fn lock_folder(config: &Config) -> Result<File> {
-    let usable = |error: std::io::Error| {
-        Failure::bad_request(format!("cannot use the data folder {}: {error}", config.data.display()))
-    };
-    let mut folder = std::fs::DirBuilder::new();
-    // Personal data and password hashes: nobody else's to read.
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.recursive(true).create(&config.data).map_err(usable)?;
-    let lock = File::create(config.data.join("lock")).map_err(usable)?;
+fn lock_folder(data: &Path) -> Result<File> {
+    private::create_folder(data).map_err(|error| failure::unusable(data, error))?;
+    let path = data.join("lock");
+    let usable = |error: std::io::Error| failure::unusable(&path, error);
+    let lock = private::private(File::options().write(true).create(true)).open(&path).map_err(usable)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(Failure::bad_request(format!(
             "the data folder {} is in use by another running server",
-            config.data.display()
+            data.display()
         ))),
         Err(TryLockError::Error(error)) => Err(usable(error)),
     }

@@ -4,7 +4,7 @@ use clap::Parser;
 use dikas_server::demo::MAX_DAYS;
 use dikas_server::logs::{self, LogFormat};
 use dikas_server::schedule::config::{ConfigFile, explain};
-use dikas_server::{Clock as _, Config, DEMO_LOGIN, Server, Setup, SystemClock};
+use dikas_server::{Clock as _, Config, DEMO_LOGIN, Server, Setup, SystemClock, UnnamedFiles};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -40,6 +40,10 @@ struct Arguments {
     #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u32))]
     keep_free: u32,
 
+    /// Decides about files that no document names, while no server runs: docs/operations.md, "Space". Starts nothing.
+    #[arg(long, value_enum, value_name = "WHAT", requires = "data", conflicts_with_all = ["config", "demo"])]
+    unnamed_files: Option<UnnamedFiles>,
+
     /// How lines of the log are written. What is logged, RUST_LOG in the environment says: `info` where it is not set.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     log_format: LogFormat,
@@ -61,12 +65,16 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { data, listen, config, demo, keep_free, log_format, .. } = arguments;
+    let Arguments { data, listen, config, demo, keep_free, log_format, unnamed_files, .. } = arguments;
     let ConfigFile { backup, access } =
         config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
     let spare_bytes = u64::from(keep_free) << 20;
     let data = data.unwrap_or_default();
     logs::start(log_format)?;
+    if let Some(decision) = unnamed_files {
+        println!("{}", decision.decide(&data)?);
+        return Ok(());
+    }
     let server =
         Server::start(Config { listen, demo, backup, access, spare_bytes, ..Config::new(data) }).await?;
     match server.setup() {

@@ -10,21 +10,27 @@ mod audit;
 mod check;
 mod clean;
 mod documents;
+pub(crate) mod folder;
+mod note;
 mod restore;
 mod rot;
 mod snapshots;
 mod view;
 
 pub use check::{DatabaseCheck, OldDocuments};
+pub use clean::CleanOptions;
+pub(crate) use clean::Held;
 pub use documents::{Rules, Tally};
 pub use restore::pieces::{Place, bad_blob};
 pub use restore::{RestoreOptions, Restores};
 pub use snapshots::{Owner, SnapshotOptions, Snapshots};
 
 use crate::blobs::Blobs;
-use crate::failure::{Failure, Result, no_space};
+use crate::failure::{Failure, Result, no_space, unusable};
 use crate::room::{Room, Taken};
 use axum::http::StatusCode;
+use folder::DATABASE;
+use note::Note;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,29 +57,36 @@ pub struct Store {
     path: PathBuf,
     blobs: Blobs,
     room: Arc<Room>,
-    writer: Mutex<Connection>,
+    /// Closed before the writer: the last connection works the log into the database, which none of these can.
     readers: Mutex<Vec<Connection>>,
+    writer: Mutex<Connection>,
     paused: Mutex<Option<Instant>>,
     checks: check::Checks,
     installation: String,
+    note: Mutex<Note>,
 }
 
 impl Store {
-    /// Opens the store in this folder, and makes it where there is none.
+    /// Opens the store in this folder, and makes it where the folder holds nothing of an earlier one.
     ///
     /// # Errors
-    /// Where the folder cannot be used, or the store was written by a newer version.
+    /// Where the folder cannot be used, its database is missing or another one, or the store was written by a newer version.
     pub fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join("dikas.sqlite");
-        let room = Room::new(folder);
-        let blobs = Blobs::open(folder, Arc::clone(&room))?;
-        let mut writer = Connection::open(&path)?;
-        prepare(&mut writer)?;
+        folder::make_where_fresh(folder)?;
+        let path = folder.join(DATABASE);
+        let mut writer = folder::connect(&path).map_err(|error| unusable(&path, error))?;
+        let missing = missing_scripts(&writer, &path)?;
+        let installation: Option<String> = meta(&writer, "installation")?;
         let installation =
-            writer.query_row("SELECT value FROM meta WHERE key = 'installation'", (), |row| row.get(0))?;
+            installation.ok_or_else(|| unusable(&path, "it does not know its installation"))?;
+        let room = Room::new(folder);
+        let blobs = Blobs::new(folder, Arc::clone(&room));
+        let note = Note::open(folder, &installation, position(&writer)?, blobs.last_set_aside())?;
+        prepare(&mut writer, missing).map_err(|error| unusable(&path, error))?;
+        blobs.open()?;
         let (writer, readers, paused) = (Mutex::new(writer), Mutex::default(), Mutex::default());
-        let checks = check::Checks::open(folder);
-        Ok(Self { path, blobs, room, writer, readers, paused, checks, installation })
+        let (checks, note) = (check::Checks::open(folder), Mutex::new(note));
+        Ok(Self { path, blobs, room, readers, writer, paused, checks, installation, note })
     }
 
     /// The blobs beside the database.
@@ -286,38 +299,49 @@ fn set_meta(connection: &Connection, key: &str, value: &dyn rusqlite::ToSql) -> 
     Ok(())
 }
 
+/// The scripts that the schema of this store lacks.
+///
+/// # Errors
+/// Where a newer version has written it.
+fn missing_scripts(connection: &Connection, path: &Path) -> Result<&'static [&'static str]> {
+    let version = connection.query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0));
+    let version = version.map_err(|error| unusable(path, error))?;
+    let missing = usize::try_from(version).ok().and_then(|version| SCHEMA.get(version..));
+    missing.ok_or_else(|| {
+        Failure::bad_request(format!(
+            "the data folder was written by a newer DiKAS: its store has version {version}, this program knows {}. Start \
+             the newer program",
+            SCHEMA.len()
+        ))
+    })
+}
+
 /// Sets the connection up and brings the schema to this program's version.
-fn prepare(connection: &mut Connection) -> Result<()> {
+fn prepare(connection: &mut Connection, missing: &[&str]) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
-    // Documents lie in the nodes of the tree itself. 16 KiB hold some twenty-five of the usual ones, and a receipt of
-    // 4 KiB still needs no overflow page.
-    connection
-        .execute_batch("PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
     // A restore that merges touches pages all over a collection: they stay in memory until its commit.
     connection.execute_batch("PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -65536;")?;
-    let version: i64 = connection.query_row("PRAGMA user_version", (), |row| row.get(0))?;
-    let known = SCHEMA.len();
-    let Some(missing) = usize::try_from(version).ok().and_then(|version| SCHEMA.get(version..)) else {
-        return Err(Failure::bad_request(format!(
-            "the data folder was written by a newer DiKAS: its store has version {version}, this program knows \
-             {known}. Start the newer program"
-        )));
-    };
-    if missing.is_empty() {
-        return Ok(());
-    }
+    if missing.is_empty() { Ok(()) } else { migrate(connection, missing, None) }
+}
+
+/// Runs these scripts, the last of the schema, and gives a new store its installation.
+fn migrate(
+    connection: &mut Connection,
+    scripts: &[&str],
+    installation: Option<&str>,
+) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for script in missing {
+    for script in scripts {
         transaction.execute_batch(script)?;
     }
-    if version == 0 {
-        set_meta(&transaction, "installation", &crate::random::hex::<16>()?)?;
-        set_meta(&transaction, "login-epoch", &1)?;
-        set_meta(&transaction, "digests-since", &crate::clock::now())?;
+    if let Some(installation) = installation {
+        let sql = "INSERT INTO meta (key, value) VALUES ('installation', ?1), ('login-epoch', 1), ('digests-since', ?2)";
+        transaction.execute(sql, [installation, &crate::clock::now()])?;
     }
-    transaction.pragma_update(None, "user_version", i64::try_from(known).map_err(Failure::internal)?)?;
-    Ok(transaction.commit()?)
+    transaction.pragma_update(None, "user_version", SCHEMA.len() as i64)?;
+    transaction.commit()
 }
 
 /// A thread that panicked has rolled its transaction back: what the lock guards is sound.

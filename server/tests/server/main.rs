@@ -7,6 +7,7 @@ mod attachments;
 mod bench;
 mod connections;
 mod create;
+mod data_folder;
 mod documents;
 mod health;
 mod jobs;

@@ -163,7 +163,7 @@ fn check_folder(data: &Path, cleaned: bool) -> usize {
     if cleaned {
         assert_eq!(names, [""; 0], "left over");
         let others = list(data).into_iter().filter(|name| !name.starts_with("dikas.sqlite"));
-        assert_eq!(others.collect::<Vec<_>>(), ["blobs", "jobs", "lock", "secret"]);
+        assert_eq!(others.collect::<Vec<_>>(), ["blobs", "installation", "jobs", "lock", "secret"]);
         assert_eq!(list(&data.join("blobs/uploads")), [""; 0]);
     }
     archives

@@ -88,7 +88,7 @@ async fn an_upload_that_is_cut_leaves_nothing() {
         .filter(|name| !name.starts_with("dikas.sqlite"))
         .collect();
     names.sort();
-    assert_eq!(names, ["blobs", "jobs", "lock", "secret"]);
+    assert_eq!(names, ["blobs", "installation", "jobs", "lock", "secret"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

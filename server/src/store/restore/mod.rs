@@ -20,7 +20,7 @@ use self::commit::{Author, apply, generation};
 use self::plan::Plan;
 use self::stage::{Records, Staged};
 use super::snapshots::business;
-use super::{Owner, Store};
+use super::{CleanOptions, Held, Owner, Store};
 use crate::blobs::Upload;
 use crate::failure::{Failure, Result, require_room};
 use crate::{clock, random};
@@ -51,8 +51,8 @@ pub struct RestoreOptions {
     /// How many documents and attachments of a collection a commit merges by itself; what is more is put together before
     /// it, so that no commit holds writers up for long.
     pub merged_rows: usize,
-    /// How old a blob is at least before the clean-up takes it: a row may be about to name it.
-    pub blob_grace: Duration,
+    /// When the clean-up takes files.
+    pub clean: CleanOptions,
     /// Learns how far a commit or the clean-up is, so that a test can end the process there.
     #[doc(hidden)]
     pub at: fn(&'static str),
@@ -68,7 +68,7 @@ impl Default for RestoreOptions {
             remember: 24 * hour,
             spare_bytes: 256 << 20,
             merged_rows: 2_000,
-            blob_grace: hour,
+            clean: CleanOptions::default(),
             at: |_| {},
         }
     }
@@ -81,6 +81,10 @@ pub struct Restores {
     options: RestoreOptions,
     open: Mutex<Option<Arc<Open>>>,
     stopping: AtomicBool,
+    /// Since when the clean-up may have run.
+    began: Instant,
+    /// Why the clean-up takes no files.
+    held: Mutex<Option<Held>>,
 }
 
 /// The session that is open.
@@ -112,7 +116,8 @@ impl Restores {
     /// None open. Sessions that a server left open which ended before they did are closed in the books; the clean-up
     /// takes what they had staged.
     pub fn open(store: Arc<Store>, options: RestoreOptions) -> Result<Self> {
-        let restores = Self { store, options, open: Mutex::default(), stopping: AtomicBool::new(false) };
+        let (open, stopping) = (Mutex::default(), AtomicBool::new(false));
+        let restores = Self { store, options, open, stopping, began: Instant::now(), held: Mutex::default() };
         restores.book_interrupted()?;
         Ok(restores)
     }
@@ -125,6 +130,20 @@ impl Restores {
     /// Whether the clean-up may go on.
     pub fn may_clean(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// For how long the server has run.
+    pub(super) fn uptime(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Why the clean-up takes no files, if there is a reason.
+    pub(crate) fn held(&self) -> Option<Held> {
+        *super::lock(&self.held)
+    }
+
+    pub(super) fn hold(&self, why: Option<Held>) {
+        *super::lock(&self.held) = why;
     }
 
     pub(super) fn options(&self) -> &RestoreOptions {

@@ -4,6 +4,7 @@ use super::*;
 use crate::bench::{attachment_path, document_path};
 use dikas_archive::api::restore::RestorePoint;
 use dikas_server::App;
+use dikas_server::store::CleanOptions;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -84,7 +85,7 @@ async fn a_clean_up_at_any_step_takes_nothing_that_is_needed() {
         (RestoreMode::Update, 1),
     ] {
         let bench = Bench::with(|config| {
-            config.restores.blob_grace = Duration::ZERO;
+            config.restores.clean = CleanOptions::at_once();
             config.restores.merged_rows = merged_rows;
             config.restores.at = begin_clean_up;
         })

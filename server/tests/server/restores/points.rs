@@ -3,6 +3,7 @@
 use super::*;
 use crate::bench::{attachment_path, document_path};
 use dikas_archive::api::restore::{AuditAction, RestorePoint};
+use dikas_server::store::CleanOptions;
 
 const NOW: &[&str] = &[r#"{"_id":"a","n":1}"#, r#"{"_id":"b","n":1}"#, r#"{"_id":"c","n":1}"#];
 const THEN: &[&str] = &[r#"{"_id":"b","n":1}"#, r#"{"_id":"c","n":0}"#, r#"{"_id":"d","n":0}"#];
@@ -150,7 +151,7 @@ async fn an_undo_touches_what_its_restore_touched_and_nothing_else() {
 
 #[tokio::test]
 async fn three_points_are_kept_and_the_clean_up_takes_the_rest() {
-    let bench = Bench::with(|config| config.restores.blob_grace = std::time::Duration::ZERO).await;
+    let bench = Bench::with(|config| config.restores.clean = CleanOptions::at_once()).await;
     for number in 0..5 {
         let line = format!(r#"{{"_id":"a","n":{number}}}"#);
         let backup =

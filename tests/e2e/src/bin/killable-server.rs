@@ -6,6 +6,7 @@
 //! which configuration file it takes.
 
 use dikas_server::schedule::config::ConfigFile;
+use dikas_server::store::CleanOptions;
 use dikas_server::{Config, Server};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -23,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = Config { listen, ..Config::new(data) };
     config.restores.at = pass;
     if std::env::var_os("DIKAS_TEST_NO_GRACE").is_some() {
-        config.restores.blob_grace = Duration::ZERO;
+        config.restores.clean = CleanOptions::at_once();
     }
     if let Ok(rows) = std::env::var("DIKAS_TEST_MERGED_ROWS") {
         config.restores.merged_rows = rows.parse()?;
