@@ -3,7 +3,7 @@
  * The service worker: it keeps the page, so that it opens and inspects backups without a network. It keeps whole versions
  * only, never data, and never an answer of the API.
  *
- * - The server lists the files of a version with their digests (`/app-version.json`). A version is fetched whole, each
+ * - The server lists the files of a version with their digests (`app-version.json`). A version is fetched whole, each
  *   file compared with its digest, before it is the current one; what was fetched by half is dropped.
  * - A page gets the version that is current when it opens, and all its files and workers come from that one until it is
  *   closed, however long it takes. So files of two versions never meet.
@@ -16,17 +16,23 @@
 /** @typedef {Event & { request: Request, clientId: string, resultingClientId: string,
  *   respondWith(answer: Promise<Response>): void, waitUntil(work: Promise<unknown>): void }} FetchEvent */
 
-const LIST = "/app-version.json";
-
-/** Before the names of the caches that hold a version. */
-const VERSION = "dikas-app-";
-
-/** Holds small notes: which version is current, and which one each open page has. */
-const NOTES = "dikas-notes";
-const CURRENT = "/current";
-
 /** `self`, which has the type of a page without this. */
 const worker = /** @type {any} */ (self);
+
+/** Where the page lies: at the root of a host, or below the path of a proxy. @type {string} */
+const PAGE = worker.registration.scope;
+
+/** The path of that, which keeps the caches of several pages on one host apart. */
+const PLACE = new URL(PAGE).pathname;
+
+const LIST = new URL("app-version.json", PAGE).href;
+
+/** Before the names of the caches that hold a version. */
+const VERSION = `dikas-app-${PLACE.slice(1)}`;
+
+/** Holds small notes: which version is current, and which one each open page has. */
+const NOTES = `dikas-notes${PLACE.slice(0, -1)}`;
+const CURRENT = "/current";
 
 /** The versions that are being fetched: one at a time. @type {Promise<unknown>} */
 let fetching = Promise.resolve();
@@ -45,13 +51,13 @@ worker.addEventListener("message", (/** @type {any} */ event) => {
 
 worker.addEventListener("fetch", (/** @type {FetchEvent} */ event) => {
   const { method, url, mode, headers } = event.request;
-  const { origin, pathname, search } = new URL(url);
-  if (method !== "GET" || origin !== location.origin || search || headers.has("range")) return;
-  if (pathname === LIST || pathname === "/sw.js" || pathname.startsWith("/api/")) return;
+  const address = url.replace(/#.*$/, "");
+  if (method !== "GET" || !address.startsWith(PAGE) || address.includes("?") || headers.has("range")) return;
+  if (address === LIST || address === location.href || address.startsWith(`${PAGE}api/`)) return;
   if (mode === "navigate") {
-    if (pathname === "/") event.respondWith(opened(event));
+    if (address === PAGE) event.respondWith(opened(event));
   } else {
-    event.respondWith(file(event, pathname));
+    event.respondWith(file(event, address));
   }
 });
 
@@ -61,7 +67,7 @@ worker.addEventListener("fetch", (/** @type {FetchEvent} */ event) => {
  */
 async function opened(event) {
   const version = await note(CURRENT);
-  const answer = version && (await kept(version, "/"));
+  const answer = version && (await kept(version, PAGE));
   if (!version || !answer) return fetch(event.request);
   await pin(event.resultingClientId, version);
   event.waitUntil(update().catch(() => undefined));
@@ -71,11 +77,11 @@ async function opened(event) {
 /**
  * A file, from the version of whoever asks for it.
  * @param {FetchEvent} event
- * @param {string} path
+ * @param {string} address
  */
-async function file({ request, clientId, resultingClientId }, path) {
+async function file({ request, clientId, resultingClientId }, address) {
   const version = clientId && (await note(client(clientId)));
-  const answer = version && (await kept(version, path));
+  const answer = version && (await kept(version, address));
   if (!version || !answer) return fetch(request);
   // A worker is a client of its own, and starts others.
   if (resultingClientId) await pin(resultingClientId, version);
@@ -98,7 +104,7 @@ async function take() {
     const before = await note(CURRENT);
     try {
       const cache = await caches.open(VERSION + version);
-      await Promise.all(files.map(async (file) => cache.put(file.path, await fetched(file, before))));
+      await Promise.all(files.map(async (file) => cache.put(addressOf(file), await fetched(file, before))));
       // The list comes last: a version without it is not whole.
       await cache.put(LIST, answer);
     } catch (error) {
@@ -117,11 +123,12 @@ async function take() {
  * @returns {Promise<Response>}
  */
 async function fetched({ path, sha256 }, before) {
-  if (before && (await digests(before)).get(path) === sha256) {
-    const same = await kept(before, path);
+  const address = addressOf({ path });
+  if (before && (await digests(before)).get(address) === sha256) {
+    const same = await kept(before, address);
     if (same) return same;
   }
-  const answer = await fetch(path, { cache: "no-cache" });
+  const answer = await fetch(address, { cache: "no-cache" });
   const content = await answer.arrayBuffer();
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
   const found = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -132,12 +139,15 @@ async function fetched({ path, sha256 }, before) {
   return new Response(content, { headers });
 }
 
-/** @param {string} version @returns {Promise<Map<string, string>>} */
+/** Where a file of the list is. @param {{ path: string }} file */
+const addressOf = ({ path }) => new URL(path, PAGE).href;
+
+/** The digests of the files of a version, by their addresses. @param {string} version @returns {Promise<Map<string, string>>} */
 async function digests(version) {
   const answer = await kept(version, LIST);
   /** @type {Version["files"]} */
   const files = answer ? (await answer.json()).files : [];
-  return new Map(files.map(({ path, sha256 }) => [path, sha256]));
+  return new Map(files.map(({ path, sha256 }) => [addressOf({ path }), sha256]));
 }
 
 /** Drops the versions that nobody has open, and what was noted about pages that are closed. */
@@ -153,17 +163,19 @@ async function tidy() {
     else await notes.delete(pathname);
   }
   for (const name of await caches.keys()) {
-    if (name.startsWith(VERSION) && !used.has(name.slice(VERSION.length))) await caches.delete(name);
+    const version = name.startsWith(VERSION) ? name.slice(VERSION.length) : "/";
+    // A slash behind ours: of a page that lies deeper.
+    if (!version.includes("/") && !used.has(version)) await caches.delete(name);
   }
 }
 
 /** @param {string} version */
 const isWhole = async (version) => (await kept(version, LIST)) !== undefined;
 
-/** @param {string} version @param {string} path */
-async function kept(version, path) {
+/** @param {string} version @param {string} address */
+async function kept(version, address) {
   // Opening a cache would make it.
-  return (await caches.has(VERSION + version)) ? (await caches.open(VERSION + version)).match(path) : undefined;
+  return (await caches.has(VERSION + version)) ? (await caches.open(VERSION + version)).match(address) : undefined;
 }
 
 /** The notes of this life of the worker, of pages that may still be opening. @type {Set<string>} */

@@ -24,7 +24,7 @@ struct Version {
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Listed {
-    /// As the page asks for it, such as `/app/main.js`.
+    /// Where it lies from where the page lies, such as `app/main.js`; `./` is the page itself.
     path: String,
     /// Of its content, as lower-case hex digits.
     sha256: String,
@@ -40,7 +40,7 @@ impl Version {
         let mut names: Vec<_> = F::iter().filter(|name| is_kept(name)).collect();
         names.sort_unstable();
         let listed = |name: &str| {
-            let path = if name == "index.html" { "/".to_owned() } else { format!("/{name}") };
+            let path = if name == "index.html" { "./" } else { name }.to_owned();
             Some(Listed { path, sha256: digest(&F::get(name)?) })
         };
         let files: Vec<Listed> = names.iter().filter_map(|name| listed(name)).collect();
@@ -71,9 +71,9 @@ mod tests {
     fn every_file_is_listed_once_with_the_digest_of_its_content() {
         let version = Version::of::<Sample>();
         let paths: Vec<&str> = version.files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(paths, ["/engine.wasm", "/worker.js"]);
+        assert_eq!(paths, ["engine.wasm", "worker.js"]);
         for file in &version.files {
-            let content = std::fs::read(format!("tests/www{}", file.path)).unwrap();
+            let content = std::fs::read(format!("tests/www/{}", file.path)).unwrap();
             assert_eq!(file.sha256, Sha256::of(&content).to_string(), "{}", file.path);
         }
         assert_eq!(version, Version::of::<Sample>());

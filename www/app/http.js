@@ -1,7 +1,13 @@
 // @ts-check
 /** One request of the page to the API, and its answer or an honest failure. */
 
-const API = '/api/v1';
+/** Where the page lies: at the root of a host, or below the path of a proxy. */
+export const BASE = new URL('..', import.meta.url);
+
+const API = new URL('api/v1', BASE).href;
+
+/** Before the names under which the page keeps something for a tab: pages below two paths of a host share the storage. */
+export const TAB = `dikas${BASE.pathname.slice(0, -1)}`;
 
 /** Codes of the API that the page has words of its own for. */
 const CODES = ['archive-in-use', 'job-running', 'no-folder', 'no-schedule'];

@@ -2,7 +2,9 @@
 // Has the browser keep the page, so that it opens without a network (`www/sw.js`). Only a secure context can: on plain
 // http from elsewhere the page does without, and says nothing.
 
-const WORKER = '/sw.js';
+import { BASE } from './http.js';
+
+const WORKER = new URL('sw.js', BASE).href;
 
 /** How long after the page the worker comes, in milliseconds: it fetches all that the page fetches. */
 const LATER = 2_000;
@@ -11,7 +13,7 @@ async function register() {
   // What `dikas-backup open` serves is there for one file, at an address that does not come again.
   if (!isSecureContext || !navigator.serviceWorker || location.hash.startsWith('#inspect=')) return;
   // A page that the worker gave is of a version that it knows.
-  const version = navigator.serviceWorker.controller ? undefined : await served();
+  const version = navigator.serviceWorker.controller?.scriptURL === WORKER ? undefined : await served();
   await new Promise((resolve) => setTimeout(resolve, LATER));
   /** @type {any} */
   const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy('dikas-offline', {
@@ -24,7 +26,7 @@ async function register() {
 
 /** The version that the server has. */
 async function served() {
-  const answer = await fetch('/app-version.json', { cache: 'no-store' });
+  const answer = await fetch(new URL('app-version.json', BASE), { cache: 'no-store' });
   return (await answer.json()).version;
 }
 

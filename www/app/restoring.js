@@ -4,6 +4,7 @@
 import {
   openBackup, prepareRestore, previewUndo, restoreEnd, stopRestore, undo,
 } from '../engine/index.js';
+import { TAB } from './http.js';
 import { authorised } from './session.js';
 import { forgetServed } from './served.js';
 import { Work } from './work.js';
@@ -24,7 +25,7 @@ import { Work } from './work.js';
  * @typedef {Awaited<ReturnType<typeof restoreEnd>>} End
  */
 
-const KEY = 'dikas.restore';
+const KEY = `${TAB}.restore`;
 
 class Restoring extends Work {
   /** @type {'idle' | 'opening' | 'chosen' | 'staging' | 'comparing' | 'ready' | 'committing' | 'done'} */

@@ -7,7 +7,7 @@
  * one request goes out. Where renewing is refused, the caller decides: give up, or ask the person and wait.
  */
 
-import { data, Failure, send } from './http.js';
+import { data, Failure, send, TAB } from './http.js';
 import { keep, kept } from './memory.js';
 
 /**
@@ -15,10 +15,10 @@ import { keep, kept } from './memory.js';
  * @typedef {{ username: string, accessToken: string, refreshToken: string, expires: number }} Login
  */
 
-const KEY = 'dikas.session';
+const KEY = `${TAB}.session`;
 
 /** What tells this device from strangers at the next login of a user: it lets nobody in. @param {string} username */
-const deviceKey = (username) => `dikas.device.${username}`;
+const deviceKey = (username) => `${TAB}.device.${username}`;
 
 /** Renewed this many milliseconds before it runs out, so that no call starts with a token about to end. */
 const EARLY = 60_000;

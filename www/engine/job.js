@@ -217,9 +217,10 @@ function guard(reject, call) {
   }
 }
 
-/** @param {string} [url] */
+/** The address of a server; by default that of the server which the engine comes from. @param {string} [url] */
 export function address(url) {
-  return new URL(url ?? "/", location.href).href.replace(/\/$/, "");
+  const { href } = url === undefined ? new URL("..", import.meta.url) : new URL(url, location.href);
+  return href.replace(/\/$/, "");
 }
 
 /** @param {unknown} error */

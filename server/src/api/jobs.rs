@@ -37,7 +37,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 #[utoipa::path(post, path = "/backup/create", tag = "backup", request_body = Option<BackupRequest>,
     responses(
         (status = OK, description = "The archive.", body = Vec<u8>, content_type = "application/zip", headers(
-            ("content-location" = String, description = "Where it stays: `/api/v1/backup/jobs/{id}/file`."),
+            ("content-location" = String, description = "Where it stays, from here: `jobs/{id}/file`."),
             ("content-disposition" = String, description = "Its name: `dikas_YYYYMMDD_HHMMSS.zip`."),
             ("etag" = String, description = "The same there; for `If-Range`."),
             ("repr-digest" = String, description = "SHA-256 of the whole of it (RFC 9530)."))),
@@ -67,7 +67,8 @@ pub(super) async fn create_backup(
         }
         let (file, archive) = jobs.file(id, owner)?;
         let mut response = download(file, &archive, &HeaderMap::new())?;
-        let place = format!("{}/file", path(id)).parse().map_err(Failure::internal)?;
+        // From where the request went: below the path of a proxy too.
+        let place = format!("jobs/{id}/file").parse().map_err(Failure::internal)?;
         response.headers_mut().insert(CONTENT_LOCATION, place);
         Ok(response)
     })
@@ -99,7 +100,7 @@ pub(super) struct JobParams {
             can be sent again with the same key, and finds its job.")),
     responses(
         (status = ACCEPTED, description = "The job.", body = Envelope<BackupJob>, headers(
-            ("location" = String, description = "Where it can be watched: `/api/v1/backup/jobs/{id}`."))),
+            ("location" = String, description = "Where it can be watched, from here: `jobs/{id}`."))),
         (status = BAD_REQUEST, description = "`bad-request`: the field says what is wrong."),
         (status = CONFLICT, description = "`job-running`: the server makes one backup at a time."),
         (status = GONE, description = "`snapshot-gone`: it was closed, has expired, or is not yours."),
@@ -116,7 +117,7 @@ pub(super) async fn begin_job(
         return Err(Failure::bad_request("not 32 lower-case hex digits").on("key"));
     }
     let job = crate::blocking(move || app.jobs.start(principal, moment, key)).await?;
-    let place = path(&job.id).parse().map_err(Failure::internal)?;
+    let place = format!("jobs/{}", job.id).parse().map_err(Failure::internal)?;
     let mut response = answer(StatusCode::ACCEPTED, job);
     response.headers_mut().insert(LOCATION, place);
     Ok(response)

@@ -89,6 +89,8 @@ struct Answer {
 #[derive(Debug)]
 struct State {
     upstream: String,
+    /// The path that is taken off; empty where there is none.
+    below: &'static str,
     http: reqwest::Client,
     rules: Mutex<Vec<Rule>>,
     log: Mutex<Vec<(Instant, String)>>,
@@ -99,7 +101,7 @@ struct State {
 /// The proxy; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where it listens, such as `http://127.0.0.1:40123`.
+    /// Where the server is seen through it, such as `http://127.0.0.1:40123`.
     pub url: String,
     /// Its port.
     pub port: u16,
@@ -110,10 +112,17 @@ pub struct Proxy {
 impl Proxy {
     /// Starts in front of the server at this address.
     pub async fn start(upstream: &str) -> Self {
+        Self::start_below(upstream, "").await
+    }
+
+    /// The same, but the server is seen below this path, such as `/dikas`, and hears nothing of it. What is asked for
+    /// elsewhere is not there.
+    pub async fn start_below(upstream: &str, below: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
             upstream: upstream.to_owned(),
+            below,
             http: dikas_backup::http::client().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
             rules: Mutex::default(),
             log: Mutex::default(),
@@ -121,7 +130,7 @@ impl Proxy {
             releases: watch::Sender::new(0),
         });
         let task = tokio::spawn(serve(listener, Arc::clone(&state)));
-        Self { url: format!("http://127.0.0.1:{port}"), port, state, task }
+        Self { url: format!("http://127.0.0.1:{port}{below}"), port, state, task }
     }
 
     /// From now on, the fault happens to requests with this method whose path and query contain `path`: not to the
@@ -179,6 +188,14 @@ impl Proxy {
     /// How many requests came whose `METHOD path?query`, with its `Range` behind it, contains this.
     pub fn count(&self, part: &str) -> usize {
         self.times(part).len()
+    }
+
+    /// The requests, each as `METHOD path?query`, that were for nothing below the path.
+    pub fn astray(&self) -> Vec<String> {
+        let log = self.state.log.lock().unwrap();
+        let target = |line: &str| line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let lines = log.iter().map(|(_, line)| line.clone());
+        lines.filter(|line| self.state.upstream_target(&target(line)).is_none()).collect()
     }
 
     /// When these came.
@@ -268,6 +285,9 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
         _ => {}
     }
 
+    let Some(upstream) = state.upstream_target(&target) else {
+        return answer(StatusCode::NOT_FOUND, "There is nothing here.\n".to_owned());
+    };
     let mut headers = head.headers;
     for hop in ["connection", "keep-alive", "transfer-encoding", "content-length"] {
         headers.remove(hop);
@@ -276,13 +296,7 @@ async fn pass(state: Arc<State>, request: Request<Incoming>) -> Result<Response<
         // What the client has is not what it is to get.
         headers.remove("if-none-match");
     }
-    let answer = state
-        .http
-        .request(head.method.clone(), format!("{}{target}", state.upstream))
-        .headers(headers)
-        .body(body)
-        .send()
-        .await?;
+    let answer = state.http.request(head.method.clone(), upstream).headers(headers).body(body).send().await?;
     if matches!(fault, Some(Fault::DropAnswer)) {
         answer.bytes().await?;
         return Err("the answer was dropped on purpose".into());
@@ -341,6 +355,12 @@ impl Rule {
 }
 
 impl State {
+    /// Where the server has what is asked for here; none where that is not below the path.
+    fn upstream_target(&self, target: &str) -> Option<String> {
+        let target = target.strip_prefix(self.below).filter(|rest| rest.starts_with('/'))?;
+        Some(format!("{}{target}", self.upstream))
+    }
+
     fn fault_for(&self, method: &str, target: &str, token: Option<&str>, held: bool) -> Option<Fault> {
         let mut rules = self.rules.lock().unwrap();
         for rule in rules.iter_mut() {

@@ -48,7 +48,7 @@ async fn a_download_that_breaks_off_goes_on_where_the_archive_stays() {
     let mut bytes = answer.chunk().await.unwrap().unwrap().to_vec();
     drop(answer);
     assert!(bytes.len() < length, "all of it came at once");
-    let rest = api.request(Method::GET, place.strip_prefix("/api/v1").unwrap());
+    let rest = api.request(Method::GET, &format!("/backup/{place}"));
     let rest = rest.header("range", format!("bytes={}-", bytes.len())).header("if-range", tag);
     let rest = rest.send().await.unwrap();
     assert_eq!(rest.status(), StatusCode::PARTIAL_CONTENT);

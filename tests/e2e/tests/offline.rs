@@ -77,7 +77,7 @@ async fn a_newer_version_is_taken_whole_and_used_at_the_next_opening() {
     let mut list: Value = json_at(&format!("{}/app-version.json", server.url)).await;
     list["version"] = json!("new");
     for file in list["files"].as_array_mut().unwrap() {
-        if file["path"] == "/style.css" {
+        if file["path"] == "style.css" {
             file["sha256"] = json!(sha256);
         }
     }
@@ -161,7 +161,7 @@ async fn the_page_can_be_installed() {
         )
         .await;
     assert_eq!(manifest["display"], "standalone");
-    assert_eq!(manifest["start_url"], "/#inspect");
+    assert_eq!(manifest["start_url"], "./#inspect");
     for icon in manifest["icons"].as_array().unwrap() {
         assert_eq!(icon[0], icon[1]);
     }

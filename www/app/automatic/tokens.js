@@ -3,6 +3,7 @@
 
 import { announce, ask as question, byId, copyButton, fill, h, icon } from '../dom.js';
 import { failurePanel } from '../failure.js';
+import { BASE } from '../http.js';
 import { dateTime, relative, words } from '../language.js';
 import { ask } from '../server.js';
 import { user } from '../session.js';
@@ -142,7 +143,7 @@ export function tokensCard() {
 function freshPanel({ token, name }, put) {
   const w = words().automatic;
   const secret = h('code', { class: 'digest', id: 'new-token' }, token);
-  const line = `dikas-backup create --url ${location.origin} --token-file ${FILE} -o /var/backups/dikas`;
+  const line = `dikas-backup create --url ${BASE.href.replace(/\/$/, '')} --token-file ${FILE} -o /var/backups/dikas`;
   const command = h('pre', { class: 'lines', id: 'token-command' }, line);
   const labels = { label: w.copy, done: w.copied, select: w.selected };
   return h(
