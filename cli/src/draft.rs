@@ -4,7 +4,7 @@ use dikas_archive::error::{Error, ErrorKind, Result};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use same_file::Handle;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -47,10 +47,11 @@ impl Place {
         self.name.is_none().then_some(&self.folder)
     }
 
-    /// Opens the file that is being written. What an earlier run has left there is overwritten, unless that still runs.
+    /// Makes the file that is being written. What an earlier run has left there is removed, unless that still runs.
     ///
     /// # Errors
-    /// `busy` where another run writes there, `io`.
+    /// `busy` where another run writes there; `bad-argument` where something of its name is of another user, or no file;
+    /// `io`.
     pub(crate) fn begin(self) -> Result<Draft> {
         let name = self.name.as_deref().unwrap_or("dikas.zip");
         let path = self.folder.join(format!("{name}.part"));
@@ -72,29 +73,93 @@ pub(crate) fn refuse_taken(file: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::BadArgument, message).on(file.display().to_string()))
 }
 
-/// An empty file at this path, which nobody else writes.
+/// A new file at this path, which nobody else reads or writes.
 fn locked(path: &Path) -> Result<File> {
-    let mut options = private();
-    options.read(true).create(true).truncate(false);
     loop {
-        let file = options.open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::new(ErrorKind::Busy, "another backup is being written here"));
+        let file = match private().read(true).create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                remove_leftover(path)?;
+                continue;
             }
-            Err(TryLockError::Error(error)) => return Err(error.into()),
+            opened => opened?,
+        };
+        lock(&file)?;
+        // Another run may have taken it for a leftover before it was locked.
+        if is_at(&file, path)? {
+            return Ok(file);
         }
-        // Whoever had the lock until now may have made a backup of this file meanwhile, or removed it.
-        match Handle::from_path(path) {
-            Ok(there) if there == Handle::from_file(file.try_clone()?)? => {
-                file.set_len(0)?;
-                return Ok(file);
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
+    }
+}
+
+/// Removes what an earlier run has left, unless that still runs. Removed, never emptied: it may be a backup by another name.
+fn remove_leftover(path: &Path) -> Result<()> {
+    let metadata = match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        metadata => metadata?,
+    };
+    if !is_own_file(&metadata) {
+        let message = "there is something of this name that this program did not leave here: remove it first";
+        return Err(Error::new(ErrorKind::BadArgument, message));
+    }
+    let file = match leftover().open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    lock(&file)?;
+    // The run that had the lock until now may have made a backup of it meanwhile, or removed it.
+    if is_at(&file, path)? {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+fn lock(file: &File) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new(ErrorKind::Busy, "another backup is being written here"))
         }
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Whether this file is the one at the path.
+fn is_at(file: &File, path: &Path) -> Result<bool> {
+    match Handle::from_path(path) {
+        Ok(there) => Ok(there == Handle::from_file(file.try_clone()?)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether this is a file, no link, and of the user that runs this.
+fn is_own_file(metadata: &Metadata) -> bool {
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::uid(metadata) != rustix::process::geteuid().as_raw() {
+        return false;
+    }
+    metadata.is_file()
+}
+
+/// How to open what an earlier run has left: no link that has come there meanwhile is followed.
+fn leftover() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed(),
+    );
+    options
+}
+
+/// Gives a file its name. A rename would replace what has come there meanwhile; a link does not, where there are any.
+fn give_name(file: &Path, name: &Path) -> io::Result<()> {
+    match fs::hard_link(file, name) {
+        // What cannot be removed is the same file by another name, and goes with the next run.
+        Ok(()) => Ok(drop(fs::remove_file(file))),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) => fs::rename(file, name),
     }
 }
 
@@ -120,7 +185,7 @@ impl Draft {
         refuse_taken(&file)?;
         self.file.sync_all()?;
         if let Some(path) = &self.path {
-            fs::rename(path, &file).map_err(|error| Error::from(error).on(file.display().to_string()))?;
+            give_name(path, &file).map_err(|error| Error::from(error).on(file.display().to_string()))?;
         }
         self.path = None;
         // The name has to be on the disk too; Windows opens no folder, and needs that less.
@@ -202,6 +267,42 @@ mod tests {
         assert_eq!(place().begin().unwrap_err().kind, ErrorKind::Busy);
         drop(draft);
         assert!(!part.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_link_is_followed_and_what_has_another_name_too_keeps_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = || Place::of(folder.path()).unwrap();
+        let (part, other) = (folder.path().join("dikas.zip.part"), folder.path().join("other.txt"));
+        fs::write(&other, "of somebody").unwrap();
+        std::os::unix::fs::symlink(&other, &part).unwrap();
+        let error = place().begin().unwrap_err();
+        assert!(error.kind == ErrorKind::BadArgument && error.message.contains("remove it"), "{error}");
+        fs::remove_file(&part).unwrap();
+        // A link that leads nowhere, where a file would be made by whoever follows it.
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &part).unwrap();
+        assert!(place().begin().is_err() && !folder.path().join("nowhere").exists());
+        fs::remove_file(&part).unwrap();
+        fs::create_dir(&part).unwrap();
+        assert_eq!(place().begin().unwrap_err().kind, ErrorKind::BadArgument);
+        fs::remove_dir(&part).unwrap();
+
+        // A leftover that others can read, and that has another name.
+        fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        fs::hard_link(&other, &part).unwrap();
+        let draft = place().begin().unwrap();
+        let mode = std::os::unix::fs::MetadataExt::mode(&draft.file.metadata().unwrap());
+        assert_eq!(mode & 0o777, 0o600);
+        io::Write::write_all(&mut &draft.file, b"whole").unwrap();
+        assert_eq!(fs::read(&other).unwrap(), b"of somebody");
+
+        // A name that was taken while it was written, be it by a link that leads nowhere.
+        let name = folder.path().join(name_of("2026-11-23T18:59:41Z").unwrap());
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &name).unwrap();
+        assert!(give_name(&part, &name).is_err());
+        assert!(draft.keep("2026-11-23T18:59:41Z").is_err());
+        assert!(!folder.path().join("nowhere").exists() && !part.exists());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 pub(crate) struct Arguments {
     /// The backup.
     file: PathBuf,
-    /// The folder to write into; it is made where it is missing.
+    /// The folder to write into; it is made where it is missing. What is written is its owner's alone.
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
     /// Takes out the documents of this collection alone; may be given several times.

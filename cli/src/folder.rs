@@ -1,9 +1,10 @@
 //! A folder that files of an archive are written into, whatever the archive calls them: nothing leaves it, no link is
-//! followed, nothing is overwritten unasked, and a file has its name only once it is whole.
+//! followed, nothing is overwritten unasked, and a file has its name only once it is whole. Files and folders that are made are
+//! their owner's alone: they hold personal data and hashes of passwords.
 
 use cap_fs_ext::{DirExt as _, OpenOptionsFollowExt as _};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, OpenOptions};
+use cap_std::fs::{Dir, DirBuilder, File, OpenOptions};
 use dikas_archive::error::{Error, ErrorKind, Result};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind as Reason};
@@ -11,6 +12,12 @@ use std::path::Path;
 
 /// What a file is called until it is whole.
 const UNFINISHED: &str = ".dikas-backup.part";
+
+/// The modes of files and folders that none but their owner can read.
+#[cfg(unix)]
+const OWN_FILE: u32 = 0o600;
+#[cfg(unix)]
+const OWN_FOLDER: u32 = 0o700;
 
 /// Where files go.
 #[derive(Debug)]
@@ -28,7 +35,10 @@ impl Folder {
     /// `io`
     pub(crate) fn open(path: &Path, overwrites: bool) -> Result<Self> {
         let on_path = |error: io::Error| Error::from(error).on(path.display().to_string());
-        std::fs::create_dir_all(path).map_err(on_path)?;
+        let mut folders = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut folders, OWN_FOLDER);
+        folders.recursive(true).create(path).map_err(on_path)?;
         let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(on_path)?;
         Ok(Self { root, last: None, overwrites })
     }
@@ -66,7 +76,7 @@ impl Folder {
         if self.last.as_ref().is_none_or(|(last, _)| last != path) {
             let mut folder = self.root.try_clone()?;
             for segment in path {
-                match folder.create_dir(segment) {
+                match folder.create_dir_with(segment, &own_folder()) {
                     Err(error) if error.kind() != Reason::AlreadyExists => return Err(error),
                     _ => folder = folder.open_dir_nofollow(segment)?,
                 }
@@ -75,6 +85,14 @@ impl Folder {
         }
         self.last.as_ref().map(|(_, folder)| folder).ok_or_else(|| io::Error::other("no folder"))
     }
+}
+
+fn own_folder() -> DirBuilder {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only unix has modes"))]
+    let mut folder = DirBuilder::new();
+    #[cfg(unix)]
+    cap_std::fs::DirBuilderExt::mode(&mut folder, OWN_FOLDER);
+    folder
 }
 
 /// A file that goes unless it is finished.
@@ -92,6 +110,8 @@ impl<'a> Unfinished<'a> {
         }
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).follow(cap_fs_ext::FollowSymlinks::No);
+        #[cfg(unix)]
+        cap_std::fs::OpenOptionsExt::mode(&mut options, OWN_FILE);
         Ok(Self { folder, file: folder.open_with(UNFINISHED, &options)? })
     }
 

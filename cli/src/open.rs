@@ -4,7 +4,8 @@ use crate::ended::{Ended, Failure};
 use crate::teller::Teller;
 use crate::terminal::plain;
 use dikas_backup::interrupt::Interrupt;
-use dikas_backup::showing::Showing;
+use dikas_backup::showing::{Showing, Used};
+use std::cell::Cell;
 use std::path::PathBuf;
 
 /// What `open` takes.
@@ -29,9 +30,21 @@ pub(crate) async fn open(arguments: &Arguments, interrupt: &Interrupt) -> Result
     {
         teller.say(&format!("No browser could be started ({error}): open this address yourself."));
     }
-    teller.say("It can be seen from this machine alone, until you press Ctrl-C.");
+    teller.say("It can be seen from this machine alone, until you press Ctrl-C. The address is good once.");
+    let was_told = Cell::new(false);
+    let on_used = |used| {
+        match used {
+        Used::Once { next } => teller.say(&format!("A browser shows it now. To open it once more:\n  {next}")),
+        // One who tries again and again would fill the terminal.
+        Used::Again if was_told.replace(true) => {}
+        Used::Again => teller.say(
+            "An address that was used already was tried again, and refused. If your browser does not show the backup, \
+             somebody else on this machine was faster and may have read it: press Ctrl-C now.",
+        ),
+    }
+    };
     tokio::select! {
-        ended = showing.serve() => Ok(ended?),
+        ended = showing.serve(on_used) => Ok(ended?),
         () = interrupt.raised() => Ok(()),
     }
 }

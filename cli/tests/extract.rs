@@ -236,3 +236,29 @@ fn what_is_no_backup_is_said_and_nothing_is_made() {
     assert_ended(&extract(&file, &target, &[]), 2);
     assert!(!target.exists());
 }
+
+#[test]
+fn what_is_taken_out_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(sample) = sample() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("new").join("folder");
+    let mut command = dikas_backup();
+    let extract = command.arg("extract").arg(&sample).arg("-o").arg(&target);
+    // Whatever the shell would give away.
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "umask 000; exec \"$0\" \"$@\""]).arg(extract.get_program()).args(extract.get_args());
+    assert_ended(&shell.output().unwrap(), 0);
+    let mut left = vec![folder.path().join("new")];
+    let mut seen = 0;
+    while let Some(path) = left.pop() {
+        let metadata = path.symlink_metadata().unwrap();
+        let mode = metadata.permissions().mode() & 0o777;
+        assert_eq!(mode, if metadata.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+        seen += 1;
+        if metadata.is_dir() {
+            left.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    assert!(seen > 72, "{seen}");
+}

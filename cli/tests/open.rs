@@ -4,15 +4,17 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Lines, Read as _};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use support::{assert_ended, dikas_backup, stderr};
 
 /// The program while it shows a file, and the browser that it started: a script that writes down what it is given.
 struct Opened {
     process: Child,
+    /// What it says.
+    lines: Lines<BufReader<ChildStdout>>,
     url: String,
     folder: tempfile::TempDir,
 }
@@ -36,7 +38,7 @@ impl Opened {
         assert!(lines.next().unwrap().unwrap().ends_with("Söhne.zip"));
         let url = lines.next().unwrap().unwrap().trim().to_owned();
         assert!(lines.next().unwrap().unwrap().contains("Ctrl-C"));
-        Self { process, url, folder }
+        Self { process, lines, url, folder }
     }
 
     /// What the browser was given.
@@ -48,11 +50,25 @@ impl Opened {
         self.url.split("/#").next().unwrap()
     }
 
+    /// What the page does with its address: exchanges the code for the address of the file.
+    async fn exchange(&self, url: &str) -> reqwest::Response {
+        let (origin, code) = url.split_once("/#open=").unwrap();
+        let http = dikas_backup::http::client().build().unwrap();
+        http.post(format!("{origin}/open")).body(code.to_owned()).send().await.unwrap()
+    }
+
     /// Where the page fetches the file.
-    fn file(&self) -> String {
-        let (origin, encoded) = self.url.split_once("/#inspect=").unwrap();
-        let path = percent_encoding::percent_decode_str(encoded).decode_utf8().unwrap();
-        format!("{origin}{path}")
+    async fn file(&self, url: &str) -> String {
+        let answer = self.exchange(url).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        let answer: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!(answer["name"], "Bäckerei & Söhne.zip");
+        format!("{}/{}", self.origin(), answer["address"].as_str().unwrap())
+    }
+
+    fn says(&mut self) -> String {
+        self.lines.next().unwrap().unwrap()
     }
 }
 
@@ -86,7 +102,8 @@ async fn the_browser_gets_the_page_and_the_file_in_ranges_and_nobody_else_anythi
         assert_eq!(answer.status(), 404, "{path}");
     }
 
-    let whole = http.get(opened.file()).send().await.unwrap();
+    let file = opened.file(&opened.url).await;
+    let whole = http.get(&file).send().await.unwrap();
     for (name, value) in [
         ("content-type", "application/octet-stream"),
         ("content-disposition", "attachment"),
@@ -98,19 +115,19 @@ async fn the_browser_gets_the_page_and_the_file_in_ranges_and_nobody_else_anythi
         assert_eq!(whole.headers()[name], value);
     }
     assert!(whole.bytes().await.unwrap() == content);
-    let part = http.get(opened.file()).header("range", "bytes=1048576-2097151").send().await.unwrap();
+    let part = http.get(&file).header("range", "bytes=1048576-2097151").send().await.unwrap();
     assert_eq!(
         (part.status().as_u16(), &part.headers()["content-range"]),
         (206, &"bytes 1048576-2097151/3000000".parse().unwrap())
     );
     assert!(part.bytes().await.unwrap() == content[1 << 20..2 << 20]);
-    let head = http.head(opened.file()).send().await.unwrap();
+    let head = http.head(&file).send().await.unwrap();
     assert_eq!(head.headers()["content-length"], "3000000");
-    assert_eq!(http.post(opened.file()).send().await.unwrap().status(), 405);
+    assert_eq!(http.post(&file).send().await.unwrap().status(), 405);
 
     // A name that somebody has pointed at this machine.
     for host in ["evil.example", "127.0.0.1", "evil.example:80"] {
-        for url in [opened.file(), opened.origin().to_owned()] {
+        for url in [file.as_str(), opened.origin()] {
             let answer = http.get(url).header("host", host).send().await.unwrap();
             assert_eq!(answer.status(), 421, "{host}");
         }
@@ -119,6 +136,38 @@ async fn the_browser_gets_the_page_and_the_file_in_ranges_and_nobody_else_anythi
     let process = opened.process.id().to_string();
     assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
     assert_eq!(opened.process.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_good_once_and_who_comes_second_gets_nothing_and_is_told_of() {
+    let mut opened = Opened::start(b"a backup", &[]);
+    let url = opened.url.clone();
+    let file = opened.file(&url).await;
+    assert!(opened.says().contains("once more"));
+    let next = opened.says().trim().to_owned();
+    assert_ne!(next, url);
+
+    // Who reads the list of processes finds the address of before, and nothing that is still good.
+    let secret = file.split('/').nth(4).unwrap().to_owned();
+    assert_eq!(secret.len(), 32);
+    let listed = Command::new("ps").args(["-eo", "args"]).output().unwrap();
+    assert!(!String::from_utf8_lossy(&listed.stdout).contains(&secret));
+    for _ in 0..3 {
+        assert_eq!(opened.exchange(&url).await.status(), 410);
+    }
+    assert!(opened.says().contains("somebody else on this machine"));
+    // A guess is no second use.
+    assert_eq!(opened.exchange(&format!("{}/#open=guess", opened.origin())).await.status(), 404);
+
+    // The one that the terminal shows is good, for another window; after that there is a third.
+    assert_eq!(opened.file(&next).await, file);
+    assert!(opened.says().contains("once more"));
+    assert_eq!(opened.exchange(&next).await.status(), 410);
+    let http = dikas_backup::http::client().build().unwrap();
+    assert_eq!(http.get(&file).send().await.unwrap().text().await.unwrap(), "a backup");
+    let evil = http.post(format!("{}/open", opened.origin())).header("host", "evil.example");
+    let third = opened.says().split_once("/#open=").unwrap().1.to_owned();
+    assert_eq!(evil.body(third).send().await.unwrap().status(), 421);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Documents as a table for other programs (RFC 4180): with a byte order mark, so that Excel reads UTF-8; nested objects
-//! flattened; text that would be a formula made harmless; without the hashes of passwords.
+//! flattened; text that would be a formula made harmless, also for a program that cuts fields at the separator of another country;
+//! without the hashes of passwords.
 
 use super::secret::{is_secret, masked};
 use super::value::{decoded, elements, leaves};
@@ -13,6 +14,9 @@ const MOST_COLUMNS: usize = 1_000;
 const WHOLE: &str = "document";
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// What some program or other takes for the end of a field.
+const SEPARATORS: [char; 3] = [',', ';', '\t'];
 
 /// How a country writes tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +89,7 @@ impl Csv {
             }
         });
         if self.header.overflows {
-            fields.push(String::from_utf8_lossy(&masked(document)).into_owned());
+            fields.push(guarded(&String::from_utf8_lossy(&masked(document))).into_owned());
         }
         self.write(&fields, out);
     }
@@ -106,7 +110,7 @@ impl Csv {
                     elements(value).filter(|item| !is_secret("", item)).map(decoded).collect();
                 Cow::Owned(guarded(&items.join(", ")).into_owned())
             }
-            Some(b'[' | b'{') => Cow::Owned(String::from_utf8_lossy(&masked(value)).into_owned()),
+            Some(b'[' | b'{') => Cow::Owned(guarded(&String::from_utf8_lossy(&masked(value))).into_owned()),
             _ => decoded(value),
         }
     }
@@ -117,7 +121,8 @@ impl Csv {
             if at > 0 {
                 out.push(separator as u8);
             }
-            if field.contains([separator, '"', '\r', '\n']) || field.trim().len() != field.len() {
+            let needs_quotes = |c| SEPARATORS.contains(&c) || matches!(c, '"' | '\r' | '\n');
+            if field.contains(needs_quotes) || field.trim().len() != field.len() {
                 out.extend(format!("\"{}\"", field.replace('"', "\"\"")).into_bytes());
             } else {
                 out.extend_from_slice(field.as_bytes());
@@ -127,12 +132,34 @@ impl Csv {
     }
 }
 
-/// Text that a spreadsheet would take for a formula gets an apostrophe in front.
+/// What a spreadsheet would take for a formula gets an apostrophe in front: at the beginning of a text, and behind each
+/// separator, quotation mark or end of a line in it, where a program of another country begins a new field.
 fn guarded(text: &str) -> Cow<'_, str> {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        return Cow::Owned(format!("'{text}"));
+    let mut guarded = String::new();
+    let (mut at, mut begins) = (0, true);
+    for (place, c) in text.char_indices() {
+        let rest = text.get(place..).unwrap_or_default();
+        let formula = matches!(c, '=' | '+' | '-' | '@') || (place == 0 && matches!(c, '\t' | '\r'));
+        if begins && formula && (place == 0 || !is_number(rest)) {
+            guarded += text.get(at..place).unwrap_or_default();
+            guarded.push('\'');
+            at = place;
+        }
+        begins = SEPARATORS.contains(&c) || matches!(c, '"' | '\r' | '\n');
     }
-    Cow::Borrowed(text)
+    if guarded.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(guarded + text.get(at..).unwrap_or_default())
+}
+
+/// Whether a text begins with a number and nothing else up to what ends a field, as in an array of JSON.
+fn is_number(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or_default();
+    let digits = unsigned.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let ends =
+        digits.chars().next().is_none_or(|c| SEPARATORS.contains(&c) || matches!(c, ']' | '}' | '\r' | '\n'));
+    digits.len() < unsigned.len() && ends
 }
 
 #[cfg(test)]
@@ -152,10 +179,81 @@ mod tests {
         let mut out = csv.head();
         documents.iter().for_each(|document| csv.row(document, &mut out));
         let expected = "\u{feff}_id;n;t;list;sub.a;sub.b.c;items;ok;\" lead\"\r\n\
-            a;-9007199254740993,10;'-1;'=x, 1, null;\"x;y\";\"q\"\"\n\";\"[{\"\"k\"\":\"\"•••\"\"}]\";;\r\n\
+            a;\"-9007199254740993,10\";'-1;\"'=x, 1, null\";\"x;y\";\"q\"\"\n\";\"[{\"\"k\"\":\"\"•••\"\"}]\";;\r\n\
             b;;\"'=SUM(A1)\ntwo\";;;;;true;\" x\"\r\n\
             ;;;;;;;;\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    /// Cuts a table as programs do that take `separator` for the end of a field: a quotation mark counts only where a field
+    /// begins.
+    fn cells(table: &str, separator: char) -> Vec<String> {
+        let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+        let mut characters = table.chars().peekable();
+        while let Some(c) = characters.next() {
+            match c {
+                '"' if quoted && characters.peek() == Some(&'"') => cell.extend(characters.next()),
+                '"' if quoted => quoted = false,
+                '"' if cell.is_empty() => quoted = true,
+                c if !quoted && (c == separator || c == '\n') => cells.push(std::mem::take(&mut cell)),
+                c => cell.push(c),
+            }
+        }
+        cells.push(cell);
+        cells
+    }
+
+    #[test]
+    fn no_country_reads_a_formula_out_of_a_text() {
+        let texts = [
+            "x,=1+1",
+            "x;=1+1",
+            "x\t=1+1",
+            "x\n=1+1",
+            "x\r=1+1",
+            "\"=1+1",
+            "x,\"=1+1",
+            ",@SUM(A1)",
+            ";+1+cmd|' /C calc'!A0",
+            "a,-1+1",
+            "=1",
+            "\t=1",
+            ";;;=1",
+            "x\",=1",
+        ];
+        let value = |text: &str| serde_json::to_string(text).unwrap();
+        for text in texts {
+            let text = value(text);
+            let document = format!(
+                "{{\"_id\":\"a\",{text}:1,\"t\":{text},\"l\":[{text}],\"o\":[{{\"k\":{text},\"l\":[{text},{text}]}}]}}"
+            );
+            for dialect in [Dialect::German, Dialect::English] {
+                let mut header = Header::default();
+                header.add(document.as_bytes());
+                let csv = Csv::new(header, dialect);
+                let mut out = csv.head();
+                csv.row(document.as_bytes(), &mut out);
+                let table = String::from_utf8(out).unwrap();
+                for separator in SEPARATORS {
+                    for cell in cells(table.trim_start_matches(BYTE_ORDER_MARK), separator) {
+                        let first = cell.trim_start_matches('"').chars().next();
+                        assert!(
+                            !matches!(first, Some('=' | '+' | '-' | '@')),
+                            "{cell:?} by {separator:?} of {table:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_and_dashes_within_a_text_stay_as_they_are() {
+        for text in ["Table 5, - without onions", "12,50", "[1,-5,{\"a\":[-2.5]}]", "a;b", "1, -2", "a-b@c=d"]
+        {
+            assert_eq!(guarded(text), text);
+        }
+        assert_eq!(guarded("+49 30"), "'+49 30");
     }
 
     #[test]

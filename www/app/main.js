@@ -55,6 +55,7 @@ import { announce, ask, byId, fill } from './dom.js';
 import { fileCard } from './file.js';
 import { inspectView } from './inspect.js';
 import { inspecting, roomOf } from './inspect/inspecting.js';
+import { isShown, shownBackup } from './inspect/shown.js';
 import { job } from './job.js';
 import { bytes, language, percent, setLanguage, words } from './language.js';
 import { loginView } from './login.js';
@@ -249,24 +250,14 @@ function restoringChanged() {
   if (state !== 'opening' && (error || state !== 'chosen')) scrollTo({ top: 0 });
 }
 
-/** Opens the backup at the address that the page was called with: `dikas-backup open` does so. */
-function openAddressed() {
-  const [, address] = /^#inspect=(.+)$/.exec(location.hash) ?? [];
-  if (!address) return;
+/** Opens the backup that the page was called for: `dikas-backup open` does so. */
+function openShown() {
+  const { hash } = location;
+  if (!isShown(hash)) return;
   history.replaceState(null, '', '#inspect');
   view = 'inspect';
   shownRoom = '';
-  const url = plain(address);
-  void inspecting.open(url, plain(url.replace(/^.*\//, '')));
-}
-
-/** @param {string} encoded */
-function plain(encoded) {
-  try {
-    return decodeURIComponent(encoded);
-  } catch {
-    return encoded;
-  }
+  shownBackup(hash).then(({ address, name }) => inspecting.open(address, name), (error) => inspecting.fail(error));
 }
 
 function inspectingChanged() {
@@ -295,10 +286,10 @@ job.addEventListener('tick', drawTitle);
 restoring.addEventListener('change', restoringChanged);
 restoring.addEventListener('tick', drawTitle);
 inspecting.addEventListener('change', inspectingChanged);
-addEventListener('hashchange', () => (openAddressed(), show(addressed() ?? view)));
+addEventListener('hashchange', () => (openShown(), show(addressed() ?? view)));
 addEventListener('beforeunload', holdBack);
 applyTheme();
-openAddressed();
+openShown();
 draw();
 void restoring.recover();
 if (!user() && view !== 'inspect') byId('username')?.focus();

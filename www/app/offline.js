@@ -3,6 +3,7 @@
 // http from elsewhere the page does without, and says nothing.
 
 import { BASE } from './http.js';
+import { isShown } from './inspect/shown.js';
 
 const WORKER = new URL('sw.js', BASE).href;
 
@@ -11,7 +12,7 @@ const LATER = 2_000;
 
 async function register() {
   // What `dikas-backup open` serves is there for one file, at an address that does not come again.
-  if (!isSecureContext || !navigator.serviceWorker || location.hash.startsWith('#inspect=')) return;
+  if (!isSecureContext || !navigator.serviceWorker || isShown(location.hash)) return;
   // A page that the worker gave is of a version that it knows.
   const version = navigator.serviceWorker.controller?.scriptURL === WORKER ? undefined : await served();
   await new Promise((resolve) => setTimeout(resolve, LATER));

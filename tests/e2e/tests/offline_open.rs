@@ -9,11 +9,11 @@
 )]
 
 use dikas_archive::codec;
-use dikas_backup::showing::Showing;
+use dikas_backup::showing::{Showing, Used};
 use dikas_e2e::browser::Browser;
 use dikas_e2e::inspecting::{collection, row, search, verify};
 use dikas_e2e::sample;
-use serde_json::json;
+use serde_json::Value;
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -23,9 +23,16 @@ use std::time::{Duration, Instant};
 async fn show(browser: &Browser, file: &Path) -> (String, tokio::task::JoinHandle<()>) {
     let showing = Showing::start(file).await.unwrap();
     let url = showing.url().to_owned();
-    let serving = tokio::spawn(async move { showing.serve().await.unwrap() });
+    let serving = tokio::spawn(async move { showing.serve(|_| {}).await.unwrap() });
     browser.goto(&url).await;
     (url, serving)
+}
+
+/// Where the page that is open reads the file.
+async fn address(browser: &Browser) -> Value {
+    browser.find("#inspected").await;
+    let asked = "return performance.getEntriesByType('resource').map((it) => it.name).find((it) => it.includes('/file/'))";
+    browser.run(asked, vec![]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,6 +70,42 @@ async fn a_backup_is_shown_to_a_browser_without_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_comes_second_gets_no_backup_and_says_that_somebody_may_have_read_it() {
+    let Some(browser) = Browser::start().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("backup.zip");
+    std::fs::write(&file, [b"PK\x05\x06".as_slice(), &[0; 18]].concat()).unwrap();
+    let showing = Showing::start(&file).await.unwrap();
+    let url = showing.url().to_owned();
+    let (tell, told) = std::sync::mpsc::channel();
+    let serving = tokio::spawn(async move { showing.serve(move |used| tell.send(used).unwrap()).await });
+    // A stranger has read the address in the list of processes.
+    let (origin, code) = url.split_once("/#open=").unwrap();
+    let http = dikas_backup::http::client().build().unwrap();
+    let exchanged = http.post(format!("{origin}/open")).body(code.to_owned()).send().await.unwrap();
+    assert_eq!(exchanged.status(), 200);
+    browser.goto(&url).await;
+    assert_eq!(
+        browser.find("#inspect-error").await.attr("data-kind").await.unwrap().as_deref(),
+        Some("address-used")
+    );
+    assert!(browser.text("#inspect-error .todo").await.contains("Ctrl-C"));
+    assert!(browser.visible("#inspected").await.is_none());
+    let Used::Once { next } = told.recv().unwrap() else { panic!("the first came second") };
+    assert_eq!(told.recv().unwrap(), Used::Again);
+
+    // Its owner's browser, with the next address; a reload asks for nothing again.
+    browser.goto("about:blank").await;
+    browser.goto(&next).await;
+    browser.find("#inspected").await;
+    browser.client.refresh().await.unwrap();
+    browser.find("#inspect-file").await;
+    assert!(matches!(told.recv().unwrap(), Used::Once { .. }));
+    assert!(told.try_recv().is_err());
+    serving.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_five_gigabytes_only_what_is_shown_is_read() {
     let Some(browser) = Browser::start().await else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -86,11 +129,10 @@ async fn a_file_that_changes_under_the_page_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("changing.zip");
     std::fs::copy(&sample, &file).unwrap();
-    let (url, _serving) = show(&browser, &file).await;
-    browser.find("#inspected").await;
-    let path = json!(url.split_once("#inspect=").unwrap().1);
+    let (_, _serving) = show(&browser, &file).await;
+    let path = address(&browser).await;
     let open = "const { openBackup } = await import('/engine/index.js');
-        globalThis.opened = await openBackup(decodeURIComponent(a[0]));";
+        globalThis.opened = await openBackup(a[0]);";
     browser.run_async(open, vec![path.clone()]).await;
     // Another file of the same length, as when a backup is written anew.
     let mut bytes = std::fs::read(&sample).unwrap();
@@ -103,7 +145,7 @@ async fn a_file_that_changes_under_the_page_is_noticed() {
     assert!(told[1].as_str().unwrap().contains("has changed"), "{told}");
     // Opened anew, it is what it is.
     let again = "const { openBackup } = await import('/engine/index.js');
-        return openBackup(decodeURIComponent(a[0])).then(() => 'opened', (error) => error.kind);";
+        return openBackup(a[0]).then(() => 'opened', (error) => error.kind);";
     assert_eq!(browser.run_async(again, vec![path]).await, "not-an-archive");
 }
 
@@ -111,18 +153,18 @@ async fn a_file_that_changes_under_the_page_is_noticed() {
 async fn an_address_that_answers_no_ranges_is_fetched_whole_and_one_that_answers_nothing_is_said() {
     let Some(file) = sample::sample() else { return };
     let Some(browser) = Browser::start().await else { return };
-    let (url, _serving) = show(&browser, &file).await;
-    browser.find("#inspected").await;
+    let (_, _serving) = show(&browser, &file).await;
+    let address = address(&browser).await;
     let told = browser
         .run_async(
             "const { openBackup } = await import('/engine/index.js');
-             const path = decodeURIComponent(a[0]);
+             const [path] = a;
              const documents = (backup) => backup.summary.collections.reduce((sum, it) => sum + it.documents, 0);
              const whole = await openBackup('/icons/192.png').catch((error) => error.kind);
              const ranges = await openBackup(path).then(documents);
              const nothing = await openBackup('/file/nothing.zip').catch((error) => error.kind);
              return [whole, ranges, nothing];",
-            vec![json!(url.split_once("#inspect=").unwrap().1)],
+            vec![address],
         )
         .await;
     assert_eq!(told[1], 21_892);

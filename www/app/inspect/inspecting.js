@@ -99,6 +99,13 @@ class Inspecting extends EventTarget {
     this.#fire('change');
   }
 
+  /** Says why there is nothing to open. @param {Problem} error */
+  fail(error) {
+    this.#forget();
+    this.error = error;
+    this.#fire('change');
+  }
+
   close() {
     this.#forget();
     this.#fire('change');

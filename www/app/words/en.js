@@ -283,7 +283,7 @@ export const en = {
   },
 
   /** For every kind of `src/error.rs`, and `archive-gone` and `moment-gone` of this page: what happened, and what to do. What was not changed stands in `failure`. */
-  errors: /** @satisfies {Record<import('../../engine/protocol.js').ErrorKind | 'archive-gone' | 'moment-gone', readonly string[]>} */ ({
+  errors: /** @satisfies {Record<import('../../engine/protocol.js').ErrorKind | 'archive-gone' | 'moment-gone' | 'address-used', readonly string[]>} */ ({
     'not-an-archive': ['The file is not a ZIP archive, or its end is missing.', 'If it was downloaded or copied, do that once more; perhaps it was cut short. Otherwise choose another file.'],
     'damaged-directory': ['The directory of the archive is damaged.', 'Use another copy of this backup. Sound parts can still be rescued: keep the file.'],
     'damaged-entry': ['A part of the archive is not what its directory says.', 'Use another copy of this backup. If it happened while creating one, try again; should it stay, have the memory and the disk of this device checked.'],
@@ -311,6 +311,7 @@ export const en = {
     'bad-answer': ['The server’s answers arrived cut or garbled, though they were asked for again.', 'Check the network; a proxy or virus scanner in between may change answers. Then try again.'],
     incomplete: ['What arrived is not all that the server announced.', 'So that no backup only looks complete, it was thrown away. Try again; if it stays, pass the technical details on to your DiKAS dealer.'],
     'archive-gone': ['This backup is no longer in this browser.', 'It was replaced or removed, perhaps in another tab. Use the file if you have downloaded it, or create a new backup.'],
+    'address-used': ['This address is good once, and was used already.', 'If it was not you, somebody else who works on this computer may have read the backup: press Ctrl-C in the window in which dikas-backup runs. Otherwise open the new address that it shows there.'],
     'moment-gone': ['The server no longer holds on to the moment of this backup, so that it could not go on.', 'Create a new backup.'],
     busy: ['The server has too much to do at the moment, or is making another backup.', 'Wait a few minutes, then try again.'],
     'server-full': ['The disk of the server is full.', 'Make room on the server’s disk, then try again.'],
