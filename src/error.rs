@@ -181,6 +181,12 @@ kinds! {
     Cancelled = "cancelled",
     /// The server cannot be reached, and retries did not help.
     Unreachable = "unreachable",
+    /// The server's address only names another one, which is not followed.
+    Redirected = "redirected",
+    /// A proxy answers, and the server behind it does not.
+    Gateway = "gateway",
+    /// A proxy takes no request as long as this one.
+    ProxyLimit = "proxy-limit",
     /// The login was refused or has ended.
     Unauthorized = "unauthorized",
     /// This login may not do that.

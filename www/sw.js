@@ -142,7 +142,11 @@ async function fetched({ path, sha256 }, before) {
 /** Where a file of the list is. @param {{ path: string }} file */
 const addressOf = ({ path }) => new URL(path, PAGE).href;
 
-/** The digests of the files of a version, by their addresses. @param {string} version @returns {Promise<Map<string, string>>} */
+/**
+ * The digests of the files of a version, by their addresses.
+ * @param {string} version
+ * @returns {Promise<Map<string, string>>}
+ */
 async function digests(version) {
   const answer = await kept(version, LIST);
   /** @type {Version["files"]} */

@@ -50,8 +50,8 @@ impl Place {
     /// Makes the file that is being written. What an earlier run has left there is removed, unless that still runs.
     ///
     /// # Errors
-    /// `busy` where another run writes there; `bad-argument` where something of its name is of another user, or no file;
-    /// `io`.
+    /// `busy` where another run writes there; `bad-argument` where something of its name is of another user or no
+    /// file; `io`.
     pub(crate) fn begin(self) -> Result<Draft> {
         let name = self.name.as_deref().unwrap_or("dikas.zip");
         let path = self.folder.join(format!("{name}.part"));
@@ -91,7 +91,7 @@ fn locked(path: &Path) -> Result<File> {
     }
 }
 
-/// Removes what an earlier run has left, unless that still runs. Removed, never emptied: it may be a backup by another name.
+/// Removes what an earlier run has left, unless that still runs. It is not emptied: it may be a backup by another name.
 fn remove_leftover(path: &Path) -> Result<()> {
     let metadata = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

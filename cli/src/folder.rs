@@ -1,6 +1,6 @@
 //! A folder that files of an archive are written into, whatever the archive calls them: nothing leaves it, no link is
-//! followed, nothing is overwritten unasked, and a file has its name only once it is whole. Files and folders that are made are
-//! their owner's alone: they hold personal data and hashes of passwords.
+//! followed, nothing is overwritten unasked, and a file has its name only once it is whole. Files and folders that are
+//! made are their owner's alone: they hold personal data and hashes of passwords.
 
 use cap_fs_ext::{DirExt as _, OpenOptionsFollowExt as _};
 use cap_std::ambient_authority;

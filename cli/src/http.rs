@@ -173,11 +173,12 @@ fn lost(error: reqwest::Error) -> TransportError {
     if error.is_connect() { TransportError::Unreachable(words) } else { TransportError::Cut(words) }
 }
 
-/// What becomes a client that goes through no proxy. It takes care that there is cryptography for it to use.
+/// What becomes a client that goes through no proxy and follows no redirect, which could take a password or a token
+/// elsewhere. It takes care that there is cryptography for it to use.
 pub fn client() -> reqwest::ClientBuilder {
     // Whoever comes second finds what the first has installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy()
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 
 /// What is wrong with the certificate of who answers, if that is why.

@@ -120,7 +120,7 @@ pub(crate) async fn restore(arguments: &Arguments, interrupt: &Interrupt) -> Res
 
 /// What a person should know when the data did not get there.
 fn interrupted(error: Error) -> Error {
-    if !matches!(error.kind, ErrorKind::Unreachable | ErrorKind::ServerFull) {
+    if !matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Gateway | ErrorKind::ServerFull) {
         return error;
     }
     let message = format!(

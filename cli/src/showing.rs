@@ -1,7 +1,7 @@
 //! A backup shown in a browser, with the page that this program carries. Nothing but this machine reaches it.
 //!
-//! Every user of the machine can read the address that a browser is started with. So it has a code that is good once: the
-//! page exchanges it for the address of the file, which stands in no process's arguments.
+//! Every user of the machine can read the address that a browser is started with. So it has a code that is good once:
+//! the page exchanges it for the address of the file, which stands in no process's arguments.
 
 use axum::body::Body;
 use axum::extract::State;

@@ -74,7 +74,7 @@ pub(crate) async fn undo(arguments: &Arguments, interrupt: &Interrupt) -> Result
     let settled = asking.settle(preview, &what, async |consent| {
         let consent = CommitRequest { seq: consent.seq, acknowledge_signed: consent.acknowledge_signed };
         match restores.activate(&point.id, &consent).await {
-            Err(error) if error.kind == ErrorKind::Unreachable => Ok(Committed::Unknown { error }),
+            Err(error) if is_unanswered(error.kind) => Ok(Committed::Unknown { error }),
             committed => committed,
         }
     });
@@ -83,6 +83,11 @@ pub(crate) async fn undo(arguments: &Arguments, interrupt: &Interrupt) -> Result
         teller.say("This was a dry run: nothing was changed.");
     }
     Ok(())
+}
+
+/// Whether it may have come about all the same.
+fn is_unanswered(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unreachable | ErrorKind::Gateway | ErrorKind::BadAnswer)
 }
 
 fn described(point: &RestorePoint) -> String {

@@ -15,6 +15,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     AbortController, Headers, ReadableStreamDefaultReader, RequestCache, RequestCredentials, RequestInit,
+    RequestRedirect,
 };
 
 /// Sends the requests of a job, until its signal is raised.
@@ -48,6 +49,7 @@ impl Fetch {
         init.set_signal(Some(&controller.signal()));
         init.set_cache(RequestCache::NoStore);
         init.set_credentials(RequestCredentials::Omit);
+        init.set_redirect(RequestRedirect::Manual);
         let headers = Headers::new().map_err(sent)?;
         for (name, value) in &request.headers {
             headers.set(name, value).map_err(sent)?;
@@ -70,6 +72,10 @@ impl Fetch {
         let answer = scope.fetch_with_str_and_init(&self.address(&request.target), &init);
         let answer = patience.within(JsFuture::from(answer)).await?.map_err(sent)?;
         let answer: web_sys::Response = answer.dyn_into().map_err(sent)?;
+        // Browsers do not say where a redirect leads.
+        if js::property(&answer, "type").as_string().as_deref() == Some("opaqueredirect") {
+            return Ok(Response { status: 302, ..Response::default() });
+        }
         let mut response =
             Response { status: answer.status(), headers: header_list(&answer), body: Vec::new() };
 

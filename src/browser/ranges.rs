@@ -14,6 +14,9 @@ use web_sys::{XmlHttpRequest, XmlHttpRequestResponseType};
 /// How often a block is asked for that does not come.
 const TRIES: u32 = 3;
 
+/// What a proxy says where the server behind it does not answer.
+const PROXY: [&str; 2] = ["status 502", "status 504"];
+
 /// A file behind an address.
 #[derive(Debug)]
 pub struct Ranges(RemoteFile);
@@ -123,9 +126,8 @@ fn header(answer: &XmlHttpRequest, name: &str) -> Option<String> {
 }
 
 fn refused(url: &str, expected: &str, actual: &str) -> Error {
-    Error::new(ErrorKind::ServerError, "the archive cannot be fetched")
-        .on(shown(url))
-        .expected(expected, actual)
+    let kind = if PROXY.contains(&actual) { ErrorKind::Gateway } else { ErrorKind::ServerError };
+    Error::new(kind, "the archive cannot be fetched").on(shown(url)).expected(expected, actual)
 }
 
 /// The address without its query, which can hold what stands for a login.

@@ -1,6 +1,6 @@
 //! Documents as a table for other programs (RFC 4180): with a byte order mark, so that Excel reads UTF-8; nested objects
-//! flattened; text that would be a formula made harmless, also for a program that cuts fields at the separator of another country;
-//! without the hashes of passwords.
+//! flattened; text that would be a formula made harmless, also for a program that cuts fields at the separator of another
+//! country; without the hashes of passwords.
 
 use super::secret::{is_secret, masked};
 use super::value::{decoded, elements, leaves};
@@ -185,8 +185,8 @@ mod tests {
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
-    /// Cuts a table as programs do that take `separator` for the end of a field: a quotation mark counts only where a field
-    /// begins.
+    /// Cuts a table as programs do that take `separator` for the end of a field: a quotation mark counts only where a
+    /// field begins.
     fn cells(table: &str, separator: char) -> Vec<String> {
         let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
         let mut characters = table.chars().peekable();

@@ -1,13 +1,15 @@
 //! Calls that come through where that is possible: waits and tries again, heeds `Retry-After`, gets a new token when
 //! the server refuses the old one, and says in the end what was wrong.
 
+use super::refusal::refusal;
 use super::transport::{Method, Request, Response, Transport, TransportError};
-use crate::api::{ApiError, CRC32_HEADER, Envelope};
-use crate::damage::Damaged;
+use crate::api::{CRC32_HEADER, Envelope};
 use crate::error::{Error, ErrorKind, Result};
 use futures::lock::Mutex;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use std::cell::Cell;
+
+pub use super::refusal::kind_of;
 
 /// The wait before the second try is at most this long; before each further one, at most twice as long as before.
 pub const FIRST_WAIT_MILLISECONDS: u64 = 500;
@@ -272,10 +274,11 @@ impl Patience {
 /// the request may have had its effect already, only if `patience` says that it is repeatable.
 ///
 /// # Errors
-/// `unreachable`, `bad-answer` and `server-error` when patience is at its end; at once `unauthorized` (401), `forbidden`
-/// (403), `snapshot-gone` (410), `job-gone`, `busy` and those of restores by their codes, `server-full` (507),
-/// `server-error` for any other refusal in the API's envelope, `bad-answer` for one without, `cancelled`, and what
-/// `accept` finds else; `busy` for a 429, or a 503 with Retry-After, when patience is at its end or shorter than that.
+/// `unreachable`, `gateway`, `bad-answer` and `server-error` when patience is at its end; at once `unauthorized` (401),
+/// `forbidden` (403), `snapshot-gone` (410), `job-gone`, `busy` and those of restores by their codes, `server-full` (507),
+/// `redirected` (3xx), `proxy-limit` (413 that is not the API's), `server-error` for any other refusal in the API's
+/// envelope, `bad-answer` for one without, `cancelled`, and what `accept` finds else; `busy` for a 429, or a 503 with
+/// Retry-After, when patience is at its end or shorter than that.
 pub async fn send<T: Transport, R>(
     transport: &T,
     request: &Request,
@@ -306,7 +309,7 @@ async fn send_until<T: Transport>(
                 result => return result.map_err(Refused::from),
             },
             Ok(response) => {
-                let error = refusal(&response);
+                let error = refusal(request, &response);
                 let untouched = matches!(response.status, 425 | 429 | 503);
                 let passing = untouched
                     || response.status == 408
@@ -380,60 +383,6 @@ pub(super) fn check_crc32(response: &Response, garbled: &str) -> Result<bool> {
 /// An answer that is not what the API promises.
 pub(super) fn bad_answer(message: &str) -> Error {
     Error::new(ErrorKind::BadAnswer, message)
-}
-
-/// What a refusal means. The server's own code and words are in it.
-fn refusal(response: &Response) -> Error {
-    let status = response.status;
-    let envelope = serde_json::from_slice::<Envelope<IgnoredAny>>(&response.body).ok();
-    let enveloped = envelope.is_some();
-    let (message, mut errors) = envelope.map(|it| (it.message, it.errors)).unwrap_or_default();
-    let reason = (!errors.is_empty()).then(|| errors.swap_remove(0));
-    let code = reason.as_ref().map_or("", |reason| reason.code.as_str());
-    let kind = match kind_of(status, code) {
-        _ if status == 503 && response.header("retry-after").is_none() => ErrorKind::ServerError,
-        Some(kind) => kind,
-        None if enveloped => ErrorKind::ServerError,
-        None => ErrorKind::BadAnswer,
-    };
-    let words = message.or_else(|| reason.as_ref().map(|reason| reason.message.clone()));
-    let text = match (kind, words) {
-        (ErrorKind::BadAnswer, _) => "no DiKAS server answers at this address".to_owned(),
-        (_, Some(words)) => format!("the server refused: {}", words.trim_end_matches('.')),
-        (_, None) => "the server refused".to_owned(),
-    };
-    let mut error = Error::new(kind, text).expected("200", format!("{status} {code}").trim_end());
-    if kind == ErrorKind::DamagedDocument {
-        let told = serde_json::from_slice::<Envelope<Damaged>>(&response.body).ok();
-        error = error.damaged(told.and_then(|it| it.data).unwrap_or_default().damaged);
-    }
-    match reason {
-        Some(ApiError { field: Some(field), .. }) => error.on(field),
-        _ => error,
-    }
-}
-
-/// What a server means by refusing with this status and code; none where that has no name of its own.
-pub fn kind_of(status: u16, code: &str) -> Option<ErrorKind> {
-    Some(match (status, code) {
-        (429 | 503, _) => ErrorKind::Busy,
-        (401, _) => ErrorKind::Unauthorized,
-        (403, _) => ErrorKind::Forbidden,
-        (_, "job-gone") => ErrorKind::JobGone,
-        (_, "job-running") => ErrorKind::Busy,
-        (_, "restore-running") => ErrorKind::RestoreRunning,
-        (_, "restore-gone") => ErrorKind::RestoreGone,
-        (_, "foreign-backup") => ErrorKind::ForeignBackup,
-        (_, "incomplete") => ErrorKind::Incomplete,
-        (_, "live-changed") => ErrorKind::LiveChanged,
-        (_, "signed-loss") => ErrorKind::SignedLoss,
-        (_, "damaged-document") => ErrorKind::DamagedDocument,
-        (_, "damaged-database") => ErrorKind::DamagedDatabase,
-        (507, _) => ErrorKind::ServerFull,
-        (410, _) | (_, "snapshot-gone") => ErrorKind::SnapshotGone,
-        (500.., _) => ErrorKind::ServerError,
-        _ => return None,
-    })
 }
 
 /// The refusal of a server that wants more time than there is patience left.

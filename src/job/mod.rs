@@ -22,6 +22,7 @@ pub mod client;
 pub mod http;
 pub mod pool;
 mod queue;
+mod refusal;
 pub mod remote;
 pub mod restore;
 pub mod resume;

@@ -276,7 +276,8 @@ fn refusals_keep_their_meaning_and_the_servers_words() {
         (refusal(404, "not-found"), ErrorKind::ServerError),
         (refusal(413, "too-large"), ErrorKind::ServerError),
         (Response { status: 404, ..Response::default() }, ErrorKind::BadAnswer),
-        (Response { status: 302, ..Response::default() }, ErrorKind::BadAnswer),
+        (Response { status: 302, ..Response::default() }, ErrorKind::Redirected),
+        (Response { status: 413, ..Response::default() }, ErrorKind::ProxyLimit),
     ] {
         let wire =
             Wire::new(&store, |_, number, _, fine| Ok(if number == 1 { answer.clone() } else { fine }));
@@ -286,6 +287,57 @@ fn refusals_keep_their_meaning_and_the_servers_words() {
         if !answer.body.is_empty() {
             assert!(error.message.contains("words for"), "{error}");
             assert!(error.actual.unwrap().starts_with(&answer.status.to_string()));
+        }
+    }
+}
+
+#[test]
+fn a_proxy_is_told_from_the_server_behind_it() {
+    let store = shop();
+    let page = |status: u16| {
+        let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
+        Response { status, headers, body: b"<html><h1>nginx</h1></html>".to_vec() }
+    };
+    for (status, kind, words) in [
+        (413, ErrorKind::ProxyLimit, "client_max_body_size"),
+        (502, ErrorKind::Gateway, "the proxy answers, but the DiKAS server behind it does not"),
+        (503, ErrorKind::Gateway, "the proxy answers"),
+        (504, ErrorKind::Gateway, "proxy_read_timeout"),
+    ] {
+        let wire = Wire::new(&store, |_, _, _, _| Ok(page(status)));
+        let error = lines_over(&wire, "articles", 4096).unwrap_err();
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(error.message.contains(words) && !error.message.contains("no DiKAS"), "{error}");
+        assert!(error.actual.unwrap().starts_with(&status.to_string()));
+    }
+}
+
+#[test]
+fn a_redirect_is_not_followed_and_the_address_to_use_is_named() {
+    let store = shop();
+    let target = "/backup/snapshots";
+    for (location, words) in [
+        (Some(format!("https://till/api/v1{target}")), "redirects to https://till: use that address"),
+        (
+            Some(format!("https://till/dikas/api/v1{target}?x=1")),
+            "redirects to https://till/dikas: use that address",
+        ),
+        (
+            Some("https://login.example/?back=till".to_owned()),
+            "redirects to https://login.example/, where no DiKAS",
+        ),
+        (None, "redirects to another one"),
+    ] {
+        for status in [301, 302, 303, 307, 308] {
+            let headers = location.iter().map(|to| ("Location".to_owned(), to.clone())).collect();
+            let moved = Response { status, headers, ..Response::default() };
+            let wire = Wire::new(&store, |_, number, _, answer| {
+                Ok(if number == 0 { moved.clone() } else { answer })
+            });
+            let error = lines_over(&wire, "articles", 4096).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Redirected);
+            assert!(error.message.contains(words), "{error}");
+            assert_eq!(wire.log.borrow().len(), 1, "it is asked once");
         }
     }
 }

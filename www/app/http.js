@@ -6,7 +6,7 @@ export const BASE = new URL('..', import.meta.url);
 
 const API = new URL('api/v1', BASE).href;
 
-/** Before the names under which the page keeps something for a tab: pages below two paths of a host share the storage. */
+/** Before the names of what the page keeps for a tab: pages below two paths of a host share the storage. */
 export const TAB = `dikas${BASE.pathname.slice(0, -1)}`;
 
 /** Codes of the API that the page has words of its own for. */
@@ -49,15 +49,22 @@ export async function send(path, { method = 'GET', body, token, accept, signal }
   if (body !== undefined) headers['content-type'] = 'application/json';
   if (token) headers.authorization = `Bearer ${token}`;
   if (accept) headers.accept = accept;
-  const request = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
+  const content = body === undefined ? undefined : JSON.stringify(body);
+  /** @type {RequestInit} A redirect could take a password elsewhere. */
+  const request = { method, headers, signal, body: content, redirect: 'manual' };
   const answer = await fetch(API + path, request).catch((error) => {
     throw unheard(error, path, signal);
   });
   if (answer.ok) return answer;
+  // Browsers do not say where it leads.
+  if (answer.type === 'opaqueredirect') {
+    throw new Failure('redirected', 'the address redirects to another one', { subject: path });
+  }
   const envelope = await answer.json().catch(() => null);
   const message = envelope?.message ?? `HTTP ${answer.status}`;
   const code = envelope?.errors?.[0]?.code;
-  throw new Failure(kindOf(answer.status, code), message, { subject: path, retryAfter: seconds(answer) });
+  const kind = (!envelope && kindOfProxy(answer)) || kindOf(answer.status, code);
+  throw new Failure(kind, message, { subject: path, retryAfter: seconds(answer) });
 }
 
 /**
@@ -104,6 +111,13 @@ function kindOf(status, code = '') {
   if (status === 507) return 'server-full';
   if (status >= 500) return 'server-error';
   return 'bad-answer';
+}
+
+/** What a proxy means, where it refuses in the server's place. @param {Response} answer */
+function kindOfProxy({ status, headers }) {
+  if (status === 413) return 'proxy-limit';
+  const away = status === 502 || status === 504 || (status === 503 && !headers.has('retry-after'));
+  return away ? 'gateway' : undefined;
 }
 
 /** @param {Response} answer */

@@ -2,9 +2,13 @@
 /** Signing in: a view of its own at first, a dialog over a running job when the session ends under it. */
 
 import { fill, h, icon } from './dom.js';
+import { explained } from './failure.js';
 import { Failure } from './http.js';
 import { duration, words } from './language.js';
 import { signIn, user } from './session.js';
+
+/** What stands between the page and the server has words of its own. */
+const TOLD = ['redirected', 'gateway', 'proxy-limit'];
 
 /** What was typed survives a change of the language. */
 let typed = '';
@@ -145,5 +149,5 @@ function explain({ kind, retryAfter }) {
   if (kind === 'unauthorized') return w.wrong;
   if (kind === 'unreachable') return w.unreachable;
   if (kind === 'busy') return w.wait(duration(retryAfter ?? 30));
-  return w.other;
+  return TOLD.includes(kind) ? explained(kind).join(' ') : w.other;
 }

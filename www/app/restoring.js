@@ -290,7 +290,7 @@ class Restoring extends Work {
 }
 
 /** Failures of an undo that leave open whether it has come about. */
-const UNANSWERED = ['unreachable', 'bad-answer', 'server-error', 'unauthorized', 'internal'];
+const UNANSWERED = ['unreachable', 'gateway', 'bad-answer', 'server-error', 'unauthorized', 'internal'];
 
 export const restoring = new Restoring();
 

@@ -122,7 +122,7 @@ async function patiently(attempt, [pause, ...later]) {
   try {
     return await attempt();
   } catch (error) {
-    const passing = error instanceof Failure && ['unreachable', 'busy', 'server-error'].includes(error.kind);
+    const passing = error instanceof Failure && ['unreachable', 'gateway', 'busy', 'server-error'].includes(error.kind);
     if (!passing || !pause) throw error;
     await new Promise((resolve) => setTimeout(resolve, pause * 1000));
     return patiently(attempt, later);

@@ -38,7 +38,7 @@ export { listRestorePoints, prepareRestore, previewUndo, restoreEnd, stopRestore
  * there. Archives of earlier backups are removed from the browser once there is a place for this one. Where there is none
  * for so much, the server makes the backup and keeps it for a day.
  * @param {object} options
- * @param {string} [options.url] Address of the server, without `/api/v1`; by default the one that the engine comes from.
+ * @param {string} [options.url] Address of the server, without `/api/v1`; by default the one of the engine.
  * @param {Auth} options.auth
  * @param {Category[]} [options.categories] What to back up; all by default.
  * @param {boolean} [options.onServer] Whether the server shall make it in any case.
@@ -56,7 +56,7 @@ export async function createBackup({ url, auth, categories, onServer = false, ..
  * holds its moment.
  * @param {object} options
  * @param {string} options.id Of an {@link Interrupted}, or of the error that it ended with.
- * @param {string} [options.url] Address of the server, without `/api/v1`; by default the one that the engine comes from.
+ * @param {string} [options.url] Address of the server, without `/api/v1`; by default the one of the engine.
  * @param {Auth} options.auth
  * @param {(progress: Progress) => void} [options.onProgress] Called about ten times a second.
  * @param {(notice: Notice) => void} [options.onNotice] Called for what the person should know, though the job goes on.

@@ -30,8 +30,9 @@ async function fetched(url, options) {
   const answer = await fetch(url, { ...options, cache: "no-store" })
     .catch((error) => Promise.reject(unfetched(url, error, options.signal)));
   if (answer.ok) return answer;
+  const kind = answer.status === 502 || answer.status === 504 ? "gateway" : "server-error";
   throw new BackupError({
-    kind: "server-error", message: "the archive cannot be fetched", subject: shown(url),
+    kind, message: "the archive cannot be fetched", subject: shown(url),
     expected: "status 200", actual: `status ${answer.status}`,
   });
 }

@@ -38,7 +38,7 @@ import { given } from "./remote.js";
  * @param {object} options
  * @param {File | string} options.file A file, or the address of one: where its server answers ranges, it is read from there.
  * @param {string} [options.name] What the file is called; by default as it is named, or as its address ends.
- * @param {string} [options.url] Address of the server, without `/api/v1`; by default the one that the engine comes from.
+ * @param {string} [options.url] Address of the server, without `/api/v1`; by default the one of the engine.
  * @param {Auth} options.auth
  * @param {Choice} options.choice
  * @param {string} [options.businessName] Needed for a backup of another installation, as a person has typed it: the error
@@ -145,7 +145,7 @@ export async function previewUndo({ id, url, auth, signal }) {
  * @param {string} options.id Of the restore point.
  * @param {number} options.seq Of the preview that a person has agreed to.
  * @param {number} [options.acknowledgeSigned] Its `signedLoss`, where a person has agreed to that too.
- * @param {string} [options.url] Address of the server, without `/api/v1`; by default the one that the engine comes from.
+ * @param {string} [options.url] Address of the server, without `/api/v1`; by default the one of the engine.
  * @param {Auth} options.auth
  * @returns {Promise<RestoreOutcome>}
  */

@@ -112,9 +112,10 @@ impl<T: Transport> HttpTarget<T> {
 
     /// What became of a commit that failed like this.
     async fn settle(&self, refused: Refused) -> Result<Committed, Refused> {
-        use ErrorKind::{BadAnswer, Cancelled, RestoreGone, ServerError, Unauthorized, Unreachable};
+        use ErrorKind::{BadAnswer, Cancelled, Gateway, RestoreGone, ServerError, Unauthorized, Unreachable};
         let kind = refused.error.kind;
-        if !matches!(kind, BadAnswer | Cancelled | RestoreGone | ServerError | Unauthorized | Unreachable) {
+        let unanswered = matches!(kind, BadAnswer | Cancelled | Gateway | ServerError | Unreachable);
+        if !unanswered && !matches!(kind, RestoreGone | Unauthorized) {
             return Err(refused);
         }
         let RestoreBegun { id, secret, .. } = &self.begun;

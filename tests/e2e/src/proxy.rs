@@ -123,7 +123,7 @@ impl Proxy {
         let state = Arc::new(State {
             upstream: upstream.to_owned(),
             below,
-            http: dikas_backup::http::client().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            http: dikas_backup::http::client().build().unwrap(),
             rules: Mutex::default(),
             log: Mutex::default(),
             held: watch::Sender::new(0),

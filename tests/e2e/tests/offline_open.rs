@@ -31,7 +31,8 @@ async fn show(browser: &Browser, file: &Path) -> (String, tokio::task::JoinHandl
 /// Where the page that is open reads the file.
 async fn address(browser: &Browser) -> Value {
     browser.find("#inspected").await;
-    let asked = "return performance.getEntriesByType('resource').map((it) => it.name).find((it) => it.includes('/file/'))";
+    let asked = "return performance.getEntriesByType('resource').map((it) => it.name)
+        .find((it) => it.includes('/file/'))";
     browser.run(asked, vec![]).await
 }
 

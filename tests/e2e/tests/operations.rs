@@ -110,6 +110,31 @@ fn systemd_knows_the_units() {
 }
 
 #[test]
+fn the_proxies_take_their_path_off_and_are_in_the_way_of_nothing() {
+    let nginx = deployed("nginx.conf");
+    let directives: Vec<&str> = nginx.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
+    for directive in [
+        "location /dikas/ {",
+        "proxy_pass http://127.0.0.1:5015/;",
+        "proxy_set_header Host $http_host;",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
+        "client_max_body_size 0;",
+        "proxy_buffering off;",
+        "proxy_request_buffering off;",
+        "proxy_read_timeout 1h;",
+    ] {
+        assert!(directives.contains(&directive), "{directive}");
+    }
+    let caddy = deployed("Caddyfile");
+    for text in [&nginx, &caddy] {
+        assert_eq!(text.matches('{').count(), text.matches('}').count());
+    }
+    for directive in ["redir /dikas /dikas/ 301", "handle_path /dikas/*", "reverse_proxy 127.0.0.1:5015"] {
+        assert!(caddy.contains(directive), "{directive}");
+    }
+}
+
+#[test]
 fn the_server_knows_its_configuration() {
     let output = good(
         Command::new(program("dikas-server")).arg("--check-config").arg(root().join("deploy/dikas.toml")),

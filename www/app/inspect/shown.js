@@ -14,7 +14,8 @@ export const isShown = (/** @type {string} */ hash) => codeIn(hash) !== undefine
  * @throws {Failure} `address-used` where somebody else came first
  */
 export async function shownBackup(hash) {
-  const answer = await fetch(new URL('open', BASE), { method: 'POST', body: codeIn(hash), redirect: 'error' }).catch((error) => {
+  const request = { method: 'POST', body: codeIn(hash) };
+  const answer = await fetch(new URL('open', BASE), request).catch((error) => {
     throw unheard(error, 'open');
   });
   if (answer.status === 410) throw new Failure('address-used', 'the code in the address was used before');
