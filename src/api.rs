@@ -70,7 +70,7 @@ pub struct LoginRequest {
     pub device_token: Option<String>,
 }
 
-/// Body of `POST /auth/refresh`.
+/// Body of `POST /auth/refresh` and of `POST /auth/logout`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -256,27 +256,6 @@ pub struct JobArchive {
     pub plain_parts: u64,
     /// How often the job had to start over with a new snapshot.
     pub restarts: u32,
-}
-
-/// Body of `POST /backup/archives/{id}/ticket`; an empty one asks for a download.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct TicketRequest {
-    /// What the file is to be read for.
-    pub purpose: Purpose,
-}
-
-/// What a file is read for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum Purpose {
-    /// All of it, begun within minutes.
-    #[default]
-    Download,
-    /// Piece by piece, for as long as a person looks into it.
-    Inspect,
 }
 
 /// Answer of `POST /backup/jobs/{id}/ticket`: the right to download one file by its address alone.

@@ -252,7 +252,9 @@ impl App {
         if let Err(failure) = self.store.note_position() {
             tracing::warn!("how far the database is cannot be noted: {failure}");
         }
-        self.restores.clean(&self.snapshots)
+        let tidied = self.auth.tidy();
+        self.restores.clean(&self.snapshots)?;
+        tidied
     }
 
     /// Gives the documents of before their digests, in small steps between the writes of everybody else. Blocks for as long
@@ -377,8 +379,11 @@ impl Server {
         let _ = self.sweeping.await;
         let _ = self.digesting.await;
         self.app.snapshots.close_all().await;
-        let store = Arc::clone(&self.app.store);
-        let last = move || store.note_position().and_then(|()| store.checkpoint());
+        let app = Arc::clone(&self.app);
+        let last = move || {
+            let tidied = app.auth.tidy();
+            app.store.note_position().and_then(|()| app.store.checkpoint()).and(tidied)
+        };
         if let Err(failure) = blocking(last).await {
             tracing::warn!("the last checkpoint failed: {failure}");
         }

@@ -10,7 +10,7 @@ use super::protocol::{
     Column, ColumnKind, Event, Found, InspectCommand, ManifestHead, RemoteFile, RowCells, RowText, Summary,
 };
 use super::ranges::Given;
-use super::worker::{Answer, Files, Job};
+use super::worker::{Answer, Files, Job, Tokens};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{self, Columns, Inspector, Page, Query, Row, Rows, secrets};
@@ -19,6 +19,7 @@ use long::Report;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::rc::Rc;
 use web_sys::Blob;
 
 /// How many problems a message names.
@@ -48,13 +49,22 @@ pub(super) struct Open {
 }
 
 impl Job {
-    pub(super) fn inspect(&self, command: InspectCommand, Files { file, other }: Files) -> Result<Answer> {
+    /// What a server refuses to the login of the page is no damage of the archive, whatever a question makes of it.
+    pub(super) fn inspect(&self, command: InspectCommand, files: Files) -> Result<Answer> {
+        let answer = self.look(command, files);
+        if self.tokens.is_refused() {
+            return Err(Error::new(ErrorKind::Unauthorized, "the login has ended"));
+        }
+        answer
+    }
+
+    fn look(&self, command: InspectCommand, Files { file, other }: Files) -> Result<Answer> {
         let mut inspected = self.inspected.borrow_mut();
         let (inspector, event) = match command {
             InspectCommand::Open { remote, salvage } => {
                 let mut report = Report::new();
                 let mut progress = |bytes| report.add(bytes);
-                let archive = open(remote, file, salvage, &mut progress)?;
+                let archive = open((remote, file), &self.tokens, salvage, &mut progress)?;
                 let mut inspector = Inspector::open(archive, &mut progress)?;
                 let event = opened(&mut inspector)?;
                 (inspector, event)
@@ -62,11 +72,12 @@ impl Job {
             InspectCommand::Join { remote, index } => {
                 let index = serde_json::from_slice(index.as_bytes())
                     .map_err(|error| Error::new(ErrorKind::BadArgument, error.to_string()))?;
-                (Inspector::with_index(open(remote, file, true, &mut |_| Ok(()))?, index), Event::Joined)
+                let archive = open((remote, file), &self.tokens, true, &mut |_| Ok(()))?;
+                (Inspector::with_index(archive, index), Event::Joined)
             }
             command => {
                 let none = || Error::new(ErrorKind::BadArgument, "no archive is open");
-                return inspected.as_mut().ok_or_else(none)?.answer(command, other);
+                return inspected.as_mut().ok_or_else(none)?.answer(command, other, &self.tokens);
             }
         };
         *inspected = Some(Open { inspector, columns: BTreeMap::new() });
@@ -76,19 +87,24 @@ impl Job {
 
 /// The archive at an address, or beside a command.
 fn open(
-    remote: Option<RemoteFile>,
-    file: Option<Blob>,
+    (remote, file): (Option<RemoteFile>, Option<Blob>),
+    tokens: &Rc<Tokens>,
     salvage: bool,
     progress: OnProgress<'_>,
 ) -> Result<Archive> {
     if salvage {
-        return BackupReader::salvage(given(remote, file)?, limits(), progress);
+        return BackupReader::salvage(given(remote, file, tokens)?, limits(), progress);
     }
-    open_file(remote, file)
+    open_file(remote, file, tokens)
 }
 
 impl Open {
-    fn answer(&mut self, command: InspectCommand, other: Option<Blob>) -> Result<Answer> {
+    fn answer(
+        &mut self,
+        command: InspectCommand,
+        other: Option<Blob>,
+        tokens: &Rc<Tokens>,
+    ) -> Result<Answer> {
         let event = match command {
             InspectCommand::Rows { collection, from, count, query, all } => {
                 self.rows(&collection, from, count as usize, query.as_deref(), all)?
@@ -114,7 +130,7 @@ impl Open {
             }
             InspectCommand::Compare { collection, from } => {
                 let progress = &mut |_| Ok(());
-                let mut other = Inspector::open(open(None, other, true, progress)?, progress)?;
+                let mut other = Inspector::open(open((None, other), tokens, true, progress)?, progress)?;
                 match collection {
                     None => long::compare(&mut self.inspector, &mut other)?,
                     Some(name) => long::differences(&mut self.inspector, &mut other, &name, from)?,

@@ -25,7 +25,7 @@ mod opening;
 #[cfg(all(target_arch = "wasm32", feature = "making"))]
 pub mod opfs;
 #[cfg(all(target_arch = "wasm32", feature = "opening"))]
-pub mod ranges;
+mod ranges;
 #[cfg(all(target_arch = "wasm32", feature = "opening"))]
 mod restore;
 #[cfg(target_arch = "wasm32")]

@@ -4,9 +4,11 @@ use super::pages::Paged;
 use super::protocol::RemoteFile;
 use super::ranges::{Given, Ranges};
 use super::rope::BlobSource;
+use super::worker::Tokens;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::reader::BackupReader;
+use std::rc::Rc;
 use web_sys::Blob;
 
 /// The most that is decoded of an archive without a manifest, in bytes: some minutes of work.
@@ -16,15 +18,20 @@ const MAX_LINES_BYTES: u64 = 64 << 30;
 pub(super) fn open_file(
     remote: Option<RemoteFile>,
     file: Option<Blob>,
+    tokens: &Rc<Tokens>,
 ) -> Result<BackupReader<Paged<Given>>> {
-    BackupReader::open_with(given(remote, file)?, limits())
+    BackupReader::open_with(given(remote, file, tokens)?, limits())
 }
 
 /// What is on a server or, without that, beside a command.
-pub(super) fn given(remote: Option<RemoteFile>, file: Option<Blob>) -> Result<Paged<Given>> {
+pub(super) fn given(
+    remote: Option<RemoteFile>,
+    file: Option<Blob>,
+    tokens: &Rc<Tokens>,
+) -> Result<Paged<Given>> {
     let missing = || Error::new(ErrorKind::BadArgument, "not a file");
     Ok(Paged::new(match remote {
-        Some(remote) => Given::Ranges(Ranges::new(remote)),
+        Some(remote) => Given::Ranges(Ranges::new(remote, Rc::clone(tokens))),
         None => Given::Blob(BlobSource::new(file.ok_or_else(missing)?)?),
     }))
 }

@@ -79,7 +79,7 @@ pub enum Command {
     Restore(RestoreCommand),
     /// Look into the archive beside this command, or into the one that the worker has open.
     Inspect(InspectCommand),
-    /// The answer to [`Event::NeedToken`].
+    /// The answer to [`Event::NeedToken`]; or, before a command about a [`RemoteFile`], what to read it with.
     Token {
         /// The bearer token.
         token: String,

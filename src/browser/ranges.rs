@@ -6,8 +6,10 @@ use super::js;
 use super::pages::Blocks;
 use super::protocol::RemoteFile;
 use super::rope::BlobSource;
+use super::worker::Tokens;
 use crate::error::{Error, ErrorKind, Result};
 use std::io;
+use std::rc::Rc;
 use wasm_bindgen::JsCast as _;
 use web_sys::{XmlHttpRequest, XmlHttpRequestResponseType};
 
@@ -19,19 +21,27 @@ const PROXY: [&str; 2] = ["status 502", "status 504"];
 
 /// A file behind an address.
 #[derive(Debug)]
-pub struct Ranges(RemoteFile);
+pub(super) struct Ranges {
+    file: RemoteFile,
+    tokens: Rc<Tokens>,
+}
 
 impl Ranges {
     /// Reads this file, and no other that comes to be at its address.
-    pub fn new(file: RemoteFile) -> Self {
-        Self(file)
+    pub(super) fn new(file: RemoteFile, tokens: Rc<Tokens>) -> Self {
+        Self { file, tokens }
     }
 
     fn load_range(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
         let last = at + bytes.len() as u64 - 1;
-        let RemoteFile { url, size, tag } = &self.0;
-        let answer = send(url, &format!("bytes={at}-{last}"))?;
+        let RemoteFile { url, size, tag, authorized } = &self.file;
+        let token = if *authorized { self.tokens.last() } else { None };
+        let answer = send(url, &format!("bytes={at}-{last}"), token.as_deref())?;
         let status = answer.status().unwrap_or_default();
+        if status == 401 && *authorized {
+            self.tokens.refuse();
+            return Err(Error::new(ErrorKind::Unauthorized, "the login has ended").on(shown(url)));
+        }
         if status != 206 {
             return Err(refused(url, "status 206", &format!("status {status}")));
         }
@@ -49,7 +59,7 @@ impl Ranges {
 
 impl Blocks for Ranges {
     fn size(&self) -> u64 {
-        self.0.size
+        self.file.size
     }
 
     fn load(&mut self, at: u64, bytes: &mut [u8]) -> io::Result<()> {
@@ -76,7 +86,7 @@ impl Blocks for Ranges {
 
 /// What is looked into: a file of this machine, or one behind an address.
 #[derive(Debug)]
-pub enum Given {
+pub(super) enum Given {
     /// A file that the person chose, or any other Blob.
     Blob(BlobSource),
     /// A file on a server.
@@ -108,11 +118,14 @@ impl Blocks for Given {
 }
 
 /// Sends a request and waits for the answer.
-fn send(url: &str, range: &str) -> Result<XmlHttpRequest> {
+fn send(url: &str, range: &str, token: Option<&str>) -> Result<XmlHttpRequest> {
     let request = XmlHttpRequest::new().map_err(js::error)?;
     request.open_with_async("GET", url, false).map_err(js::error)?;
     request.set_response_type(XmlHttpRequestResponseType::Arraybuffer);
     request.set_request_header("range", range).map_err(js::error)?;
+    if let Some(token) = token {
+        request.set_request_header("authorization", &format!("Bearer {token}")).map_err(js::error)?;
+    }
     request.send().map_err(|thrown| {
         // Browsers name the address, query and all.
         let why = js::text(thrown.unchecked_ref()).replace(url, shown(url));

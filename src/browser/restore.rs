@@ -5,13 +5,14 @@ use super::fetch::Fetch;
 use super::opening::open_file;
 use super::protocol::{Event, Item, Refusal, RemoteFile, RestoreCommand, Server};
 use super::turn::PageWatch;
-use super::worker::{Failure, Job, post};
+use super::worker::{Failure, Job, Tokens, post};
 use crate::api::restore::{CommitRequest, RestoreMode};
 use crate::catalog::Category;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::restore::http::{HttpTarget, NotOpened, Obstacle};
 use crate::job::restore::sessions::{self, Restores};
 use crate::job::restore::{Choice, Committed, Consent, Manner, Target, check, commit, stage};
+use crate::job::{Progress, Watch};
 use std::cell::RefCell;
 use std::rc::Rc;
 use web_sys::Blob;
@@ -68,14 +69,14 @@ impl Job {
         business_name: Option<&str>,
         (remote, file): (Option<RemoteFile>, Option<Blob>),
     ) -> Result<Event, Failure> {
-        let watch = PageWatch::new(self.signal.clone());
-        let mut archive = open_file(remote, file)?;
+        let watch = Reading { watch: PageWatch::new(self.signal.clone()), tokens: &self.tokens };
+        let mut archive = open_file(remote, file, &self.tokens)?;
         let plan = check(&mut archive, name, choice, &watch).await?;
         let target = HttpTarget::open(self.transport(url)?, &plan.request(business_name)?).await?;
         let session = target.session();
         post(&Event::RestoreBegun { id: session.id.clone(), secret: session.secret.clone() }, None);
         let preview = stage(&mut archive, &plan, &target, &watch).await?;
-        watch.flush();
+        watch.watch.flush();
         self.restore.replace(Some(Rc::new(target)));
         Ok(Event::Prepared { preview })
     }
@@ -87,6 +88,23 @@ impl Job {
 
     fn restores(&self, url: &str) -> Result<Restores<Fetch>> {
         Ok(Restores::new(self.transport(url)?))
+    }
+}
+
+/// Reading takes longer than a token lives where the line is slow, and cannot wait for the next one: that is seen to in between.
+struct Reading<'a> {
+    watch: PageWatch,
+    tokens: &'a Tokens,
+}
+
+impl Watch for Reading<'_> {
+    fn report(&self, progress: Progress) {
+        self.watch.report(progress);
+    }
+
+    async fn checkpoint(&self) -> Result<()> {
+        self.watch.checkpoint().await?;
+        self.tokens.keep_fresh().await
     }
 }
 

@@ -10,12 +10,20 @@ use super::restore::Kept;
 use super::turn::Signal;
 use crate::error::{Error, ErrorKind, Result};
 use futures::channel::oneshot;
+#[cfg(feature = "opening")]
+use js_sys::Date;
 use js_sys::{Function, Object, Reflect};
+#[cfg(feature = "opening")]
+use std::cell::Cell;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Blob, File, MessageEvent};
+
+/// How old a token may be before the page is asked whether it still holds, in milliseconds.
+#[cfg(feature = "opening")]
+const LOOKED_AFTER: f64 = 20_000.0;
 
 /// To be called once in every worker, before anything else: a panic becomes an event of kind `internal`. It leaves
 /// the module unusable, so whoever receives it ends the worker.
@@ -71,7 +79,7 @@ pub fn start(spawn: Function) -> Result<(), JsValue> {
 /// What this worker is there for.
 pub(super) struct Job {
     pub(super) signal: Signal,
-    tokens: Rc<Tokens>,
+    pub(super) tokens: Rc<Tokens>,
     /// Starts an encoding worker.
     #[cfg_attr(not(feature = "making"), expect(dead_code, reason = "nothing is encoded"))]
     pub(super) spawn: Function,
@@ -147,21 +155,69 @@ pub(super) fn post(event: &Event, file: Option<&File>) {
 
 /// The page's logins, asked for by message.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(RefCell<Vec<oneshot::Sender<Result<String>>>>);
+pub(super) struct Tokens {
+    /// Who waits, each with the token that was refused.
+    waiting: RefCell<Vec<(Option<String>, oneshot::Sender<Result<String>>)>>,
+    /// The last one that came, and when.
+    #[cfg(feature = "opening")]
+    last: RefCell<Option<(String, f64)>>,
+    /// Whether a server has refused it.
+    #[cfg(feature = "opening")]
+    refused: Cell<bool>,
+}
 
 impl Tokens {
     /// A token that is not the rejected one.
     pub(super) async fn ask(&self, rejected: Option<&str>) -> Result<String> {
         let (sender, receiver) = oneshot::channel();
-        self.0.borrow_mut().push(sender);
-        post(&Event::NeedToken { rejected: rejected.map(str::to_owned) }, None);
+        let rejected = rejected.map(str::to_owned);
+        self.waiting.borrow_mut().push((rejected.clone(), sender));
+        post(&Event::NeedToken { rejected }, None);
         receiver.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unauthorized, "no login")))
     }
 
     fn answer(&self, answer: Result<String>) {
-        for waiting in self.0.take() {
+        #[cfg(feature = "opening")]
+        if let Ok(token) = &answer {
+            self.last.replace(Some((token.clone(), Date::now())));
+            self.refused.set(false);
+        }
+        for (rejected, waiting) in self.waiting.take() {
+            // The answer to an earlier question does not help who was refused just that: another one is on its way.
+            if rejected.is_some() && answer.as_ref().ok() == rejected.as_ref() {
+                self.waiting.borrow_mut().push((rejected, waiting));
+                continue;
+            }
             // Whoever no longer waits needs no token.
             let _ = waiting.send(answer.clone());
         }
+    }
+}
+
+/// What reads a file on a server cannot wait for a message: it takes the token that is there.
+#[cfg(feature = "opening")]
+impl Tokens {
+    /// The last token that came.
+    pub(super) fn last(&self) -> Option<String> {
+        self.last.borrow().as_ref().map(|(token, _)| token.clone())
+    }
+
+    /// Notes that a server has refused the last token.
+    pub(super) fn refuse(&self) {
+        self.refused.set(true);
+    }
+
+    /// Whether a server has refused the last token.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.get()
+    }
+
+    /// Has the page look after the token, where that was some time ago.
+    pub(super) async fn keep_fresh(&self) -> Result<()> {
+        let age = self.last.borrow().as_ref().map(|(_, came)| (Date::now() - came).abs());
+        if age.is_some_and(|age| age > LOOKED_AFTER) {
+            self.ask(None).await?;
+        }
+        Ok(())
     }
 }

@@ -214,6 +214,23 @@ fn an_expired_token_is_refreshed_on_the_way() {
 }
 
 #[test]
+fn a_refresh_whose_answer_is_lost_is_asked_for_again_and_the_login_goes_on() {
+    let store = shop();
+    let lost = Cell::new(0);
+    let wire = Wire::new(&store, |wire, number, request, answer| {
+        if number % 4 == 3 {
+            wire.expire_token();
+        }
+        if request.target == "/auth/refresh" && lost.replace(lost.get() + 1) % 2 == 0 {
+            return Err(TransportError::Timeout);
+        }
+        Ok(answer)
+    });
+    assert_eq!(lines_over(&wire, "articles", 2048).unwrap(), truth(&store, "articles"));
+    assert!(wire.refreshes.get() > 2 && lost.get() > 4 && !wire.logged_out.get());
+}
+
+#[test]
 fn a_login_that_has_ended_is_not_tried_again() {
     let store = shop();
     let wire = Wire::new(&store, |wire, number, _, answer| {

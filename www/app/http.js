@@ -35,6 +35,7 @@ export class Failure extends Error {
  * @property {string} [token]
  * @property {string} [accept]
  * @property {AbortSignal} [signal]
+ * @property {boolean} [keepalive] Whether it outlives the page.
  */
 
 /**
@@ -43,7 +44,7 @@ export class Failure extends Error {
  * @returns {Promise<Response>} one that says yes
  * @throws {Failure}
  */
-export async function send(path, { method = 'GET', body, token, accept, signal }) {
+export async function send(path, { method = 'GET', body, token, accept, signal, keepalive }) {
   /** @type {Record<string, string>} */
   const headers = {};
   if (body !== undefined) headers['content-type'] = 'application/json';
@@ -51,7 +52,7 @@ export async function send(path, { method = 'GET', body, token, accept, signal }
   if (accept) headers.accept = accept;
   const content = body === undefined ? undefined : JSON.stringify(body);
   /** @type {RequestInit} A redirect could take a password elsewhere. */
-  const request = { method, headers, signal, body: content, redirect: 'manual' };
+  const request = { method, headers, signal, body: content, redirect: 'manual', keepalive };
   const answer = await fetch(API + path, request).catch((error) => {
     throw unheard(error, path, signal);
   });
@@ -90,13 +91,16 @@ export function unheard(error, path, signal) {
   return signal?.aborted ? new Failure('cancelled', 'cancelled') : new Failure('unreachable', String(error), { subject: path });
 }
 
+/** The address of what is at a path of the API. @param {string} path */
+export const place = (path) => API + path;
+
 /**
  * Where a file of the API is for a navigation, with the ticket that stands for the login.
  *
  * @param {string} path
  * @param {string} ticket
  */
-export const address = (path, ticket) => `${API}${path}?ticket=${encodeURIComponent(ticket)}`;
+export const address = (path, ticket) => `${place(path)}?ticket=${encodeURIComponent(ticket)}`;
 
 /**
  * @param {number} status

@@ -5,7 +5,7 @@ import {
   openBackup, prepareRestore, previewUndo, restoreEnd, stopRestore, undo,
 } from '../engine/index.js';
 import { TAB } from './http.js';
-import { authorised } from './session.js';
+import { authorised, reader } from './session.js';
 import { forgetServed } from './served.js';
 import { Work } from './work.js';
 
@@ -87,7 +87,7 @@ class Restoring extends Work {
     this.#opening = mine;
     this.#become('opening');
     try {
-      const opened = await openBackup(file, { salvage: false, signal: mine.signal });
+      const opened = await openBackup(file, { salvage: false, auth: reader, signal: mine.signal });
       const { manifest, summary } = opened;
       opened.close();
       if (this.#opening !== mine) return;

@@ -5,6 +5,8 @@
  * Tokens live in memory and in sessionStorage, so that a reload does not end the session and closing the tab does. A
  * token is renewed before it runs out or when somebody reports that the server refused it; however many ask at once,
  * one request goes out. Where renewing is refused, the caller decides: give up, or ask the person and wait.
+ *
+ * A refresh token is good once. A tab that was duplicated has the same one, so that tabs tell each other what became of it.
  */
 
 import { data, Failure, send, TAB } from './http.js';
@@ -22,6 +24,16 @@ const deviceKey = (username) => `${TAB}.device.${username}`;
 
 /** Renewed this many milliseconds before it runs out, so that no call starts with a token about to end. */
 const EARLY = 60_000;
+
+/** The same for what reads a file on the server: while that answers one question, it cannot get another token. */
+const EARLY_FOR_READING = 30 * 60_000;
+
+/** Tells the other tabs of a session that its refresh token was used, and what came of it; null where it has ended. */
+const tabs = typeof BroadcastChannel === 'function' ? new BroadcastChannel(KEY) : null;
+
+tabs?.addEventListener('message', ({ data: { used, renewed } }) => {
+  if (login && login.refreshToken === used) hold(renewed);
+});
 
 /** How long to wait before each further attempt to renew, in seconds. */
 const PAUSES = [1, 2, 4, 8, 16, 30];
@@ -47,14 +59,22 @@ export async function signIn(username, password) {
   remember(username, tokens);
 }
 
+/** Ends the session here at once, and on the server as soon as that hears of it. */
 export function signOut() {
-  login = null;
-  try {
-    sessionStorage.removeItem(KEY);
-  } catch {
-    // There was nothing to remove.
-  }
+  const refreshToken = login?.refreshToken;
+  if (!refreshToken) return;
+  hold(null);
+  tabs?.postMessage({ used: refreshToken, renewed: null });
+  // Where the server is away, the login ends there by itself.
+  send('/auth/logout', { method: 'POST', body: { refreshToken }, keepalive: true }).catch(() => {});
 }
+
+/**
+ * The login for what reads files on the server.
+ *
+ * @param {{ rejected: string | null }} asked
+ */
+export const reader = ({ rejected }) => token(rejected, undefined, EARLY_FOR_READING);
 
 /**
  * Runs work of the engine in the name of who is signed in. When a token cannot be renewed, the reason is what it fails
@@ -83,10 +103,11 @@ export async function authorised(work, ended) {
 /**
  * @param {string | null} rejected the token that the server has just refused, if any
  * @param {(() => Promise<void>) | undefined} ended
+ * @param {number} [early] how long it has to be good at least, in milliseconds
  * @returns {Promise<string>}
  */
-function token(rejected, ended) {
-  if (login && login.accessToken !== rejected && Date.now() < login.expires - EARLY) {
+function token(rejected, ended, early = EARLY) {
+  if (login && login.accessToken !== rejected && Date.now() < login.expires - early) {
     return Promise.resolve(login.accessToken);
   }
   renewal ??= renew(ended).finally(() => (renewal = null));
@@ -101,7 +122,10 @@ async function renew(ended) {
     const { username, refreshToken } = renewed;
     const tokens = await patiently(() => call('/auth/refresh', { refreshToken }), ended ? PAUSES : []);
     // Who has signed out meanwhile stays out.
-    if (login === renewed) remember(username, tokens);
+    if (login === renewed) {
+      remember(username, tokens);
+      tabs?.postMessage({ used: refreshToken, renewed: login });
+    }
   } catch (error) {
     if (!(error instanceof Failure) || error.kind !== 'unauthorized' || !ended) throw error;
     await ended();
@@ -143,9 +167,15 @@ async function call(path, body) {
  * @param {Tokens} tokens
  */
 function remember(username, { accessToken, refreshToken, expiresIn }) {
-  login = { username, accessToken, refreshToken, expires: Date.now() + expiresIn * 1000 };
+  hold({ username, accessToken, refreshToken, expires: Date.now() + expiresIn * 1000 });
+}
+
+/** @param {Login | null} now */
+function hold(now) {
+  login = now;
   try {
-    sessionStorage.setItem(KEY, JSON.stringify(login));
+    if (now) sessionStorage.setItem(KEY, JSON.stringify(now));
+    else sessionStorage.removeItem(KEY);
   } catch {
     // Then the session lives as long as the page.
   }

@@ -206,11 +206,13 @@ export async function storage({ signal } = {}) {
  *   and `summary.salvaged` says so.
  * @param {(done: { bytes: number, total: number }) => void} [options.onProgress] Opening takes a moment where there is a manifest;
  *   else all documents are read once.
+ * @param {Auth} [options.auth] Who reads a file of the server, as long as it is open; asked again and again.
+ * @param {string} [options.url] Address of that server, without `/api/v1`; this page's own by default.
  * @param {AbortSignal} [options.signal]
  * @returns {Promise<import("./inspect.js").Backup>}
  */
-export async function openBackup(fileOrUrl, { salvage = true, onProgress, signal } = {}) {
-  return open(await given(fileOrUrl, signal), { salvage, onProgress, signal });
+export async function openBackup(fileOrUrl, { salvage = true, onProgress, auth, url, signal } = {}) {
+  return open(await given(fileOrUrl, { auth, server: url, signal }), { salvage, onProgress, auth, signal });
 }
 
 /** Whether old archives and leftovers have been removed since the page was opened. */

@@ -7,7 +7,7 @@ import { BackupError, cancelled, conversation, internal } from "./job.js";
 import { Zip } from "./zip.js";
 
 /**
- * @import { Answer, Asking } from "./job.js"
+ * @import { Answer, Asking, Auth } from "./job.js"
  * @import { AttachmentInfo, Change, Command, Compared, Event, ExportFormat, Hit, InspectCommand, ManifestHead } from "./protocol.js"
  * @import { RemoteFile, RowCells, RowText, Summary, Column } from "./protocol.js"
  */
@@ -312,7 +312,7 @@ export class Backup {
     const turn = this.#turn.then(async () => {
       const reader = (this.#reader ??= await this.#join(this.#closed.signal));
       try {
-        return await until(this.#closed.signal, reader.ask({ inspect: command }, last, {}));
+        return await until(this.#closed.signal, reader.ask({ inspect: command }, last, this.#source.login));
       } catch (error) {
         if (error instanceof BackupError && error.kind !== "internal") throw error;
         reader.end();
@@ -351,7 +351,7 @@ export class Backup {
             worker = await this.#join(stop.signal);
             fetched = 0;
           }
-          const { event } = await until(stop.signal, worker.ask({ inspect: command(task) }, last, { onEvent: counted }));
+          const { event } = await until(stop.signal, worker.ask({ inspect: command(task) }, last, { ...this.#source.login, onEvent: counted }));
           onDone(event, task);
         }
       } finally {
@@ -376,7 +376,7 @@ export class Backup {
     const stop = this.#stop(signal);
     const worker = await this.#join(stop.signal);
     try {
-      return await until(stop.signal, work((command, last, options) => worker.ask({ inspect: command }, last, options)));
+      return await until(stop.signal, work((command, last, options) => worker.ask({ inspect: command }, last, { ...this.#source.login, ...options })));
     } finally {
       worker.end();
       stop.abort();
@@ -385,8 +385,8 @@ export class Backup {
 
   /** @param {AbortSignal} signal */
   #join(signal) {
-    const { file, remote, index } = this.#source;
-    return conversation({ inspect: { join: { remote, index } } }, "joined", { file, signal });
+    const { file, remote, index, login } = this.#source;
+    return conversation({ inspect: { join: { remote, index } } }, "joined", { ...login, file, signal });
   }
 
   /**
@@ -404,24 +404,27 @@ export class Backup {
 }
 
 /** @typedef {<Type extends Event["type"]>(command: InspectCommand, last: Type, options: Asking) => Promise<Answer<Type>>} Ask */
-/** @typedef {{ file?: Blob, remote: RemoteFile | null, size: number, index: string }} Source A file here or on a server. Index: where the documents are, as the first worker has found out. */
+/** @typedef {{ file?: Blob, remote: RemoteFile | null, size: number, index: string, login: Pick<Asking, "auth" | "reads"> }} Source
+ *   A file here or on a server. Index: where the documents are, as the first worker has found out. Login: who reads it. */
 /** @typedef {Pick<Awaited<ReturnType<typeof conversation>>, "ask" | "end">} Conversation */
 
 /**
  * Opens an archive in a worker.
  * @param {Blob | RemoteFile} given
- * @param {{ salvage: boolean } & Reading} options
+ * @param {{ salvage: boolean, auth?: Auth } & Reading} options
  * @returns {Promise<Backup>}
  */
-export async function open(given, { salvage, onProgress, signal }) {
+export async function open(given, { salvage, auth, onProgress, signal }) {
   const file = given instanceof Blob ? given : undefined;
   const remote = given instanceof Blob ? null : given;
   /** @type {Command} */
   const command = { inspect: { open: { remote, salvage } } };
   const onEvent = reading(given.size, onProgress);
-  const reader = await conversation(command, "opened", { file, onEvent, signal });
+  /** @type {Source["login"]} */
+  const login = remote?.authorized ? { auth, reads: "again" } : {};
+  const reader = await conversation(command, "opened", { ...login, file, onEvent, signal });
   const { event } = reader.answer;
-  return new Backup({ file, remote, size: event.summary.size, index: event.index }, reader, event);
+  return new Backup({ file, remote, size: event.summary.size, index: event.index, login }, reader, event);
 }
 
 /**

@@ -98,6 +98,8 @@ function started(engine, signal) {
  * @property {(notice: Notice) => void} [onNotice]
  * @property {AbortSignal} [signal]
  * @property {boolean} [silent] Whether it may take its time without a word.
+ * @property {"once" | "again"} [reads] Whether the worker reads a file of the server for it, and has to have a token before; and
+ *   whether it is asked again where that token is refused.
  */
 
 /**
@@ -137,6 +139,35 @@ export async function conversation(command, last, options) {
 }
 
 /**
+ * Gives a worker one command, with a token before it where it reads with that, and once more where that was refused meanwhile.
+ * @template {Event["type"]} Type
+ * @param {Worker} worker
+ * @param {Command} command
+ * @param {Type} last
+ * @param {Asking} options
+ * @returns {Promise<Answer<Type>>}
+ */
+async function asked(worker, command, last, options) {
+  if (!options.reads) return answered(worker, command, last, options);
+  /** @param {string | null} rejected */
+  const attempt = async (rejected) => {
+    const token = await tokenOf(options.auth, rejected);
+    worker.postMessage({ command: /** @type {Command} */ ({ token: { token } }) });
+    return { token, answer: await answered(worker, command, last, options).catch((error) => refusedWith(error)) };
+  };
+  const first = await attempt(null);
+  const { answer } = first.answer === null && options.reads === "again" ? await attempt(first.token) : first;
+  if (answer) return answer;
+  throw new BackupError({ kind: "unauthorized", message: "the login has ended" });
+}
+
+/** Nothing, where a token was refused; else the error. @param {unknown} error */
+function refusedWith(error) {
+  if (error instanceof BackupError && error.kind === "unauthorized") return null;
+  throw error;
+}
+
+/**
  * Gives a worker one command, and waits for the event that answers it.
  * @template {Event["type"]} Type
  * @param {Worker} worker
@@ -145,7 +176,7 @@ export async function conversation(command, last, options) {
  * @param {Asking} options
  * @returns {Promise<Answer<Type>>}
  */
-async function asked(worker, command, last, { auth, file, other, onEvent, onProgress, onNotice, signal, silent }) {
+async function answered(worker, command, last, { auth, file, other, onEvent, onProgress, onNotice, signal, silent }) {
   /** @param {Command} command @param {{ file?: Blob, other?: Blob }} [files] */
   const send = (command, files) => worker.postMessage({ command, ...files });
   /** @type {number | undefined} */
@@ -196,12 +227,22 @@ async function asked(worker, command, last, { auth, file, other, onEvent, onProg
  */
 async function answerToken(auth, rejected) {
   try {
-    const token = typeof auth === "function" ? await auth({ rejected }) : auth;
-    if (token && token !== rejected) return { token: { token } };
-    return { noToken: { message: "the login was refused or has ended" } };
+    return { token: { token: await tokenOf(auth, rejected) } };
   } catch (error) {
     return { noToken: { message: text(error) } };
   }
+}
+
+/**
+ * A token that is not the rejected one.
+ * @param {Auth | undefined} auth
+ * @param {string | null} rejected
+ * @returns {Promise<string>}
+ */
+export async function tokenOf(auth, rejected) {
+  const token = typeof auth === "function" ? await auth({ rejected }) : auth;
+  if (token && token !== rejected) return token;
+  throw new BackupError({ kind: "unauthorized", message: "the login was refused or has ended" });
 }
 
 /**

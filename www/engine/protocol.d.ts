@@ -1114,7 +1114,11 @@ size: number,
 /**
  * Its entity tag: with another one it is another file; null where its server gives none.
  */
-tag: string | null, };
+tag: string | null, 
+/**
+ * Whether it is read with the token of the last [`Command::Token`](super::Command::Token).
+ */
+authorized: boolean, };
 
 /**
  * What the page asks for about restores.

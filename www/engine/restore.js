@@ -53,7 +53,7 @@ import { given } from "./remote.js";
 export async function prepareRestore({ file, name, url, auth, choice, businessName, onBegun, ...watching }) {
   const { mode, categories = null, collections = null } = /** @type {{ mode: Choice["mode"], categories?: Category[],
     collections?: string[] }} */ (choice);
-  const archive = await given(file, watching.signal);
+  const archive = await given(file, { auth, server: url, signal: watching.signal });
   const remote = archive instanceof Blob ? null : archive;
   const called = name ?? (typeof file === "string" ? file.replace(/\?.*$/, "").replace(/^.*\//, "") : file.name);
   /** @type {Command} */
@@ -65,6 +65,7 @@ export async function prepareRestore({ file, name, url, auth, choice, businessNa
   let id = "";
   const { answer, ask, end } = await conversation(command, "prepared", {
     auth,
+    reads: remote?.authorized ? "once" : undefined,
     file: archive instanceof Blob ? archive : undefined,
     onEvent(event) {
       if (event.type !== "restoreBegun") return;

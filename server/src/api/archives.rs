@@ -3,18 +3,17 @@
 use super::answer;
 use super::files::archive_answer;
 use super::lines::lines;
-use super::request::{Segments, json_or_default};
+use super::request::Segments;
 use crate::App;
 use crate::archives::Archives;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::archives::{CheckEvent, StoredArchive};
-use dikas_archive::api::{Envelope, Ticket, TicketRequest};
+use dikas_archive::api::{Envelope, Ticket};
 use dikas_archive::error::{Error, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -59,9 +58,8 @@ pub(super) async fn archive_file(
     .await
 }
 
-/// Gives a ticket, with which a browser reads this one file without a login: for ten minutes, or for twelve hours of looking
-/// into it.
-#[utoipa::path(post, path = "/backup/archives/{id}/ticket", tag = "archives", request_body = Option<TicketRequest>,
+/// Gives a ticket, with which a browser downloads this one file without a login, for ten minutes.
+#[utoipa::path(post, path = "/backup/archives/{id}/ticket", tag = "archives",
     params(("id" = String, Path, description = "Id of the archive.")),
     responses(
         (status = CREATED, description = "The `ticket` of the query of `/backup/archives/{id}/file`.",
@@ -72,12 +70,10 @@ pub(super) async fn archive_ticket(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
-    body: Body,
 ) -> Result<Response> {
-    let TicketRequest { purpose } = json_or_default(body).await?;
     let ticket = crate::shelving(move || {
         app.archives.file(&id)?;
-        app.auth.ticket(&principal.owner, &format!("/api/v1/backup/archives/{id}/file"), purpose)
+        app.auth.ticket(&principal, &format!("/api/v1/backup/archives/{id}/file"))
     });
     Ok(answer(StatusCode::CREATED, ticket.await?))
 }

@@ -1,7 +1,7 @@
 //! Logging in, staying logged in, and tokens for cron.
 
-use super::answer;
-use super::request::{Params, json};
+use super::request::{Params, json, json_or_default};
+use super::{answer, bearer};
 use crate::access::Client;
 use crate::auth::{BACKUP_TOKEN_PREFIX, Principal};
 use crate::failure::{Failure, Result};
@@ -9,7 +9,7 @@ use crate::{App, clock, random};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::archives::{BackupToken, NewToken, TokenRequest};
 use dikas_archive::api::{Envelope, LoginRequest, RefreshRequest, Tokens};
@@ -32,7 +32,8 @@ pub(super) async fn login(
     Ok(answer(StatusCode::OK, app.auth.login(json(body).await?, from).await?))
 }
 
-/// Gives new tokens for a refresh token.
+/// Gives new tokens for a refresh token, which is used up. Used again, its whole login ends; but for two minutes, unless the new
+/// one was used, the same call is answered once more, for the answer may have been lost.
 #[utoipa::path(post, path = "/auth/refresh", tag = "auth", request_body = RefreshRequest,
     responses(
         (status = OK, description = "Access and refresh token.", body = Envelope<Tokens>),
@@ -42,6 +43,29 @@ pub(super) async fn refresh(State(app): State<Arc<App>>, body: Body) -> Result<R
     let request: RefreshRequest = json(body).await?;
     let tokens = crate::blocking(move || app.auth.refresh(&request.refresh_token)).await?;
     Ok(answer(StatusCode::OK, tokens))
+}
+
+/// Ends a login: its refresh token, all its access tokens and tickets. Named by the refresh token in the body or, without a
+/// body, by the access token of the call; either may have run out.
+#[utoipa::path(post, path = "/auth/logout", tag = "auth", request_body = Option<RefreshRequest>,
+    params(("authorization" = Option<String>, Header, description = "An access token, where there is no body.")),
+    responses(
+        (status = OK, description = "It has ended, now or before."),
+        (status = BAD_REQUEST, description = "`bad-request`: there is neither, or a backup token, which is revoked."),
+        (status = UNAUTHORIZED, description = "That is no token of a login.")),
+    security(()), extensions(("x-dikas-roles" = json!(["anyone"]))))]
+pub(super) async fn logout(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response> {
+    let request: Option<RefreshRequest> = json_or_default(body).await?;
+    let token = match request {
+        Some(RefreshRequest { refresh_token }) => refresh_token,
+        None => bearer(&headers)
+            .map_err(|_| Failure::bad_request("a refresh token or an access token is needed"))?,
+    };
+    if token.starts_with(BACKUP_TOKEN_PREFIX) {
+        return Err(Failure::bad_request("a backup token does not log out: revoke it"));
+    }
+    crate::writing(move || app.auth.log_out(&token)).await?;
+    Ok(answer(StatusCode::OK, ()))
 }
 
 /// Makes a long-lived token that can open and read its own snapshots, and nothing else.

@@ -78,7 +78,7 @@ pub(super) async fn put_document(
             let message = format!("the document has another _id: expected {id:?}, found {:?}", document.id);
             return Err(Failure::new(StatusCode::BAD_REQUEST, "bad-document", message).on("_id"));
         }
-        app.store.put_documents(&collection, &[(document.id, body)], rules(&principal), |_| None)
+        put(&app, &principal, &collection, &[(document.id, body)], |_| None)
     })
     .await?;
     let status = if tally.created > 0 { StatusCode::CREATED } else { StatusCode::OK };
@@ -116,7 +116,7 @@ pub(super) async fn post_documents(
                 document::ingest(text.to_vec()).map_err(|error| Failure::from(error).at(line(index)))?;
             documents.push((document.id, body));
         }
-        app.store.put_documents(&collection, &documents, rules(&principal), |index| Some(line(index)))
+        put(&app, &principal, &collection, &documents, |index| Some(line(index)))
     })
     .await?;
     Ok(answer(StatusCode::OK, tally))
@@ -139,7 +139,11 @@ pub(super) async fn delete_document(
     Params(DocumentId { id }): Params<DocumentId>,
 ) -> Result<Response> {
     let collection = allowed(&principal, &collection)?;
-    crate::writing(move || app.store.delete_document(&collection, &id, rules(&principal))).await?;
+    crate::writing(move || {
+        app.store.delete_document(&collection, &id, rules(&principal))?;
+        review(&app, &collection, &[id])
+    })
+    .await?;
     Ok(answer(StatusCode::OK, ()))
 }
 
@@ -156,6 +160,24 @@ async fn read(app: Arc<App>, owner: &Owner, collection: CollectionName, id: Stri
     share.grow(body.len()).await?;
     share.shrink(body.len());
     Ok(share.hold(body))
+}
+
+fn put(
+    app: &App,
+    principal: &Principal,
+    collection: &CollectionName,
+    documents: &[(String, Vec<u8>)],
+    place: impl Fn(usize) -> Option<String>,
+) -> Result<Tally> {
+    let tally = app.store.put_documents(collection, documents, rules(principal), place)?;
+    let ids: Vec<String> = documents.iter().map(|(id, _)| id.clone()).collect();
+    review(app, collection, &ids)?;
+    Ok(tally)
+}
+
+/// Ends the logins of users whose role or password is another one now, or who may log in no more.
+fn review(app: &App, collection: &CollectionName, ids: &[String]) -> Result<()> {
+    if collection.as_str() == "users" { app.auth.review(ids) } else { Ok(()) }
 }
 
 /// The collection of this name, where the caller may touch it.

@@ -17,7 +17,7 @@ use axum::http::header::{CONTENT_LOCATION, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::archives::BackupRequest;
-use dikas_archive::api::{BackupJob, Envelope, JobArchive, JobState, Purpose, Ticket, is_random_id};
+use dikas_archive::api::{BackupJob, Envelope, JobArchive, JobState, Ticket, is_random_id};
 use dikas_archive::damage::Damaged;
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_archive::reader::BackupReader;
@@ -284,7 +284,7 @@ pub(super) async fn job_ticket(
 ) -> Result<Response> {
     let ticket = crate::blocking(move || {
         app.jobs.file(&id, &principal.owner)?;
-        app.auth.ticket(&principal.owner, &format!("{}/file", path(&id)), Purpose::Download)
+        app.auth.ticket(&principal, &format!("{}/file", path(&id)))
     });
     Ok(answer(StatusCode::CREATED, ticket.await?))
 }

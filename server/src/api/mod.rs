@@ -62,6 +62,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
     let routes = OpenApiRouter::new()
         .routes(routes!(auth::login))
         .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
         .routes(routes!(auth::create_token, auth::list_tokens, auth::delete_token))
         .routes(routes!(
             documents::get_document,
@@ -285,7 +286,7 @@ async fn check(
         let principal = match ticket(&uri).filter(|_| access.by_ticket) {
             Some(ticket) => crate::blocking(move || app.auth.ticket_holder(&ticket, uri.path())).await?,
             None => {
-                let token = bearer(&request)?;
+                let token = bearer(request.headers())?;
                 crate::blocking(move || app.auth.principal(&token)).await?
             }
         };
@@ -317,8 +318,8 @@ fn ticket(uri: &Uri) -> Option<String> {
     Query::<Ticket>::try_from_uri(uri).ok().map(|Query(found)| found.ticket)
 }
 
-fn bearer(request: &Request) -> Result<String> {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+fn bearer(headers: &HeaderMap) -> Result<String> {
+    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())

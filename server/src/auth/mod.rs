@@ -4,6 +4,7 @@
 //! same time. A token names a user and not a role: each call looks up what the user is now.
 
 mod attempts;
+mod families;
 mod passwords;
 mod users;
 
@@ -12,13 +13,16 @@ pub(crate) use users::an_admin_can_log_in;
 pub use users::user_document;
 
 use crate::failure::{Failure, Result};
+use crate::store::Login;
 use crate::store::{Owner, Store};
 use crate::{clock, random};
 use attempts::{Attempts, Caller};
-use dikas_archive::api::{LoginRequest, Purpose, Ticket, Tokens};
+use dikas_archive::api::{LoginRequest, Ticket, Tokens};
 use dikas_archive::catalog::CollectionName;
+use families::Families;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::IpAddr;
@@ -31,14 +35,8 @@ use users::User;
 /// How every backup token begins.
 pub const BACKUP_TOKEN_PREFIX: &str = "dkb_";
 
-/// Life of a refresh token; each refresh gives a new one.
-const REFRESH_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
 /// For how long a ticket lets somebody begin a download.
 const TICKET_LIFE: Duration = Duration::from_secs(10 * 60);
-
-/// For how long a ticket lets somebody look into a file: a day's work.
-const INSPECT_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// For how long a device is known that nobody logs in on.
 const DEVICE_LIFE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
@@ -64,6 +62,8 @@ pub struct Principal {
     pub owner: Owner,
     /// Its name, for lists.
     pub name: String,
+    /// The login that it calls with; none for a backup token.
+    pub login: Option<String>,
 }
 
 /// Checks who somebody is.
@@ -74,6 +74,7 @@ pub struct Auth {
     decoding: DecodingKey,
     access_life: Duration,
     attempts: Attempts,
+    families: Families,
     hashing: Semaphore,
     /// Passwords from devices that are known: strangers are not in their way.
     hashing_known: Semaphore,
@@ -87,6 +88,12 @@ struct Claims {
     /// Begin of the digest of the password's hash: a new password voids old tokens.
     password: String,
     exp: u64,
+    /// The login that it ends with; none for a device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    login: Option<String>,
+    /// The number of a refresh token in its login.
+    #[serde(default)]
+    generation: u64,
     /// The one path that a ticket is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<String>,
@@ -111,8 +118,8 @@ impl Auth {
         let encoding = EncodingKey::from_secret(&secret);
         let decoding = DecodingKey::from_secret(&secret);
         let (hashing, hashing_known) = (Semaphore::new(2), Semaphore::new(1));
-        let attempts = Attempts::default();
-        Ok(Self { store, encoding, decoding, access_life, attempts, hashing, hashing_known })
+        let (attempts, families) = (Attempts::default(), Families::open(Arc::clone(&store))?);
+        Ok(Self { store, encoding, decoding, access_life, attempts, families, hashing, hashing_known })
     }
 
     /// Logs a user in.
@@ -134,8 +141,15 @@ impl Auth {
         drop(permit);
         let user = user.ok_or_else(|| Failure::unauthorized("user name or password is wrong"))?;
         self.attempts.succeed(caller);
-        let device_token = Some(self.device_token(&user, device.clone())?);
-        Ok(Tokens { device_token, ..self.tokens(&user)? })
+        let auth = Arc::clone(self);
+        crate::blocking(move || {
+            let login = auth.families.begin(&user, clock::unix())?;
+            let device_token = Some(auth.device_token(&user, device)?);
+            let tokens = auth.tokens(&user, &login)?;
+            auth.save_soon();
+            Ok(Tokens { device_token, ..tokens })
+        })
+        .await
     }
 
     /// The device that shows this, if this user logged in on it with the password of now.
@@ -151,12 +165,66 @@ impl Auth {
         Ok(known.map(|(_, claims)| claims.jti))
     }
 
-    /// New tokens for a refresh token. Blocks.
+    /// New tokens for a refresh token, which is used up. Blocks.
     ///
     /// # Errors
-    /// `unauthorized`
-    pub fn refresh(&self, token: &str) -> Result<Tokens> {
-        self.tokens(&self.user_of(token, Kind::Refresh, None)?)
+    /// `unauthorized`; for one that was used before, unless that answer may be lost, its whole login ends.
+    pub fn refresh(self: &Arc<Self>, token: &str) -> Result<Tokens> {
+        let (user, claims) = self.user_of(token, Kind::Refresh, None)?;
+        let id = claims.login.unwrap_or_default();
+        let renewed = self.families.renew(&id, claims.generation, clock::unix());
+        self.save_soon();
+        self.tokens(&user, &renewed.ok_or_else(ended)?)
+    }
+
+    /// Ends the login that this access or refresh token is of, with all its tokens and tickets. One that has ended stays so.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// `unauthorized` for what is no token of a login; where it cannot be saved it has ended all the same.
+    pub fn log_out(&self, token: &str) -> Result<()> {
+        let mut lasting = validation();
+        lasting.validate_exp = false;
+        let claims = self.decoded(token, &lasting)?;
+        let login = claims.login.filter(|_| claims.kind != Kind::Ticket).ok_or_else(ended)?;
+        self.families.end(&login);
+        self.families.save(true)
+    }
+
+    /// Ends the logins of those of these users whose role or password is another one now, or who may log in no more. Blocks.
+    pub fn review(self: &Arc<Self>, users: &[String]) -> Result<()> {
+        let now: HashSet<(String, String)> = users
+            .iter()
+            .filter_map(|id| self.find_user(id).transpose())
+            .filter(|user| !user.as_ref().is_ok_and(|user| !user.may_log_in()))
+            .map(|user| user.map(|user| (user.id.clone(), user.state())))
+            .collect::<Result<_>>()?;
+        self.families.retain(|login| {
+            !users.contains(&login.user) || now.contains(&(login.user.clone(), login.state.clone()))
+        });
+        self.save_soon();
+        Ok(())
+    }
+
+    /// Forgets logins that have lasted too long, and saves the others. Blocks.
+    ///
+    /// # Errors
+    /// Where the disk or the database fails.
+    pub fn tidy(&self) -> Result<()> {
+        self.families.forget_old(clock::unix());
+        self.families.save(true)
+    }
+
+    /// Saves logins at once where the store is free; else as soon as it is.
+    fn save_soon(self: &Arc<Self>) {
+        if let Err(failure) = self.families.save(false) {
+            tracing::warn!("logins were not saved, and end with this process: {failure}");
+        } else if !self.families.are_saved()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let auth = Arc::clone(self);
+            runtime.spawn(crate::writing(move || auth.families.save(true)));
+        }
     }
 
     /// Whoever this bearer token belongs to. Blocks.
@@ -170,26 +238,26 @@ impl Auth {
                 role: Role::BackupToken,
                 owner: Owner::Token(token.id),
                 name: token.name,
+                login: None,
             });
         }
         Ok(self.user_of(token, Kind::Access, None)?.into())
     }
 
-    /// What lets this user read this one path for as long as that takes, as part of its address. Blocks.
+    /// What lets this user begin to download this one path within ten minutes, as part of its address. Blocks.
     ///
     /// # Errors
     /// `forbidden` for whoever is no user.
-    pub fn ticket(&self, owner: &Owner, path: &str, purpose: Purpose) -> Result<Ticket> {
-        let Owner::User(id) = owner else {
+    pub fn ticket(&self, principal: &Principal, path: &str) -> Result<Ticket> {
+        let (Owner::User(id), Some(login)) = (&principal.owner, &principal.login) else {
             return Err(Failure::forbidden("tickets are for users; a backup token is sent as a header"));
         };
-        let user = self.user(id)?;
-        let life = match purpose {
-            Purpose::Download => TICKET_LIFE,
-            Purpose::Inspect => INSPECT_LIFE,
+        let claims = Claims {
+            login: Some(login.clone()),
+            path: Some(path.to_owned()),
+            ..self.token_of(&self.user(id)?, Kind::Ticket, TICKET_LIFE)?
         };
-        let ticket = self.token(&user, Kind::Ticket, life, Some(path), random::hex::<8>()?)?;
-        Ok(Ticket { ticket, expires_in: life.as_secs() })
+        Ok(Ticket { ticket: self.signed(&claims)?, expires_in: TICKET_LIFE.as_secs() })
     }
 
     /// Whoever this ticket was given to, if it is for this path. Blocks.
@@ -218,25 +286,30 @@ impl Auth {
         Ok(users.find(|user| user.username == name && user.may_log_in()))
     }
 
-    fn user_of(&self, token: &str, kind: Kind, path: Option<&str>) -> Result<User> {
+    fn user_of(&self, token: &str, kind: Kind, path: Option<&str>) -> Result<(User, Claims)> {
         let claims = self.claims(token, kind)?;
         if claims.path.as_deref() != path || claims.epoch != self.store.login_epoch()? {
             return Err(ended());
         }
+        let login = claims.login.as_ref().and_then(|id| self.families.find(id, clock::unix()));
+        let login = login.ok_or_else(ended)?;
         let user = self.user(&claims.sub)?;
-        if user.fingerprint() != claims.password || !user.may_log_in() {
+        if login.user != user.id || login.state != user.state() || !user.may_log_in() {
+            self.families.end(&login.id);
             return Err(ended());
         }
-        Ok(user)
+        Ok((user, claims))
     }
 
     /// What a token of this kind says, if it is ours and has not run out.
     fn claims(&self, token: &str, kind: Kind) -> Result<Claims> {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = 0;
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation);
-        let claims = claims.map_err(|_| ended())?.claims;
+        let claims = self.decoded(token, &validation())?;
         if claims.kind == kind { Ok(claims) } else { Err(ended()) }
+    }
+
+    fn decoded(&self, token: &str, validation: &Validation) -> Result<Claims> {
+        let decoded = jsonwebtoken::decode::<Claims>(token, &self.decoding, validation);
+        Ok(decoded.map_err(|_| ended())?.claims)
     }
 
     fn user(&self, id: &str) -> Result<User> {
@@ -248,11 +321,15 @@ impl Auth {
         Ok(body.and_then(|body| User::parse(&body)))
     }
 
-    fn tokens(&self, user: &User) -> Result<Tokens> {
-        let token = |kind, life| self.token(user, kind, life, None, random::hex::<8>()?);
+    fn tokens(&self, user: &User, login: &Login) -> Result<Tokens> {
+        let token = |kind, life, generation| {
+            let claims = self.token_of(user, kind, life)?;
+            self.signed(&Claims { login: Some(login.id.clone()), generation, ..claims })
+        };
+        let lasts = families::ends(login).saturating_sub(clock::unix());
         Ok(Tokens {
-            access_token: token(Kind::Access, self.access_life)?,
-            refresh_token: token(Kind::Refresh, REFRESH_LIFE)?,
+            access_token: token(Kind::Access, self.access_life, 0)?,
+            refresh_token: token(Kind::Refresh, Duration::from_secs(lasts), login.generation)?,
             expires_in: self.access_life.as_secs(),
             device_token: None,
         })
@@ -260,29 +337,40 @@ impl Auth {
 
     /// What tells a device from strangers at its next login.
     fn device_token(&self, user: &User, device: Option<String>) -> Result<String> {
-        let device = device.map_or_else(random::hex::<16>, Ok)?;
-        self.token(user, Kind::Device, DEVICE_LIFE, None, device)
+        let jti = device.map_or_else(random::hex::<16>, Ok)?;
+        self.signed(&Claims { jti, ..self.token_of(user, Kind::Device, DEVICE_LIFE)? })
     }
 
-    fn token(
-        &self,
-        user: &User,
-        kind: Kind,
-        life: Duration,
-        path: Option<&str>,
-        jti: String,
-    ) -> Result<String> {
-        let (sub, password, epoch) = (user.id.clone(), user.fingerprint(), self.store.login_epoch()?);
-        let (exp, path) = (clock::unix() + life.as_secs(), path.map(str::to_owned));
-        let claims = Claims { sub, kind, epoch, password, exp, path, jti };
-        jsonwebtoken::encode(&Header::default(), &claims, &self.encoding).map_err(Failure::internal)
+    fn token_of(&self, user: &User, kind: Kind, life: Duration) -> Result<Claims> {
+        Ok(Claims {
+            sub: user.id.clone(),
+            kind,
+            epoch: self.store.login_epoch()?,
+            password: user.fingerprint(),
+            exp: clock::unix() + life.as_secs(),
+            login: None,
+            generation: 0,
+            path: None,
+            jti: random::hex::<8>()?,
+        })
+    }
+
+    fn signed(&self, claims: &Claims) -> Result<String> {
+        jsonwebtoken::encode(&Header::default(), claims, &self.encoding).map_err(Failure::internal)
     }
 }
 
-impl From<User> for Principal {
-    fn from(user: User) -> Self {
-        Self { role: user.role, owner: Owner::User(user.id), name: user.username }
+impl From<(User, Claims)> for Principal {
+    fn from((user, claims): (User, Claims)) -> Self {
+        Self { role: user.role, owner: Owner::User(user.id), name: user.username, login: claims.login }
     }
+}
+
+/// A token is taken until the second in which it ends.
+fn validation() -> Validation {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.leeway = 0;
+    validation
 }
 
 fn ended() -> Failure {

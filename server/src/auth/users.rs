@@ -29,6 +29,11 @@ impl User {
         self.role != Role::BackupToken && self.is_active != Some(false)
     }
 
+    /// What a login depends on: with another role or password it ends.
+    pub(super) fn state(&self) -> String {
+        format!("{:?} {}", self.role, self.fingerprint())
+    }
+
     /// Begin of the digest of the password's hash: a new password is another one.
     pub(super) fn fingerprint(&self) -> String {
         Sha256::of(self.password_hash.as_bytes()).to_string().chars().take(16).collect()

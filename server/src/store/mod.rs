@@ -11,6 +11,7 @@ mod check;
 mod clean;
 mod documents;
 pub(crate) mod folder;
+mod logins;
 mod note;
 mod restore;
 mod rot;
@@ -21,6 +22,7 @@ pub use check::{DatabaseCheck, OldDocuments};
 pub use clean::CleanOptions;
 pub(crate) use clean::Held;
 pub use documents::{Rules, Tally};
+pub use logins::Login;
 pub use restore::pieces::{Place, bad_blob};
 pub use restore::{RestoreOptions, Restores};
 pub use snapshots::{Owner, SnapshotOptions, Snapshots};
@@ -33,16 +35,17 @@ use folder::DATABASE;
 use note::Note;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// The schema, version by version: each script leads from the one before it. `PRAGMA user_version` says how many a store
 /// has behind it.
-const SCHEMA: [&str; 4] = [
+const SCHEMA: [&str; 5] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
 
 /// How many idle reading connections are kept.
@@ -206,16 +209,16 @@ impl Store {
 
     /// Runs one writing transaction; an error leaves everything as it was.
     fn write<T>(&self, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<T> {
-        let mut connection = lock(&self.writer);
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let before = position(&transaction)?;
-        let mut write = Write { transaction, position: before };
-        let result = work(&mut write)?;
-        if write.position != before {
-            set_meta(&write.transaction, "position", &write.position)?;
+        write_on(&mut lock(&self.writer), work)
+    }
+
+    /// The same where no other write is under way; none where one is.
+    fn write_if_free<T>(&self, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<Option<T>> {
+        match self.writer.try_lock() {
+            Ok(mut connection) => write_on(&mut connection, work).map(Some),
+            Err(TryLockError::Poisoned(poisoned)) => write_on(&mut poisoned.into_inner(), work).map(Some),
+            Err(TryLockError::WouldBlock) => Ok(None),
         }
-        write.transaction.commit()?;
-        Ok(result)
     }
 
     fn reader(&self) -> rusqlite::Result<Connection> {
@@ -225,6 +228,18 @@ impl Store {
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     }
+}
+
+fn write_on<T>(connection: &mut Connection, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<T> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let before = position(&transaction)?;
+    let mut write = Write { transaction, position: before };
+    let result = work(&mut write)?;
+    if write.position != before {
+        set_meta(&write.transaction, "position", &write.position)?;
+    }
+    write.transaction.commit()?;
+    Ok(result)
 }
 
 /// A writing transaction under way.
@@ -385,7 +400,7 @@ mod tests {
         let connection = Connection::open(folder.path().join("dikas.sqlite")).unwrap();
         connection.pragma_update(None, "user_version", SCHEMA.len() as i64 + 1).unwrap();
         let refusal = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(refusal.contains("version 5") && refusal.contains("knows 4"), "{refusal}");
+        assert!(refusal.contains("version 6") && refusal.contains("knows 5"), "{refusal}");
     }
 
     #[test]
@@ -409,7 +424,7 @@ mod tests {
             assert_eq!(store.audit_page(None, None).unwrap().entries, []);
             let writer = lock(&store.writer);
             let number = |sql| writer.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
-            assert_eq!(number("PRAGMA user_version"), 4);
+            assert_eq!(number("PRAGMA user_version"), 5);
             assert_eq!(number("SELECT documents FROM generations WHERE shrunk = 0"), 2);
             assert_eq!(number("SELECT since FROM collections"), 0);
             let plan =

@@ -136,6 +136,78 @@ async fn access_tokens_run_out() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_that_is_used_again_ends_its_login() {
+    let bench = Bench::new().await;
+    let other = bench.login("admin", &bench.password).await;
+    let first = bench.login("admin", &bench.password).await;
+    let second: Tokens = refresh(&bench, &first).await.expect(OK).data();
+    let repeated: Tokens = refresh(&bench, &first).await.expect(OK).data();
+    // The answer may have been lost: both do, until one was used.
+    assert_eq!([status(&bench, &second).await, status(&bench, &repeated).await], [OK, OK]);
+    let third: Tokens = refresh(&bench, &repeated).await.expect(OK).data();
+    refresh(&bench, &second).await.expect(OK);
+    refresh(&bench, &first).await.fails(UNAUTHORIZED, "unauthorized");
+    refresh(&bench, &third).await.fails(UNAUTHORIZED, "unauthorized");
+    for tokens in [&first, &second, &repeated, &third] {
+        assert_eq!(status(&bench, tokens).await, UNAUTHORIZED, "all of them have ended");
+    }
+    assert_eq!(status(&bench, &other).await, OK, "another login of the same user has not");
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_whole_login_and_no_other() {
+    let bench = Bench::with(|config| config.access_life = Duration::from_secs(60)).await;
+    let log_out =
+        async |token: Option<&str>, body: String| bench.call(Method::POST, "/auth/logout", token, body).await;
+    let by_refresh_token = |tokens: &Tokens| json!({"refreshToken": tokens.refresh_token}).to_string();
+    let other = bench.login("admin", &bench.password).await;
+    for by_body in [true, false] {
+        let tokens = bench.login("admin", &bench.password).await;
+        let renewed: Tokens = refresh(&bench, &tokens).await.expect(OK).data();
+        for _ in 0..2 {
+            let ended = match by_body {
+                true => log_out(None, by_refresh_token(&tokens)).await,
+                false => log_out(Some(&tokens.access_token), String::new()).await,
+            };
+            ended.expect(OK);
+        }
+        for tokens in [&tokens, &renewed] {
+            assert_eq!(status(&bench, tokens).await, UNAUTHORIZED);
+            refresh(&bench, tokens).await.fails(UNAUTHORIZED, "unauthorized");
+        }
+    }
+    assert_eq!(status(&bench, &other).await, OK);
+    let device = other.device_token.unwrap();
+    for nonsense in ["", "x", &device] {
+        let body = json!({"refreshToken": nonsense}).to_string();
+        log_out(None, body).await.fails(UNAUTHORIZED, "unauthorized");
+    }
+    let token = bench.backup_token().await;
+    for token in [None, Some(token.as_str())] {
+        log_out(token, String::new()).await.fails(StatusCode::BAD_REQUEST, "bad-request");
+    }
+    bench.call(Method::GET, "/backup/jobs", Some(&token), Body::empty()).await.expect(OK);
+}
+
+#[tokio::test]
+async fn logins_and_their_ends_outlive_the_server() {
+    let bench = Bench::new().await;
+    let [stays, goes, used] = [
+        bench.login("admin", &bench.password).await,
+        bench.login("admin", &bench.password).await,
+        bench.login("admin", &bench.password).await,
+    ];
+    let body = json!({"refreshToken": goes.refresh_token}).to_string();
+    bench.call(Method::POST, "/auth/logout", None, body).await.expect(OK);
+    let renewed: Tokens = refresh(&bench, &used).await.expect(OK).data();
+    refresh(&bench, &renewed).await.expect(OK);
+    let bench = bench.restarted().await;
+    assert_eq!([status(&bench, &stays).await, status(&bench, &goes).await], [OK, UNAUTHORIZED]);
+    refresh(&bench, &used).await.fails(UNAUTHORIZED, "unauthorized");
+    assert_eq!(status(&bench, &renewed).await, UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn forged_tokens_are_refused() {
     let bench = Bench::new().await;
     let (head, rest) = bench.admin.split_once('.').unwrap();
@@ -160,11 +232,18 @@ async fn what_the_user_is_now_counts() {
     assert_eq!(status().await, OK);
     let path = document_path("users", "usr_boss");
     let user: Value = serde_json::from_slice(&bench.get(&path).await.body).unwrap();
+    // Everything but role and password may change under a login.
+    let mut renamed = user.clone();
+    renamed["displayName"] = json!("The boss");
+    bench.put(&path, renamed.to_string()).await.expect(OK);
+    assert_eq!(status().await, OK);
     let mut demoted = user.clone();
     demoted["role"] = json!("till");
     bench.put(&path, demoted.to_string()).await.expect(OK);
-    assert_eq!(status().await, StatusCode::FORBIDDEN);
     bench.put(&path, user.to_string()).await.expect(OK);
+    assert_eq!(status().await, UNAUTHORIZED, "another role ends a login, also one that was given back");
+    let token = bench.login("boss", "secret").await.access_token;
+    let status = async || bench.call(Method::GET, PATH, Some(&token), Body::empty()).await.status;
     assert_eq!(status().await, OK);
     let new = user_document("usr_boss", "boss", Role::Admin, "new").unwrap();
     bench.put(&path, new).await.expect(OK);
@@ -243,4 +322,14 @@ async fn log_in(
         }
     }
     bench.send(request.body(Body::from(body.to_string())).unwrap()).await
+}
+
+async fn refresh(bench: &Bench, tokens: &Tokens) -> Answer {
+    let body = json!({"refreshToken": tokens.refresh_token}).to_string();
+    bench.call(Method::POST, "/auth/refresh", None, body).await
+}
+
+/// What a call with these answers.
+async fn status(bench: &Bench, tokens: &Tokens) -> StatusCode {
+    bench.call(Method::GET, PATH, Some(&tokens.access_token), Body::empty()).await.status
 }

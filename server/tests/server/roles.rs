@@ -17,6 +17,7 @@ const OPERATIONS: &[(&str, &str, &[&str])] = &[
     ("get", "/api/v1/openapi.json", ANYONE),
     ("post", "/api/v1/auth/login", ANYONE),
     ("post", "/api/v1/auth/refresh", ANYONE),
+    ("post", "/api/v1/auth/logout", ANYONE),
     ("post", "/api/v1/auth/tokens", ADMIN),
     ("get", "/api/v1/auth/tokens", ADMIN),
     ("delete", "/api/v1/auth/tokens", ADMIN),
@@ -84,9 +85,12 @@ async fn every_operation_lets_in_whom_it_states_and_nobody_else() {
             assert_eq!(operation[ROLES_EXTENSION], json!(roles), "{method} {path}");
             assert_eq!(operation["security"] == json!([{}]), *roles == ANYONE, "{method} {path}");
             for (role, token) in &callers {
+                // It would end the login of the walk.
+                let token = token.as_ref().filter(|_| !path.ends_with("/logout"));
                 let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-                let answer =
-                    bench.call(method.clone(), &concrete(path), token.as_deref(), Body::empty()).await;
+                let answer = bench
+                    .call(method.clone(), &concrete(path), token.map(String::as_str), Body::empty())
+                    .await;
                 let refused = matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
                 let allowed = *roles == ANYONE || roles.contains(role);
                 assert_eq!(refused, !allowed, "{method} {path} as {role}: {}", answer.status);

@@ -121,6 +121,8 @@ pub struct RemoteFile {
     pub size: u64,
     /// Its entity tag: with another one it is another file; null where its server gives none.
     pub tag: Option<String>,
+    /// Whether it is read with the token of the last [`Command::Token`](super::Command::Token).
+    pub authorized: bool,
 }
 
 /// What a file with documents is.

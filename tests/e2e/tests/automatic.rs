@@ -61,6 +61,7 @@ async fn a_backup_on_the_server_from_its_making_to_its_end() {
     let file_asked =
         || ["GET", "HEAD"].map(|method| proxy.count(&format!("{method} /api/v1/backup/archives/")));
     let before = file_asked()[0];
+    let tickets = proxy.count("ticket");
     browser.click("#stored [data-action=look]").await;
     browser.find("#inspected").await;
     assert!(browser.text("#inspect-title").await.contains(&name));
@@ -68,8 +69,9 @@ async fn a_backup_on_the_server_from_its_making_to_its_end() {
     browser.find("#rows [data-row='0'][data-state=there]").await;
     let in_pieces = || assert_eq!(file_asked()[0] - before, proxy.count(" bytes="), "only in pieces");
     assert!(proxy.count(" bytes=") > 0, "it is read from the server");
+    assert_eq!(proxy.count("ticket"), tickets, "no address stands for a login");
     in_pieces();
-    // What fails is told without the ticket, which stands for a login.
+    // What fails is told without what stands for a login.
     proxy.rule("GET", "/file", 0, usize::MAX, Fault::Drop);
     browser.click("#room-verify").await;
     browser.click("#verify-start").await;
@@ -183,8 +185,16 @@ async fn a_run_that_fails_says_what_happened_and_what_to_do() {
     // Whoever signs out leaves nothing of the server open.
     browser.click("#stored [data-action=look]").await;
     browser.find("#inspected").await;
+    let script = "return JSON.parse(sessionStorage.getItem('dikas.session')).accessToken";
+    let token = browser.run(script, vec![]).await.as_str().unwrap().to_owned();
+    let mut api = server.api().await;
+    api.token = token;
+    let calls = async || api.request(Method::GET, "/auth/tokens").send().await.unwrap().status();
+    assert_eq!(calls().await, StatusCode::OK);
     browser.click("#logout").await;
     until("a closed backup", async || browser.visible("#inspected").await.is_none().then_some(())).await;
+    // Nor is a token of that login of any use to anybody.
+    until("a logout", async || (calls().await == StatusCode::UNAUTHORIZED).then_some(())).await;
     browser.find("#inspect-title").await;
 }
 

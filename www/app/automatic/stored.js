@@ -3,14 +3,14 @@
 
 import { announce, ask as question, byId, fill, h, icon } from '../dom.js';
 import { explained, failurePanel } from '../failure.js';
-import { address, Failure } from '../http.js';
+import { address, Failure, place } from '../http.js';
 import { inspecting } from '../inspect/inspecting.js';
 import { progressLine } from '../inspect/progress.js';
 import { Task } from '../inspect/task.js';
 import { bytes, dateTime, relative, words } from '../language.js';
 import { restoring } from '../restoring.js';
 import { ask, lines } from '../server.js';
-import { user } from '../session.js';
+import { reader } from '../session.js';
 
 /**
  * @typedef {import('../../engine/protocol.js').StoredArchive} Archive
@@ -210,34 +210,23 @@ async function verify(id, { onProgress, signal }) {
   throw new Failure('bad-answer', 'the check ended without a word');
 }
 
-/** @param {Archive} archive */
+/** Downloads by its address, which is good for some minutes without a login. @param {Archive} archive */
 async function download({ id, name }) {
-  h('a', { href: await fileAddress(id, 'download'), download: name }).click();
+  const { ticket } = await ask(`/backup/archives/${id}/ticket`, { method: 'POST' });
+  h('a', { href: address(file(id), ticket), download: name }).click();
 }
 
 /** @param {Archive} archive */
-async function look({ id, name }) {
-  const url = await fileAddress(id, 'inspect');
-  if (!user()) return;
-  void inspecting.open(url, name);
+function look({ id, name }) {
+  void inspecting.open(place(file(id)), name, reader);
   inspecting.go('');
 }
 
 /** @param {Archive} archive */
-async function restore({ id, name }) {
-  const url = await fileAddress(id, 'inspect');
-  if (!user()) return;
-  void restoring.open(url, name);
+function restore({ id, name }) {
+  void restoring.open(place(file(id)), name);
   location.hash = 'restore';
 }
 
-/**
- * Where an archive is read without a login, for some minutes or for a day of looking into it.
- *
- * @param {string} id
- * @param {'download' | 'inspect'} purpose
- */
-async function fileAddress(id, purpose) {
-  const { ticket } = await ask(`/backup/archives/${id}/ticket`, { method: 'POST', body: { purpose } });
-  return address(`/backup/archives/${id}/file`, ticket);
-}
+/** Where an archive lies, below the API. @param {string} id */
+const file = (id) => `/backup/archives/${id}/file`;

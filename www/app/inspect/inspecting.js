@@ -76,8 +76,9 @@ class Inspecting extends EventTarget {
    *
    * @param {File | string} file
    * @param {string} [name]
+   * @param {import('../../engine/index.js').Auth} [auth] who reads what is on the server
    */
-  async open(file, name = typeof file === 'string' ? file.replace(/^.*\//, '') : file.name) {
+  async open(file, name = typeof file === 'string' ? file.replace(/^.*\//, '') : file.name, auth = undefined) {
     this.#forget();
     const mine = new AbortController();
     Object.assign(this, { name, onServer: typeof file === 'string', state: 'opening', fraction: 0 });
@@ -88,7 +89,7 @@ class Inspecting extends EventTarget {
       this.#fire('tick');
     };
     try {
-      const backup = await openBackup(file, { onProgress, signal: mine.signal });
+      const backup = await openBackup(file, { onProgress, auth, signal: mine.signal });
       if (this.#opening !== mine) return backup.close();
       Object.assign(this, { backup, state: 'open' });
     } catch (error) {
