@@ -39,5 +39,6 @@ pub mod limits;
 pub mod manifest;
 pub mod part;
 pub mod path;
+pub mod plain;
 pub mod reader;
 pub mod writer;

@@ -1,7 +1,7 @@
 //! The log: one line for each thing that happened, as text for people or as JSON for programs; and a line for each request.
 //!
 //! A line names the route of a request and never its path, its query or its headers, so that no id, ticket or token gets into
-//! the log.
+//! the log. Names come from outside: what could forge a line, command a terminal or turn text around is escaped, in every line.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request};
@@ -9,8 +9,9 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use dikas_archive::plain::{plain, plain_json};
 use hyper::body::{Body as _, Frame, SizeHint};
-use std::io::IsTerminal as _;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -38,12 +39,39 @@ pub enum LogFormat {
 pub fn start(format: LogFormat) -> Result<(), Box<dyn std::error::Error>> {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).with_env_var(FILTER);
     let filter = filter.from_env().map_err(|error| format!("{FILTER}: {error}"))?;
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    let writer = move || Escaped { format, to: io::stderr() };
+    let log = tracing_subscriber::fmt().with_writer(writer).with_env_filter(filter);
     let started = match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Text => log.with_ansi(false).with_target(false).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| -> Box<dyn std::error::Error> { error })
+}
+
+/// Writes lines of a log, each of which comes in one piece.
+struct Escaped<W> {
+    format: LogFormat,
+    to: W,
+}
+
+impl<W: Write> Write for Escaped<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let (text, end) = match text.strip_suffix('\n') {
+            Some(text) => (text, "\n"),
+            None => (&*text, ""),
+        };
+        let shown = match self.format {
+            LogFormat::Text => plain(text),
+            LogFormat::Json => plain_json(text),
+        };
+        self.to.write_all(format!("{shown}{end}").as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 /// Logs each request, once its answer has left.
@@ -132,5 +160,52 @@ impl hyper::body::Body for Counted {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_name_forges_a_line_of_the_log() {
+        let name = "a.jpg\n2026-11-23T18:59:41Z  INFO all is well\r\u{1b}[2J\u{202e}\u{9b}\u{2028}\0";
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let kept = Kept::default();
+            let to = kept.clone();
+            let log = tracing_subscriber::fmt().with_writer(move || Escaped { format, to: to.clone() });
+            let log: Box<dyn tracing::Subscriber + Send + Sync> = match format {
+                LogFormat::Text => Box::new(log.with_ansi(false).finish()),
+                LogFormat::Json => Box::new(log.json().flatten_event(true).finish()),
+            };
+            tracing::subscriber::with_default(log, || {
+                tracing::warn!("the entry {name} is damaged");
+                tracing::warn!(name, other = %name, debug = ?name, "an entry is damaged");
+            });
+            let written = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            let lines: Vec<&str> = written.split_terminator('\n').collect();
+            assert_eq!(lines.len(), 2, "{written}");
+            for line in lines {
+                assert_eq!(plain(line), line);
+                if format == LogFormat::Json {
+                    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                    assert!(line.to_string().contains("all is well"), "{line}");
+                }
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `dikas-server`: the reference DiKAS server.
 
 use clap::Parser;
+use dikas_archive::plain::plain;
 use dikas_server::demo::MAX_DAYS;
 use dikas_server::logs::{self, LogFormat};
 use dikas_server::schedule::config::{ConfigFile, explain};
@@ -58,7 +59,7 @@ async fn main() -> ExitCode {
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dikas-server: {error}");
+            eprintln!("dikas-server: {}", plain(&error.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -108,7 +109,7 @@ fn check_config(path: &Path) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("dikas-server: {error}");
+            eprintln!("dikas-server: {}", plain(&error.to_string()));
             ExitCode::from(2)
         }
     }

@@ -1,7 +1,7 @@
 //! Logins: passwords, access and refresh tokens, backup tokens.
 //!
 //! Passwords are checked with argon2 away from the async threads, a few at a time; a user who does not exist costs the
-//! same time. A token names a user and not a role: each call looks up what the user is now.
+//! same time as one of those who do. A token names a user and not a role: each call looks up what the user is now.
 
 mod attempts;
 mod families;
@@ -19,6 +19,7 @@ use crate::{clock, random};
 use attempts::{Attempts, Caller};
 use dikas_archive::api::{LoginRequest, Ticket, Tokens};
 use dikas_archive::catalog::CollectionName;
+use dikas_archive::digest::Sha256;
 use families::Families;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -273,17 +274,29 @@ impl Auth {
         Ok(self.user_with(name, password)?.is_some())
     }
 
+    /// The user with this name and password. Whether there is one of this name shows in nothing, the time included: all are looked
+    /// at, and one password is checked.
     fn user_with(&self, name: &str, password: &str) -> Result<Option<User>> {
-        let user = self.user_named(name)?;
-        let hash = user.as_ref().map_or(passwords::NOBODY, |user| &user.password_hash);
-        let fits = passwords::verify(password, hash);
-        Ok(user.filter(|_| fits))
+        let documents = self.store.documents("users")?;
+        let mut users: Vec<User> = documents.iter().filter_map(|body| User::parse(body)).collect();
+        let named = users.iter().position(|user| user.username == name && user.may_log_in());
+        let own = named.and_then(|at| users.get(at)).map(|user| user.password_hash.as_str());
+        let own = own.filter(|hash| passwords::can_verify(hash));
+        let fits = passwords::verify(password, own.unwrap_or_else(|| self.stand_in(&users, name)));
+        let fits = fits && own.is_some();
+        Ok(named.filter(|_| fits).map(|at| users.swap_remove(at)))
     }
 
-    fn user_named(&self, name: &str) -> Result<Option<User>> {
-        let documents = self.store.documents("users")?;
-        let mut users = documents.iter().filter_map(|body| User::parse(body));
-        Ok(users.find(|user| user.username == name && user.may_log_in()))
+    /// What the password of a name is checked against that no one can log in with: the hash of another user, so that it costs as
+    /// much as that of a user; always the same one for a name.
+    fn stand_in<'a>(&self, users: &'a [User], name: &str) -> &'a str {
+        let hashes = users.iter().map(|user| user.password_hash.as_str());
+        let hashes: Vec<&str> = hashes.filter(|hash| passwords::can_verify(hash)).collect();
+        let digest = Sha256::of(format!("{} {name}", self.store.installation()).as_bytes());
+        let number =
+            digest.as_bytes().iter().take(4).fold(0, |number, byte| number << 8 | usize::from(*byte));
+        let at = number.checked_rem(hashes.len()).unwrap_or_default();
+        hashes.get(at).copied().unwrap_or(passwords::NOBODY)
     }
 
     fn user_of(&self, token: &str, kind: Kind, path: Option<&str>) -> Result<(User, Claims)> {
@@ -393,4 +406,41 @@ fn secret(path: &Path) -> Result<Vec<u8>> {
     file.write_all(&secret)?;
     file.sync_all()?;
     Ok(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Rules;
+
+    #[test]
+    fn a_name_that_no_one_has_costs_as_much_as_one_of_a_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let auth = Auth::open(Arc::clone(&store), folder.path(), Duration::from_secs(60)).unwrap();
+        let stand_in = |users: &[User], name: &str| auth.stand_in(users, name).to_owned();
+        assert_eq!(stand_in(&[], "nobody"), passwords::NOBODY);
+
+        // The demo's are cheaper than those that the server makes.
+        let cheap = crate::demo::generate(1).find_map(|item| match item {
+            crate::demo::Item::Document { collection: "users", body } => User::parse(body.as_bytes()),
+            _ => None,
+        });
+        let cheap = cheap.unwrap();
+        let users =
+            [cheap, User::parse(user_document("b", "b", Role::Till, "b").unwrap().as_bytes()).unwrap()];
+        let stand_ins: HashSet<String> =
+            (0..50).map(|number| stand_in(&users, &format!("name {number}"))).collect();
+        let hashes: HashSet<String> = users.iter().map(|user| user.password_hash.clone()).collect();
+        assert_eq!(stand_ins, hashes, "among many names each cost is found, as among the users");
+        assert_eq!(stand_in(&users, "name 7"), stand_in(&users, "name 7"));
+        assert_eq!(stand_in(&users[..1], "name 7"), users[0].password_hash);
+
+        // A password that fits the stand-in lets no one in.
+        let body = user_document("usr_b", "b", Role::Admin, "b").unwrap().into_bytes();
+        store
+            .put_documents(&"users".parse().unwrap(), &[("usr_b".to_owned(), body)], Rules::NONE, |_| None)
+            .unwrap();
+        assert!(auth.knows("b", "b").unwrap() && !auth.knows("nobody", "b").unwrap());
+    }
 }
