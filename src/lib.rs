@@ -40,5 +40,6 @@ pub mod manifest;
 pub mod part;
 pub mod path;
 pub mod plain;
+pub mod problems;
 pub mod reader;
 pub mod writer;

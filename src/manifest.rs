@@ -174,6 +174,12 @@ impl Manifest {
         summaries
     }
 
+    /// What it says of this collection.
+    pub fn collection(&self, name: &str) -> Option<&CollectionEntry> {
+        let at = self.collections.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok()?;
+        self.collections.get(at)
+    }
+
     /// How many documents in all.
     pub fn documents(&self) -> u64 {
         self.collections.iter().map(|collection| collection.documents).sum()
@@ -213,7 +219,7 @@ impl Manifest {
                 );
             }
             add(&mut bytes, record.size)?;
-            if self.collections.binary_search_by(|entry| entry.name.cmp(&record.collection)).is_err() {
+            if self.collection(record.collection.as_str()).is_none() {
                 return Err(
                     bad("an attachment's collection is not covered").on(format!("{MANIFEST_NAME}, {path}"))
                 );

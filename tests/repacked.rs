@@ -138,7 +138,11 @@ proptest! {
         let reader = open(&again);
         prop_assert!(reader.manifest().unwrap().is_some());
         let folder = Note::Folder { name: habit.folder.to_owned() };
-        prop_assert_eq!(reader.notes(), if habit.folder.is_empty() { vec![] } else { vec![folder] });
+        let mut notes = vec![Note::Repacked];
+        notes.extend((!habit.folder.is_empty()).then_some(folder));
+        prop_assert_eq!(reader.notes(), notes);
+        let verdict = open(&again).verify(&mut |_| Ok(())).unwrap();
+        prop_assert!(verdict.is_sound(), "{:?}", verdict.problems);
         for (at, entry) in reader.entries().iter().enumerate() {
             prop_assert!(reader.kind(at) != EntryKind::Other, "{}", entry.name);
         }
@@ -169,7 +173,7 @@ fn two_backups_in_one_archive_are_refused_and_both_named() {
     }
     // What is not beside the parts that it names does not count.
     let bytes = archive(&[below("monday/"), vec![fake("manifest.json", &files[files.len() - 1].1)]].concat());
-    assert_eq!(open(&bytes).notes(), [Note::Folder { name: "monday/".to_owned() }]);
+    assert_eq!(open(&bytes).notes(), [Note::Repacked, Note::Folder { name: "monday/".to_owned() }]);
 }
 
 #[test]

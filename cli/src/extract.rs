@@ -6,8 +6,10 @@ use crate::look;
 use crate::out::Out;
 use crate::teller::Bar;
 use crate::terminal::{plain, plain_json};
+use crate::words;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::inspect::Inspector;
+use dikas_archive::problems::Problems;
 use dikas_backup::interrupt::Interrupt;
 use serde::Serialize;
 use std::fs::File;
@@ -62,7 +64,10 @@ struct Taken {
     documents: u64,
     attachments: u64,
     bytes: u64,
-    problems: Vec<Error>,
+    /// How many documents' files and files could not be taken out, or not whole.
+    missed: u64,
+    #[serde(flatten)]
+    problems: Problems,
 }
 
 /// The documents of a collection, in a file.
@@ -81,15 +86,16 @@ pub(crate) fn extract(arguments: &Arguments, interrupt: &Interrupt) -> Result<()
     let mut bar = Bar::new("Reading", reader.length(), interrupt);
     let mut inspector = Inspector::open(reader, &mut |bytes| bar.add(bytes)).map_err(unusable)?;
     drop(bar);
+    let problems = look::problems(&inspector);
     for name in &arguments.collections {
         if inspector.index().collection(name).is_none() {
+            words::complain(&problems);
             let message = "the backup has no such collection";
             return Err(unusable(Error::new(ErrorKind::BadArgument, message).on(name)));
         }
     }
     let folder = Folder::open(&arguments.output, arguments.force).map_err(unusable)?;
     let mut bar = Bar::new("Taking out", inspector.reader().length(), interrupt);
-    let problems = look::problems(&mut inspector);
     let mut taking =
         Taking { arguments, folder, bar: &mut bar, taken: Taken { problems, ..Taken::default() } };
     taking.documents(&mut inspector)?;
@@ -97,13 +103,15 @@ pub(crate) fn extract(arguments: &Arguments, interrupt: &Interrupt) -> Result<()
     let taken = taking.taken;
     bar.clear();
     tell(arguments, &taken)?;
-    match taken.problems.len() {
-        0 => Ok(()),
-        count => {
-            let message = format!("{count} problems: not everything was taken out");
-            Err(Failure::new(Ended::Failed, Error::new(ErrorKind::DamagedEntry, message)))
+    let message = match (taken.missed, taken.problems.found()) {
+        (0, 0) => return Ok(()),
+        (0, 1) => "all that was asked for was taken out whole, but the backup has a problem".to_owned(),
+        (0, found) => {
+            format!("all that was asked for was taken out whole, but the backup has {found} problems")
         }
-    }
+        (missed, _) => format!("not everything was taken out: {missed} files are missing or not whole"),
+    };
+    Err(Failure::new(Ended::Failed, Error::new(ErrorKind::DamagedEntry, message)))
 }
 
 struct Taking<'a, 'b> {
@@ -119,7 +127,7 @@ impl Taking<'_, '_> {
         let names: Vec<String> = collections.map(|rows| rows.name.clone()).collect();
         for collection in names.into_iter().filter(|name| self.arguments.wants_documents(name)) {
             let Self { folder, bar, taken, .. } = self;
-            let (mut documents, mut bytes, mut found) = (0, 0, Vec::new());
+            let (mut documents, mut bytes, mut found) = (0, 0, Problems::default());
             let written = folder.write(&format!("{}.jsonl", file_name(&collection)), |file| {
                 let mut file = std::io::BufWriter::with_capacity(1 << 20, file);
                 found = inspector.each(&collection, 0, &mut |bytes| bar.add(bytes), &mut |_, line| {
@@ -134,7 +142,8 @@ impl Taking<'_, '_> {
                 })?;
                 Ok(file.flush()?)
             });
-            taken.problems.extend(found);
+            taken.missed += u64::from(written.is_ok() && !found.is_empty());
+            taken.problems.append_new(found);
             match written {
                 Ok(file) => {
                     taken.documents += documents;
@@ -183,7 +192,8 @@ impl Taking<'_, '_> {
         if matches!(error.kind, ErrorKind::Cancelled | ErrorKind::NoSpace) {
             return Err(error);
         }
-        self.taken.problems.push(error);
+        self.taken.missed += 1;
+        self.taken.problems.push_new(error);
         Ok(())
     }
 }
@@ -201,9 +211,7 @@ fn tell(arguments: &Arguments, taken: &Taken) -> Result<()> {
         let _ = out.write(format!("{}\n", plain_json(&answer)))?;
         return out.finish();
     }
-    for problem in &taken.problems {
-        eprintln!("dikas-backup: {}", plain(&problem.to_string()));
-    }
+    words::complain(&taken.problems);
     for Written { file, documents, .. } in &taken.collections {
         let _ = out.write(format!("{:<32} {documents:>9} documents\n", plain(file)))?;
     }

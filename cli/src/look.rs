@@ -4,10 +4,12 @@ use crate::out::Out;
 use crate::rows::{self, Wanted};
 use crate::teller::Bar;
 use crate::terminal::{plain, plain_json};
+use crate::words;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::inspect::Inspector;
 use dikas_archive::limits::Limits;
 use dikas_archive::manifest::Manifest;
+use dikas_archive::problems::Problems;
 use dikas_archive::reader::{BackupReader, Summary};
 use dikas_backup::interrupt::Interrupt;
 use serde_json::json;
@@ -37,20 +39,10 @@ pub(crate) fn inspect(arguments: &Arguments, interrupt: &Interrupt) -> Result<bo
 
 fn summary(file: &Path, as_json: bool, interrupt: &Interrupt) -> Result<bool> {
     let mut reader = open_damaged(file, interrupt)?;
-    let manifest = match reader.manifest() {
-        Ok(manifest) => manifest.cloned(),
-        Err(error) => {
-            eprintln!("dikas-backup: {}", plain(&error.to_string()));
-            None
-        }
-    };
-    let sound_manifest = reader.manifest().is_ok();
+    let manifest = reader.manifest().ok().flatten().cloned();
     let mut bar = Bar::new("Reading", reader.length(), interrupt);
-    let mut summary = reader.summary(&mut |bytes| bar.add(bytes))?;
+    let summary = reader.summary(&mut |bytes| bar.add(bytes))?;
     bar.clear();
-    if let Some(lost) = reader.lost_directory() {
-        summary.problems.insert(0, lost.clone());
-    }
     let mut out = Out::new();
     if as_json {
         let head = manifest.as_ref().map(|manifest| {
@@ -62,26 +54,37 @@ fn summary(file: &Path, as_json: bool, interrupt: &Interrupt) -> Result<bool> {
         let _ = out.write(describe(manifest.as_ref(), &summary))?;
     }
     out.finish()?;
-    Ok(sound_manifest && summary.problems.is_empty())
+    Ok(summary.problems.is_empty())
 }
 
 /// Opens a backup; what is wrong with it names the file.
+///
+/// # Errors
+/// Also where the file is an archive, and no backup.
 pub(crate) fn open(path: &Path) -> Result<BackupReader<File>> {
-    BackupReader::open(opened(path)?).map_err(|error| error.on(path.display().to_string()))
+    let reader = BackupReader::open(opened(path)?);
+    backup(reader, path)
 }
 
 /// Opens a backup for who only looks, even where its directory is gone: [`BackupReader::lost_directory`] says so.
+///
+/// # Errors
+/// As [`open`].
 pub(crate) fn open_damaged(path: &Path, interrupt: &Interrupt) -> Result<BackupReader<File>> {
     let file = opened(path)?;
     let mut bar = Bar::new("Looking for entries", file.metadata()?.len(), interrupt);
-    BackupReader::salvage(file, Limits::default(), &mut |bytes| bar.add(bytes))
-        .map_err(|error| error.on(path.display().to_string()))
+    let reader = BackupReader::salvage(file, Limits::default(), &mut |bytes| bar.add(bytes));
+    backup(reader, path)
 }
 
 /// What was found wrong while a backup was opened.
-pub(crate) fn problems(inspector: &mut Inspector<File>) -> Vec<Error> {
-    let lost = inspector.reader().lost_directory().cloned();
-    lost.into_iter().chain(inspector.index().problems.iter().cloned()).collect()
+pub(crate) fn problems(inspector: &Inspector<File>) -> Problems {
+    inspector.index().problems.clone()
+}
+
+fn backup(reader: Result<BackupReader<File>>, path: &Path) -> Result<BackupReader<File>> {
+    let reader = reader.and_then(|reader| reader.require_backup().map(|()| reader));
+    reader.map_err(|error| error.on(path.display().to_string()))
 }
 
 fn opened(path: &Path) -> Result<File> {
@@ -112,11 +115,12 @@ fn describe(manifest: Option<&Manifest>, summary: &Summary) -> String {
     let sizes: u64 = summary.attachments.iter().map(|attachment| attachment.size).sum();
     let documents: u64 = summary.collections.iter().map(|collection| collection.documents).sum();
     text += &format!("\n{documents} documents, {} attachments of {sizes} bytes\n", summary.attachments.len());
-    for note in &summary.notes {
-        text += &format!("Note: {}\n", plain(&note.to_string()));
-    }
-    for problem in &summary.problems {
-        text += &format!("{}\n", plain(&problem.to_string()));
-    }
+    text += &words::notes(&summary.notes);
+    text += &words::problems(&summary.problems);
+    text += match (summary.problems.is_empty(), manifest) {
+        (false, _) => "damaged\n",
+        (true, Some(_)) => "complete by its table of contents; `dikas-backup verify` reads every byte\n",
+        (true, None) => "",
+    };
     text
 }

@@ -39,9 +39,11 @@ struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; inspect and verify: sound; diff: the same
-  1    refused or failed, and nothing was changed; inspect, verify and extract: damaged; diff: different
-  2    wrong arguments, or the file cannot be used
+  0    done; verify: every byte is as it should be; inspect: complete by its table of contents, and what was read is
+       sound (verify reads the rest); extract: all was taken out; diff: every byte was read, and both hold the same
+  1    refused or failed, and nothing was changed; inspect, verify, extract and diff: the backup is damaged, or something
+       that it should hold is missing; diff also: different
+  2    wrong arguments, or the file cannot be used: it is no archive or no backup; restore: it is damaged
   3    a restore or undo needs a confirmation that nobody gave; nothing was changed
   4    a restore or undo was sent off, and its answer got lost: look at the server before anything else
   130  cancelled, and nothing was changed";

@@ -1,8 +1,12 @@
 //! `open`: shows a backup in the browser.
 
 use crate::ended::{Ended, Failure};
+use crate::look;
 use crate::teller::Teller;
 use crate::terminal::plain;
+use crate::words;
+use dikas_archive::error::ErrorKind;
+use dikas_archive::problems::Problems;
 use dikas_backup::interrupt::Interrupt;
 use dikas_backup::showing::{Showing, Used};
 use std::cell::Cell;
@@ -23,6 +27,12 @@ pub(crate) async fn open(arguments: &Arguments, interrupt: &Interrupt) -> Result
     let showing =
         Showing::start(&arguments.file).await.map_err(|error| Failure::new(Ended::Unusable, error))?;
     interrupt.listen();
+    // The page shows what there is of it, and says the same.
+    match look::open_damaged(&arguments.file, interrupt) {
+        Ok(reader) => words::complain(&reader.verify_unread().problems),
+        Err(error) if error.kind == ErrorKind::Cancelled => return Err(error.into()),
+        Err(error) => words::complain(&Problems::from_iter([error])),
+    }
     let teller = Teller::new(false);
     teller.say(&format!("{}\n  {}", plain(&arguments.file.display().to_string()), showing.url()));
     if !arguments.no_browser

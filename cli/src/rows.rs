@@ -4,10 +4,12 @@ use crate::look;
 use crate::out::Out;
 use crate::teller::Bar;
 use crate::terminal::{plain, plain_json};
+use crate::words;
 use clap::ValueEnum;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::inspect::csv::{Csv, Dialect, Header};
 use dikas_archive::inspect::{Columns, Inspector, MASK, Query, secrets};
+use dikas_archive::problems::Problems;
 use dikas_backup::interrupt::Interrupt;
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -63,14 +65,14 @@ pub(crate) fn show(file: &Path, wanted: &Wanted, interrupt: &Interrupt) -> Resul
     let mut bar = Bar::new("Reading", reader.length(), interrupt);
     let mut inspector = Inspector::open(reader, &mut |bytes| bar.add(bytes))?;
     bar.clear();
-    let mut problems = look::problems(&mut inspector);
+    let mut problems = look::problems(&inspector);
     let out = Out::new();
     let format = wanted.format.unwrap_or(if out.is_terminal() { Format::Table } else { Format::Jsonl });
     let limit = wanted.limit.unwrap_or(match format {
         Format::Table if out.is_terminal() => TABLE_ROWS,
         _ => u64::MAX,
     });
-    let collections = collections(&inspector, wanted, format)?;
+    let collections = collections(&inspector, wanted, format).inspect_err(|_| words::complain(&problems))?;
     let query = wanted.search.as_deref().map(Query::parse);
     let mut showing = Showing {
         inspector: &mut inspector,
@@ -79,7 +81,7 @@ pub(crate) fn show(file: &Path, wanted: &Wanted, interrupt: &Interrupt) -> Resul
         left: limit,
         has_more: false,
         interrupt,
-        problems: Vec::new(),
+        problems: Problems::default(),
     };
     for collection in &collections {
         let flow = match format {
@@ -97,10 +99,8 @@ pub(crate) fn show(file: &Path, wanted: &Wanted, interrupt: &Interrupt) -> Resul
     if has_more && wanted.limit.is_none() {
         eprintln!("There are more: --limit says how many to show.");
     }
-    problems.extend(found);
-    for problem in &problems {
-        eprintln!("dikas-backup: {}", plain(&problem.to_string()));
-    }
+    problems.append_new(found);
+    words::complain(&problems);
     Ok(problems.is_empty())
 }
 
@@ -131,7 +131,7 @@ struct Showing<'a> {
     /// Whether more were seen.
     has_more: bool,
     interrupt: &'a Interrupt,
-    problems: Vec<Error>,
+    problems: Problems,
 }
 
 impl Showing<'_> {
@@ -156,7 +156,7 @@ impl Showing<'_> {
             flow = on_line(out, line)?;
             Ok(flow)
         })?;
-        problems.extend(found);
+        problems.append_new(found);
         Ok(flow)
     }
 
@@ -180,8 +180,6 @@ impl Showing<'_> {
             Ok(ControlFlow::Continue(()))
         })?;
         self.left = left;
-        // What is damaged is found again.
-        self.problems.clear();
         let table = Csv::new(header, dialect);
         let mut row = table.head();
         if self.out.is_terminal() {

@@ -3,7 +3,8 @@
 use crate::look;
 use crate::out::Out;
 use crate::teller::Bar;
-use crate::terminal::{plain, plain_json};
+use crate::terminal::plain_json;
+use crate::words;
 use dikas_archive::digest::Sha256;
 use dikas_archive::error::Result;
 use dikas_archive::reader::{BackupReader, Verdict};
@@ -28,33 +29,35 @@ pub(crate) fn verify(Arguments { file, json }: &Arguments, interrupt: &Interrupt
     let size = reader.length();
     let (sha256, verdict) = read_all(&mut reader, interrupt)?;
     let mut out = Out::new();
-    if *json {
-        let sound = verdict.is_sound();
-        let mut answer = json!({"sound": sound, "size": size, "sha256": sha256});
-        if let (Some(answer), Ok(serde_json::Value::Object(verdict))) =
-            (answer.as_object_mut(), serde_json::to_value(&verdict))
-        {
-            answer.extend(verdict);
-        }
-        let _ = out.write(format!("{}\n", plain_json(&answer.to_string())))?;
-    } else {
-        let Verdict { problems, entries, documents, has_manifest, notes } = &verdict;
-        let mut text = format!("{entries} entries, {documents} documents, {size} bytes\nSHA-256 {sha256}\n");
-        for note in notes {
-            text += &format!("Note: {}\n", plain(&note.to_string()));
-        }
-        for problem in problems {
-            text += &format!("{}\n", plain(&problem.to_string()));
-        }
-        text += match (problems.is_empty(), has_manifest) {
-            (true, true) => "sound\n",
-            (true, false) => "sound; without a manifest nobody can tell whether something is missing\n",
-            (false, _) => "damaged\n",
-        };
-        let _ = out.write(text)?;
-    }
+    let _ = out.write(match json {
+        true => format!("{}\n", plain_json(&as_json(&verdict, size, &sha256).to_string())),
+        false => described(&verdict, size, &sha256),
+    })?;
     out.finish()?;
     Ok(verdict.is_sound())
+}
+
+fn as_json(verdict: &Verdict, size: u64, sha256: &Sha256) -> serde_json::Value {
+    let mut answer = json!({"sound": verdict.is_sound(), "size": size, "sha256": sha256});
+    if let (Some(answer), Ok(serde_json::Value::Object(verdict))) =
+        (answer.as_object_mut(), serde_json::to_value(verdict))
+    {
+        answer.extend(verdict);
+    }
+    answer
+}
+
+fn described(verdict: &Verdict, size: u64, sha256: &Sha256) -> String {
+    let Verdict { problems, entries, documents, has_manifest, notes } = verdict;
+    let mut text = format!("{entries} entries, {documents} documents, {size} bytes\nSHA-256 {sha256}\n");
+    text += &words::notes(notes);
+    text += &words::problems(problems);
+    text + match (problems.is_empty(), has_manifest, notes.as_slice()) {
+        (true, true, []) => "sound\n",
+        (true, true, _) => "sound: every byte is as it should be\n",
+        (true, false, _) => "sound; without a manifest nobody can tell whether something is missing\n",
+        (false, ..) => "damaged\n",
+    }
 }
 
 /// Reads a file that was just written from the disk, as far as this system can be told to forget what it has in memory.

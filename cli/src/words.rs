@@ -3,6 +3,8 @@
 use crate::terminal::plain;
 use dikas_archive::api::restore::{Changes, RestoreOutcome, RestorePreview, RestoreWarning};
 use dikas_archive::job::restore::Plan;
+use dikas_archive::problems::Problems;
+use dikas_archive::reader::Note;
 
 /// More names than this nobody reads.
 const NAMES: usize = 10;
@@ -16,8 +18,9 @@ pub(crate) fn plan(plan: &Plan) -> String {
         _ => "no manifest: collections are told by their documents".to_owned(),
     };
     let mut text = format!(
-        "{} ({of}) is sound: {documents} documents and {} files to restore.\n",
+        "{} ({of}) {}: {documents} documents and {} files to restore.\n",
         plain(&archive.name),
+        if plan.problems().is_empty() { "is sound" } else { "is damaged, but not in what was chosen" },
         plan.attachments().attachments
     );
     if !plan.left_out().is_empty() {
@@ -25,10 +28,32 @@ pub(crate) fn plan(plan: &Plan) -> String {
         text += &listed(plan.left_out().iter().map(|path| plain(path)));
     }
     if !plan.problems().is_empty() {
-        text += "Damaged, but not among what was chosen:\n";
+        text += "Damaged, and no part of this restore:\n";
         text += &listed(plan.problems().iter().map(|problem| plain(&problem.to_string())));
     }
     text
+}
+
+/// What is wrong with a backup, a line for each problem.
+pub(crate) fn problems(problems: &Problems) -> String {
+    let mut text: String =
+        problems.iter().map(|problem| format!("{}\n", plain(&problem.to_string()))).collect();
+    if problems.unlisted() > 0 {
+        text += &format!("and {} problems more, {} in all\n", problems.unlisted(), problems.found());
+    }
+    text
+}
+
+/// What is no fault of a backup and should be known.
+pub(crate) fn notes(notes: &[Note]) -> String {
+    notes.iter().map(|note| format!("Note: {}\n", plain(&note.to_string()))).collect()
+}
+
+/// The same as [`problems`], for whoever reads what went wrong, beside what was asked for.
+pub(crate) fn complain(found: &Problems) {
+    for line in problems(found).lines() {
+        eprintln!("dikas-backup: {line}");
+    }
 }
 
 /// What would change.

@@ -14,6 +14,7 @@ use super::worker::{Answer, Files, Job, Tokens};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{self, Columns, Inspector, Page, Query, Row, Rows, secrets};
+use crate::problems::Problems;
 use crate::reader::{Attachment, AttachmentInfo, BackupReader, OnProgress};
 use long::Report;
 use std::cell::RefCell;
@@ -21,9 +22,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 use web_sys::Blob;
-
-/// How many problems a message names.
-const PROBLEMS: usize = 1_000;
 
 /// How many documents decide which columns a table has.
 const SAMPLE: usize = 64;
@@ -226,31 +224,23 @@ fn utf16(text: &str, ranges: impl Iterator<Item = Range<usize>>) -> Vec<(u32, u3
 /// What is in an archive.
 fn opened(inspector: &mut Look) -> Result<Event> {
     let collections = inspector.index().collections.iter().map(Found::from).collect();
-    let mut problems = inspector.index().problems.clone();
+    let known = inspector.index().problems.clone();
     let parts: Vec<String> = inspector.index().parts.iter().map(|part| part.name.clone()).collect();
     let index = serde_json::to_string(inspector.index())
         .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
     let archive = inspector.reader();
     let stored = |part: &String| archive.entry_named(part).map_or(0, |entry| entry.stored_size);
     let parts = parts.iter().map(stored).collect();
-    problems.extend(archive.lost_directory().cloned());
-    // What the directory shows already to be missing or of another size need not be read for that.
-    let known = |error: &Error| matches!(error.kind, ErrorKind::MissingEntry | ErrorKind::DamagedEntry);
-    problems.extend(archive.verify_directory().problems.into_iter().filter(known));
-    let manifest = match archive.manifest() {
-        Ok(manifest) => manifest.map(|manifest| ManifestHead {
-            version: manifest.version,
-            created: manifest.created.clone(),
-            source: manifest.source.clone(),
-        }),
-        Err(error) => {
-            problems.insert(0, error);
-            None
-        }
-    };
+    let mut problems: Problems = archive.require_backup().err().into_iter().collect();
+    problems.append(known);
+    let manifest = archive.manifest().ok().flatten().map(|manifest| ManifestHead {
+        version: manifest.version,
+        created: manifest.created.clone(),
+        source: manifest.source.clone(),
+    });
     let (collections, attachments) = with_attachments(archive, collections);
-    let found = problems.len() as u32;
-    problems.truncate(PROBLEMS);
+    let found = problems.found() as u32;
+    let problems = problems.into_iter().collect();
     let (size, entries) = (archive.length(), archive.entries().len() as u32);
     let summary = Summary {
         size,

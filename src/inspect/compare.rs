@@ -1,26 +1,29 @@
 //! Compares two backups, collection by collection and document by document; neither is held in memory.
 //!
-//! Where both manifests say that the ids ascend, the two are merged as they are read, and parts that are the same byte
-//! for byte are not even decoded. Elsewhere digests of all ids and lines of one collection are kept, and their number
-//! is bounded.
+//! What manifests claim is never taken for what is there: every part and every file is read and checked as
+//! [`BackupReader::verify`] does. Where both manifests say that the ids ascend, the two are merged as they are read, and
+//! parts that are the same byte for byte are not compared line by line. Elsewhere digests of all ids and lines of one
+//! collection are kept, and their number is bounded.
 
 use super::chunks::{self, Chunk};
 use super::fields::{FieldChange, differing};
-use super::{Inspector, index::Index};
+use super::{IndexedPart, Inspector, index::Index};
 use crate::catalog::{self, Category};
 use crate::digest::Sha256;
 use crate::document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::PartEntry;
 use crate::part::PART_BYTES;
-use crate::reader::{BackupReader, OnProgress};
+use crate::problems::Problems;
+use crate::reader::{BackupReader, OnProgress, is_fatal};
 use serde::Serialize;
 use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read, Seek};
 use std::ops::ControlFlow;
 
-/// How many changes without an order are looked up together.
-const BATCH: usize = 256;
+/// How many bytes of documents without an order are looked up together.
+const BATCH_BYTES: usize = 32 << 20;
 
 /// How a collection differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,7 +42,25 @@ pub struct Compared {
     /// Documents whose bytes are the same.
     pub same: u64,
     /// What is damaged in either: what it hides seems to be missing there.
-    pub problems: Vec<Error>,
+    #[serde(flatten)]
+    pub problems: Problems,
+}
+
+/// How the files of the documents differ, by their paths in the archives.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComparedFiles {
+    /// Files that only the new backup has.
+    pub added: u64,
+    /// Files that only the old backup has.
+    pub removed: u64,
+    /// Files whose bytes differ, or cannot be read in either.
+    pub changed: u64,
+    /// Files whose bytes are the same.
+    pub same: u64,
+    /// What is damaged in either.
+    #[serde(flatten)]
+    pub problems: Problems,
 }
 
 /// A document that differs.
@@ -101,7 +122,7 @@ pub fn compare<A: Read + Seek, B: Read + Seek>(
         removed: 0,
         changed: 0,
         same: 0,
-        problems: Vec::new(),
+        problems: Problems::default(),
     };
     match (ordered_parts(old, collection), ordered_parts(new, collection)) {
         (Some(old_parts), Some(new_parts)) => {
@@ -112,6 +133,49 @@ pub fn compare<A: Read + Seek, B: Read + Seek>(
         _ => match_digests(old, new, &mut compared, progress, on_change)?,
     }
     Ok(compared)
+}
+
+/// Compares the files of all documents by what is read of them.
+///
+/// # Errors
+/// `io`, and those of `progress`. What is damaged stands in [`ComparedFiles::problems`].
+pub fn compare_files<A: Read + Seek, B: Read + Seek>(
+    old: &mut Inspector<A>,
+    new: &mut Inspector<B>,
+    progress: OnProgress<'_>,
+) -> Result<ComparedFiles> {
+    let mut files = ComparedFiles::default();
+    let mut before = digests(&mut old.reader, &mut files.problems, progress)?;
+    for (path, digest) in digests(&mut new.reader, &mut files.problems, progress)? {
+        match before.remove(&path) {
+            None => files.added += 1,
+            Some(known) if known.is_some() && known == digest => files.same += 1,
+            Some(_) => files.changed += 1,
+        }
+    }
+    files.removed = before.len() as u64;
+    Ok(files)
+}
+
+/// The digest of each file; none of one that is not what it should be, which is a problem.
+fn digests<R: Read + Seek>(
+    reader: &mut BackupReader<R>,
+    problems: &mut Problems,
+    progress: OnProgress<'_>,
+) -> Result<HashMap<String, Option<Sha256>>> {
+    let mut digests = HashMap::new();
+    for path in reader.each_attachment().map(|file| file.path.to_owned()).collect::<Vec<_>>() {
+        let digest = match reader.verified_digest(&path, progress) {
+            Ok(digest) => Some(digest),
+            Err(error) if is_fatal(&error) => return Err(error),
+            Err(error) => {
+                problems.push(error);
+                None
+            }
+        };
+        digests.insert(path, digest);
+    }
+    Ok(digests)
 }
 
 impl Compared {
@@ -143,7 +207,7 @@ fn ordered_parts<R: Read + Seek>(inspector: &Inspector<R>, collection: &str) -> 
         return Some(Vec::new());
     }
     let manifest = inspector.reader.manifest().ok().flatten()?;
-    let entry = manifest.collections.iter().find(|entry| entry.name.as_str() == collection)?;
+    let entry = manifest.collection(collection)?;
     let plain = |part: &PartEntry| part.bytes <= PART_BYTES as u64 || part.documents == 1;
     entry.parts.iter().all(plain).then(|| entry.parts.clone())
 }
@@ -152,18 +216,28 @@ fn ordered_parts<R: Read + Seek>(inspector: &Inspector<R>, collection: &str) -> 
 struct Cursor<'a, R> {
     reader: &'a mut BackupReader<R>,
     parts: std::vec::IntoIter<PartEntry>,
+    /// Whether the part that comes next is what its manifest says, once that is known.
+    next_is_sound: Option<bool>,
     chunk: Option<Chunk>,
     line: u64,
     /// The id of the document where it stands, else of the one before.
     id: String,
     found: bool,
-    problems: Vec<Error>,
+    problems: Problems,
 }
 
 impl<'a, R: Read + Seek> Cursor<'a, R> {
     fn new(reader: &'a mut BackupReader<R>, parts: Vec<PartEntry>) -> Self {
-        let (parts, id) = (parts.into_iter(), String::new());
-        Self { reader, parts, chunk: None, line: 0, id, found: false, problems: Vec::new() }
+        Self {
+            reader,
+            parts: parts.into_iter(),
+            next_is_sound: None,
+            chunk: None,
+            line: 0,
+            id: String::new(),
+            found: false,
+            problems: Problems::default(),
+        }
     }
 
     /// The part that comes next, where the one before has been read to its end.
@@ -172,10 +246,29 @@ impl<'a, R: Read + Seek> Cursor<'a, R> {
         self.parts.as_slice().first().filter(|_| between)
     }
 
+    /// Reads the part that comes next, unless that was done; answers whether it is what its manifest says.
+    fn is_next_sound(&mut self, progress: OnProgress<'_>) -> Result<bool> {
+        if let Some(sound) = self.next_is_sound {
+            return Ok(sound);
+        }
+        let Some(part) = self.parts.as_slice().first() else { return Ok(false) };
+        let problems = self.reader.verify_named(&part.name, progress)?;
+        let sound = problems.is_empty();
+        self.problems.append(problems);
+        self.next_is_sound = Some(sound);
+        Ok(sound)
+    }
+
+    /// Takes the part that comes next.
+    fn take_part(&mut self) -> Option<PartEntry> {
+        self.leave();
+        self.next_is_sound = None;
+        self.parts.next()
+    }
+
     /// Passes over the part that comes next.
     fn pass_part(&mut self) {
-        self.leave();
-        if let Some(part) = self.parts.next() {
+        if let Some(part) = self.take_part() {
             self.id = part.last;
         }
     }
@@ -190,11 +283,13 @@ impl<'a, R: Read + Seek> Cursor<'a, R> {
                     Err(_) => self.give_up("a line is no document"),
                 },
                 None => {
-                    self.leave();
-                    let Some(part) = self.parts.next() else { return Ok(false) };
+                    self.is_next_sound(progress)?;
+                    let Some(part) = self.take_part() else { return Ok(false) };
                     let chunk = chunks::load(self.reader, &part.name, 0)?;
-                    progress(part.size)?;
-                    self.problems.extend(chunk.problem.clone());
+                    progress(0)?;
+                    if let Some(problem) = chunk.problem.clone() {
+                        self.problems.push_new(problem);
+                    }
                     self.chunk = Some(chunk);
                 }
             }
@@ -232,12 +327,11 @@ fn merge<A: Read + Seek, B: Read + Seek>(
     mut on_change: Option<OnChange<'_>>,
 ) -> Result<()> {
     loop {
-        while let (Some(one), Some(other)) = (old.next_part(), new.next_part())
-            && one.sha256 == other.sha256
-            && one.documents == other.documents
+        while let Some(documents) = equal_parts(&old, &new)
+            && old.is_next_sound(progress)?
+            && new.is_next_sound(progress)?
         {
-            compared.same += one.documents;
-            progress(one.size.saturating_add(other.size))?;
+            compared.same += documents;
             old.pass_part();
             new.pass_part();
         }
@@ -265,8 +359,15 @@ fn merge<A: Read + Seek, B: Read + Seek>(
             new.step();
         }
     }
-    compared.problems = [old.problems, new.problems].concat();
+    compared.problems.append(old.problems);
+    compared.problems.append(new.problems);
     Ok(())
+}
+
+/// How many documents the parts that come next have, where they are the same by what the manifests claim.
+fn equal_parts<A: Read + Seek, B: Read + Seek>(old: &Cursor<'_, A>, new: &Cursor<'_, B>) -> Option<u64> {
+    let (one, other) = (old.next_part()?, new.next_part()?);
+    (one.sha256 == other.sha256 && one.documents == other.documents).then_some(one.documents)
 }
 
 fn kind_of(in_old: bool, in_new: bool) -> ChangeKind {
@@ -277,11 +378,13 @@ fn kind_of(in_old: bool, in_new: bool) -> ChangeKind {
     }
 }
 
-/// What is kept of a document where nothing is known of the order: digests of its id and its line, and its row.
+/// What is kept of a document where nothing is known of the order: its row and its length, and digests of its id and its
+/// line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Known {
     id: u128,
     row: u64,
+    bytes: usize,
     line: u128,
 }
 
@@ -311,28 +414,72 @@ fn match_digests<A: Read + Seek, B: Read + Seek>(
         } else {
             compared.count(kind_of(old.is_some(), new.is_some()));
             if on_change.is_some() {
-                changes.push((old.map(|old| old.row), new.map(|new| new.row)));
+                changes.push((old, new));
             }
         }
     }
     let Some(on_change) = on_change else { return Ok(()) };
-    changes.sort_unstable();
-    for batch in changes.chunks(BATCH) {
+    changes.sort_unstable_by_key(|(one, other)| (one.map(|one| one.row), other.map(|other| other.row)));
+    tell(old, new, &compared.name, &changes, progress, on_change)
+}
+
+/// Shows documents that differ, in the order of the old ones. Their lines stand anywhere in the archives: as many as fit
+/// into memory come from one reading.
+fn tell<A: Read + Seek, B: Read + Seek>(
+    old: &mut Inspector<A>,
+    new: &mut Inspector<B>,
+    collection: &str,
+    changes: &[(Option<Known>, Option<Known>)],
+    progress: OnProgress<'_>,
+    on_change: OnChange<'_>,
+) -> Result<()> {
+    let mut rest = changes;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |(one, other): &&(Option<Known>, Option<Known>)| {
+            bytes += one.iter().chain(other).map(|known| known.bytes).sum::<usize>();
+            bytes <= BATCH_BYTES
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (batch, behind) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        let ones = lines_of(old, collection, batch.iter().filter_map(|(one, _)| *one), progress)?;
+        let others = lines_of(new, collection, batch.iter().filter_map(|(_, other)| *other), progress)?;
         for (one, other) in batch {
-            let one = one.map(|row| line_at(old, &compared.name, row)).transpose()?;
-            let other = other.map(|row| line_at(new, &compared.name, row)).transpose()?;
+            let line = |lines: &HashMap<u64, Vec<u8>>, known: &Option<Known>| {
+                known.map(|known| lines.get(&known.row).cloned().unwrap_or_default())
+            };
+            let (one, other) = (line(&ones, one), line(&others, other));
             on_change(Change::of(one.as_deref(), other.as_deref()))?;
         }
-        progress(0)?;
+        rest = behind;
     }
     Ok(())
+}
+
+/// The lines of some documents, by their rows.
+fn lines_of<R: Read + Seek>(
+    inspector: &mut Inspector<R>,
+    collection: &str,
+    documents: impl Iterator<Item = Known>,
+    progress: OnProgress<'_>,
+) -> Result<HashMap<u64, Vec<u8>>> {
+    let wanted: BTreeSet<u64> = documents.map(|known| known.row).collect();
+    let (mut lines, mut next) = (HashMap::new(), wanted.iter().copied().peekable());
+    let Some(first) = next.peek().copied() else { return Ok(lines) };
+    inspector.each(collection, first, &mut |_| progress(0), &mut |row, line| {
+        if next.next_if_eq(&row).is_some() {
+            lines.insert(row, line.to_vec());
+        }
+        Ok(if next.peek().is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    Ok(lines)
 }
 
 /// What is to be known of every document of a collection, in the order of the digests of their ids.
 fn known<R: Read + Seek>(
     inspector: &mut Inspector<R>,
     collection: &str,
-    problems: &mut Vec<Error>,
+    problems: &mut Problems,
     progress: OnProgress<'_>,
 ) -> Result<Vec<Known>> {
     let Some(rows) = inspector.index.collection(collection) else { return Ok(Vec::new()) };
@@ -343,19 +490,20 @@ fn known<R: Read + Seek>(
             .on(collection)
             .expected(format!("at most {most}"), found));
     }
+    for part in inspector.index.parts_of(Some(collection)) {
+        // Without a manifest there is no more to compare it with than its lines.
+        if let Some(IndexedPart { name, ids: Some(_) }) = inspector.index.parts.get(part) {
+            problems.append(inspector.reader.verify_named(name, &mut |_| progress(0))?);
+        }
+    }
     let mut known = Vec::new();
     let damage = inspector.each(collection, 0, progress, &mut |row, line| {
         let digest = Sha256::of(line).short();
         let id = document::id_of(line).map_or(digest, |id| Sha256::of(id.as_bytes()).short());
-        known.push(Known { id, row, line: digest });
+        known.push(Known { id, row, bytes: line.len(), line: digest });
         Ok(ControlFlow::Continue(()))
     })?;
-    problems.extend(damage);
+    problems.append_new(damage);
     known.sort_unstable();
     Ok(known)
-}
-
-fn line_at<R: Read + Seek>(inspector: &mut Inspector<R>, collection: &str, row: u64) -> Result<Vec<u8>> {
-    let page = inspector.rows(collection, row, 1, 1)?;
-    Ok(page.rows.into_iter().next().map(|row| row.text.into_bytes()).unwrap_or_default())
 }

@@ -6,6 +6,7 @@ use crate::catalog::{self, Category};
 use crate::document;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Manifest;
+use crate::problems::Problems;
 use crate::reader::{BackupReader, EntryKind, OnProgress, collection_of, stem};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ pub struct Index {
     /// The parts that they stand in.
     pub parts: Vec<IndexedPart>,
     /// What the directory shows to be wrong, and what could not be read while looking. With a manifest nothing is read.
-    pub problems: Vec<Error>,
+    pub problems: Problems,
 }
 
 /// One part.
@@ -72,15 +73,16 @@ impl Index {
     /// than [`Limits::runs`](crate::limits::Limits::runs).
     pub fn of<R: Read + Seek>(reader: &mut BackupReader<R>, progress: OnProgress<'_>) -> Result<Self> {
         match reader.manifest() {
-            Ok(Some(manifest)) => Ok(Self { problems: reader.directory_problems(), ..of_manifest(manifest) }),
+            Ok(Some(manifest)) => {
+                Ok(Self { problems: reader.verify_unread().problems, ..of_manifest(manifest) })
+            }
             Ok(None) | Err(_) => read_all(reader, progress),
         }
     }
 
     /// The rows of this collection.
     pub fn collection(&self, name: &str) -> Option<&Rows> {
-        let at = self.collections.binary_search_by(|rows| rows.name.as_str().cmp(name)).ok()?;
-        self.collections.get(at)
+        self.collections.get(self.place(name)?)
     }
 
     /// The parts with documents of this collection, or of any; work that several workers can share.
@@ -105,16 +107,9 @@ impl Index {
         }
     }
 
-    /// The runs of a part, each with the place of its collection, in the order of the lines.
-    pub(super) fn runs_in(&self, part: usize, collection: Option<&str>) -> Vec<(usize, Run)> {
-        let mut runs = Vec::new();
-        for (at, rows) in self.collections.iter().enumerate() {
-            if collection.is_none_or(|name| name == rows.name) {
-                runs.extend(rows.runs_in(part).iter().map(|run| (at, *run)));
-            }
-        }
-        runs.sort_by_key(|(_, run)| run.line);
-        runs
+    /// The place of this collection.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.collections.binary_search_by(|rows| rows.name.as_str().cmp(name)).ok()
     }
 }
 
@@ -126,7 +121,7 @@ impl Rows {
         (row - run.row < run.lines).then_some(*run)
     }
 
-    fn runs_in(&self, part: usize) -> &[Run] {
+    pub(super) fn runs_in(&self, part: usize) -> &[Run] {
         let from = self.runs.partition_point(|run| run.part < part);
         let to = self.runs.partition_point(|run| run.part <= part);
         self.runs.get(from..to).unwrap_or_default()
@@ -169,13 +164,15 @@ fn of_manifest(manifest: &Manifest) -> Index {
 
 fn read_all<R: Read + Seek>(reader: &mut BackupReader<R>, progress: OnProgress<'_>) -> Result<Index> {
     let mut found = Found { collections: BTreeMap::new(), runs: 0, bytes: 0 };
-    let (mut parts, mut problems) = (Vec::new(), reader.directory_problems());
+    let (mut parts, mut problems) = (Vec::new(), reader.verify_unread().problems);
     for at in 0..reader.entries().len() {
         let Some(name) = reader.entries().get(at).map(|entry| entry.name.clone()) else { break };
         if reader.kind(at) != EntryKind::Part {
             continue;
         }
-        problems.extend(found.look_through(reader, parts.len(), &name, progress)?);
+        if let Some(problem) = found.look_through(reader, parts.len(), &name, progress)? {
+            problems.push_new(problem);
+        }
         parts.push(IndexedPart { name, ids: None });
     }
     Ok(Index { collections: found.collections.into_values().collect(), parts, problems })
@@ -197,7 +194,7 @@ impl Found {
         progress: OnProgress<'_>,
     ) -> Result<Option<Error>> {
         let limits = reader.limits().clone();
-        let mut problem = None;
+        let (mut problem, mut lines) = (None, 0);
         chunks::each(reader, name, 0, progress, &mut |chunk, _| {
             self.bytes = self.bytes.saturating_add(chunk.bytes().len() as u64);
             within("bytes of documents", self.bytes, limits.lines_bytes)?;
@@ -210,9 +207,18 @@ impl Found {
             if let Some(error) = &chunk.problem {
                 problem.get_or_insert_with(|| error.clone());
             }
+            lines = chunk.first + chunk.lines();
             Ok(ControlFlow::Continue(()))
         })?;
+        if lines == 0 {
+            // Empty, or so damaged that nothing of it can be read: its name says which collection that concerns.
+            self.rows_of(stem(name), catalog::category_of(stem(name)));
+        }
         Ok(problem)
+    }
+
+    fn rows_of(&mut self, collection: &str, category: Category) -> &mut Rows {
+        self.collections.entry(collection.to_owned()).or_insert_with(|| empty_rows(collection, category))
     }
 
     /// Adds a line. One that is no document is shown where its part's name belongs, and is an error.
@@ -227,10 +233,7 @@ impl Found {
         };
         let rows = match self.collections.get_mut(collection) {
             Some(rows) => rows,
-            None => self
-                .collections
-                .entry(collection.to_owned())
-                .or_insert_with(|| empty_rows(collection, category)),
+            None => self.rows_of(collection, category),
         };
         self.runs += u64::from(rows.add(part, number, line.len() as u64 + 1));
         document.map(|_| ())

@@ -13,6 +13,7 @@ mod fields;
 mod fold;
 mod index;
 mod query;
+mod runs;
 mod secret;
 pub mod value;
 
@@ -25,8 +26,10 @@ pub use secret::{MASK, is_secret, secrets};
 use crate::catalog;
 use crate::document;
 use crate::error::{Error, ErrorKind, Result};
+use crate::problems::Problems;
 use crate::reader::{BackupReader, OnProgress, is_fatal};
 use chunks::Kept;
+use runs::Runs;
 use serde::Serialize;
 use std::cmp::Ordering;
 use std::io::{Read, Seek};
@@ -40,6 +43,7 @@ pub type OnRow<'a> = &'a mut dyn FnMut(u64, &[u8]) -> Result<ControlFlow<()>>;
 pub struct Inspector<R> {
     reader: BackupReader<R>,
     index: Index,
+    runs: Runs,
     kept: Kept,
 }
 
@@ -106,7 +110,8 @@ impl<R: Read + Seek> Inspector<R> {
 
     /// The same for the same file, where the index is known already.
     pub fn with_index(reader: BackupReader<R>, index: Index) -> Self {
-        Self { reader, index, kept: Kept::default() }
+        let runs = Runs::of(&index);
+        Self { reader, index, runs, kept: Kept::default() }
     }
 
     /// Where everything is.
@@ -187,12 +192,12 @@ impl<R: Read + Seek> Inspector<R> {
         from: u64,
         progress: OnProgress<'_>,
         on_row: OnRow<'_>,
-    ) -> Result<Vec<Error>> {
+    ) -> Result<Problems> {
         let rows = self.index.collection(collection).ok_or_else(|| no_collection(collection))?;
         let first = rows.run_at(from).map_or(usize::MAX, |run| run.part);
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         for part in self.index.parts_of(Some(collection)).into_iter().filter(|part| *part >= first) {
-            let runs = self.index.runs_in(part, Some(collection));
+            let runs = self.runs.in_part(&self.index, part, Some(collection));
             let mut go_on = true;
             let problem = self.each_run(part, &runs, progress, |_, row, line| {
                 if row < from {
@@ -225,7 +230,7 @@ impl<R: Read + Seek> Inspector<R> {
         on_hit: &mut dyn FnMut(Hit) -> Result<()>,
     ) -> Result<Option<Error>> {
         let name = part_name(&self.index, part)?;
-        let runs = self.index.runs_in(part, collection);
+        let runs = self.runs.in_part(&self.index, part, collection);
         let collections = &self.index.collections;
         let (mut problem, mut scratch) = (None, Vec::new());
         let from = runs.first().map_or(0, |(_, run)| run.line);
@@ -325,7 +330,7 @@ impl<R: Read + Seek> Inspector<R> {
     fn scan(&mut self, id: &str, collection: Option<&str>) -> Result<Option<Place>> {
         let (mut found, mut damage) = (None, None);
         for part in self.index.parts_of(collection) {
-            let runs = self.index.runs_in(part, collection);
+            let runs = self.runs.in_part(&self.index, part, collection);
             let problem = self.each_run(part, &runs, &mut |_| Ok(()), |at, row, line| {
                 if document::id_of(line).is_ok_and(|found| found == id) {
                     found = Some((at, row));

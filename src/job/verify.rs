@@ -6,7 +6,7 @@ use super::{Phase, Watch};
 use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{MANIFEST_NAME, Manifest};
-use crate::reader::BackupReader;
+use crate::reader::{BackupReader, Verdict};
 use std::io::Read;
 
 /// How much is read between two checkpoints.
@@ -46,8 +46,12 @@ async fn verify_entries(
     if reader.manifest()?.map(Manifest::measure).transpose()? != Some(meant) {
         return Err(other().on(MANIFEST_NAME));
     }
-    if let Some(problem) = reader.verify_directory().problems.into_iter().next() {
+    let Verdict { problems, notes, .. } = reader.verify_directory();
+    if let Some(problem) = problems.into_iter().next() {
         return Err(problem);
+    }
+    if let Some(note) = notes.into_iter().next() {
+        return Err(Error::new(ErrorKind::DamagedDirectory, note.to_string()));
     }
     for at in 0..reader.entries().len() {
         let Some(name) = reader.entries().get(at).map(|entry| entry.name.clone()) else { continue };

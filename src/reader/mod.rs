@@ -37,6 +37,7 @@ use entry::Announced;
 use names::Index;
 use root::PART_ENDING;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
 
@@ -70,6 +71,8 @@ pub enum Note {
         /// How many bytes.
         bytes: u64,
     },
+    /// Another program has unpacked the backup and packed it again; the manifest says what every byte has to be.
+    Repacked,
     /// The backup is in a folder of the archive: it was unpacked and packed again.
     Folder {
         /// The folder, with its slash.
@@ -83,6 +86,7 @@ impl fmt::Display for Note {
             Self::TrailingBytes { bytes } => {
                 write!(f, "{bytes} bytes of zeros or line ends follow the end of the archive")
             }
+            Self::Repacked => f.write_str("another program has unpacked this backup and packed it again"),
             Self::Folder { name } => write!(f, "the backup is in the folder {name} of the archive"),
         }
     }
@@ -96,6 +100,8 @@ pub struct BackupReader<R> {
     entries: Vec<Entry>,
     index: Index,
     roles: Vec<Role>,
+    /// What the manifest names and is not there.
+    absent: HashSet<String>,
     canonical: bool,
     trailing: u64,
     folder: String,
@@ -168,6 +174,7 @@ impl<R: Read + Seek> BackupReader<R> {
             index: Index::of(&entries),
             entries,
             roles: Vec::new(),
+            absent: HashSet::new(),
             canonical,
             trailing,
             folder: String::new(),
@@ -204,7 +211,8 @@ impl<R: Read + Seek> BackupReader<R> {
     pub fn notes(&self) -> Vec<Note> {
         let folder = (!self.folder.is_empty()).then(|| Note::Folder { name: self.folder.clone() });
         let trailing = (self.trailing > 0).then_some(Note::TrailingBytes { bytes: self.trailing });
-        folder.into_iter().chain(trailing).collect()
+        let repacked = (self.sound_manifest().is_some() && self.is_repacked()).then_some(Note::Repacked);
+        repacked.into_iter().chain(folder).chain(trailing).collect()
     }
 
     /// Every entry, in the order of the directory. Names are those in the backup's folder, with `/` and in NFC.
@@ -304,8 +312,16 @@ impl<R: Read + Seek> BackupReader<R> {
     }
 
     fn find(&self, name: &str) -> Result<usize> {
-        let missing = || Error::new(ErrorKind::MissingEntry, "the archive has no such entry").on(name);
-        self.index.get(&self.entries, name).ok_or_else(missing)
+        self.index.get(&self.entries, name).ok_or_else(|| self.missing(name))
+    }
+
+    /// Says that there is no such entry, be it one that the manifest names.
+    fn missing(&self, name: &str) -> Error {
+        let message = match self.absent.contains(name) {
+            true => "an entry that the manifest names is missing",
+            false => "the archive has no such entry",
+        };
+        Error::new(ErrorKind::MissingEntry, message).on(name)
     }
 
     fn find_part(&self, part: &str) -> Result<usize> {
@@ -378,12 +394,14 @@ impl<R: Read + Seek> BackupReader<R> {
         // Where there is a manifest, it alone says what is a part or an attachment.
         let named = self.sound_manifest().is_some();
         let mut roles: Vec<Role> = self.entries.iter().map(|entry| role_of(entry, named)).collect();
-        let mut assign = |name: &str, role| {
-            if let Some(slot) = self.index.get(&self.entries, name).and_then(|at| roles.get_mut(at)) {
-                *slot = role;
-            }
+        let mut absent = HashSet::new();
+        let mut assign = |name: &str, role| match self.index.get(&self.entries, name) {
+            Some(at) => roles.get_mut(at).into_iter().for_each(|slot| *slot = role),
+            None => drop(absent.insert(name.to_owned())),
         };
-        assign(MANIFEST_NAME, Role::Manifest);
+        if self.manifest.is_some() {
+            assign(MANIFEST_NAME, Role::Manifest);
+        }
         if let Some(manifest) = self.sound_manifest() {
             for (number, collection) in manifest.collections.iter().enumerate() {
                 for (part, entry) in collection.parts.iter().enumerate() {
@@ -394,7 +412,7 @@ impl<R: Read + Seek> BackupReader<R> {
                 assign(&attachment.path, Role::Attachment(Some(number)));
             }
         }
-        self.roles = roles;
+        (self.roles, self.absent) = (roles, absent);
     }
 }
 

@@ -1,12 +1,13 @@
 //! What is in a backup, for people: from the manifest, or told by looking at every document.
 
-use super::{BLOCK_BYTES, BackupReader, EntryKind, Lines, Note, OnProgress, Role, is_fatal};
+use super::{BLOCK_BYTES, BackupReader, Entry, EntryKind, Lines, Note, OnProgress, Role, is_fatal};
 use crate::catalog::{self, Category};
 use crate::document::{self, Document};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::limits::Limits;
 use crate::manifest::AttachmentEntry;
 use crate::path::ATTACHMENTS;
+use crate::problems::Problems;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
@@ -19,8 +20,10 @@ pub struct Summary {
     pub collections: Vec<CollectionInfo>,
     /// Its attachments, in the order of the archive.
     pub attachments: Vec<AttachmentInfo>,
-    /// What the directory shows to be wrong, and what could not be read while looking. With a manifest nothing is read.
-    pub problems: Vec<Error>,
+    /// What the directory and the manifest show to be wrong, and what could not be read while looking: without a manifest
+    /// every part is read, with one none is.
+    #[serde(flatten)]
+    pub problems: Problems,
     /// What is unusual and takes nothing from the backup.
     pub notes: Vec<Note>,
 }
@@ -81,7 +84,7 @@ impl<R: Read + Seek> BackupReader<R> {
     /// [`Limits::lines_bytes`](crate::limits::Limits::lines_bytes); what is damaged stands in [`Summary::problems`].
     pub fn summary(&mut self, progress: OnProgress<'_>) -> Result<Summary> {
         let (attachments, notes) = (self.attachments(), self.notes());
-        let mut problems = self.directory_problems();
+        let mut problems = self.verify_unread().problems;
         if let Some(manifest) = self.sound_manifest() {
             let collections = manifest.collections.iter().map(|collection| CollectionInfo {
                 name: collection.name.to_string(),
@@ -102,7 +105,7 @@ impl<R: Read + Seek> BackupReader<R> {
                 if is_fatal(&error) || used_up {
                     return Err(error);
                 }
-                problems.push(error);
+                problems.push_new(error);
             }
         }
         Ok(Summary { collections: found.into_values().collect(), attachments, problems, notes })
@@ -120,43 +123,56 @@ impl<R: Read + Seek> BackupReader<R> {
             return Ok(());
         };
         let limits = Limits { entry_bytes: self.limits.entry_bytes.min(*left), ..self.limits.clone() };
-        let mut lines = self.lines_within(at, limits)?;
-        let counted = count(&mut lines, &part, found, progress);
-        *left = left.saturating_sub(lines.bytes());
+        let mut read = 0;
+        let counted = self.lines_within(at, limits).and_then(|mut lines| {
+            let counted = count(&mut lines, &part, found, progress);
+            *left = left.saturating_sub(lines.bytes());
+            read = lines.documents();
+            counted
+        });
+        if read == 0 {
+            // Empty, or so damaged that nothing of it can be read: its name says which collection that concerns.
+            let name = stem(&part);
+            found.entry(name.to_owned()).or_insert_with(|| empty(name, catalog::category_of(name)));
+        }
         counted.and_then(|()| progress(stored))
     }
 
-    /// The attachments, in the order of the archive. Without a manifest their folders name the owners.
+    /// The attachments, in the order of the archive. A manifest says which there have to be: also those that are missing.
+    /// Without one their folders name the owners.
     pub fn attachments(&self) -> Vec<AttachmentInfo> {
         self.each_attachment().map(AttachmentInfo::from).collect()
     }
 
     /// The same one by one, without a copy of what a backup may have a hundred thousand of.
     pub fn each_attachment(&self) -> impl Iterator<Item = Attachment<'_>> {
-        self.entries.iter().zip(&self.roles).filter_map(|(entry, role)| match role {
-            Role::Attachment(Some(number)) => {
-                let AttachmentEntry { path, record } = self.sound_manifest()?.attachments.get(*number)?;
-                Some(Attachment {
-                    path,
-                    collection: Some(record.collection.as_str()),
-                    id: Some(&record.id),
-                    name: &record.name,
-                    media_type: Some(&record.media_type),
-                    size: record.size,
-                })
-            }
-            Role::Attachment(None) => {
-                let path = entry.name.strip_prefix(ATTACHMENTS).unwrap_or(&entry.name);
-                let mut segments = path.splitn(3, '/');
-                let (collection, id, name) = match (segments.next(), segments.next(), segments.next()) {
-                    (Some(collection), Some(id), Some(name)) => (Some(collection), Some(id), name),
-                    _ => (None, None, path),
-                };
-                let (path, size) = (entry.name.as_str(), entry.size);
-                Some(Attachment { path, collection, id, name, media_type: None, size })
-            }
-            _ => None,
-        })
+        let announced = self.sound_manifest().into_iter().flat_map(|manifest| &manifest.attachments);
+        let found = self.entries.iter().zip(&self.roles);
+        let found = found.filter(|(_, role)| matches!(role, Role::Attachment(None)));
+        announced.map(Attachment::announced).chain(found.map(|(entry, _)| Attachment::found(entry)))
+    }
+}
+
+impl<'a> Attachment<'a> {
+    fn announced(AttachmentEntry { path, record }: &'a AttachmentEntry) -> Self {
+        Self {
+            path,
+            collection: Some(record.collection.as_str()),
+            id: Some(&record.id),
+            name: &record.name,
+            media_type: Some(&record.media_type),
+            size: record.size,
+        }
+    }
+
+    fn found(entry: &'a Entry) -> Self {
+        let path = entry.name.strip_prefix(ATTACHMENTS).unwrap_or(&entry.name);
+        let mut segments = path.splitn(3, '/');
+        let (collection, id, name) = match (segments.next(), segments.next(), segments.next()) {
+            (Some(collection), Some(id), Some(name)) => (Some(collection), Some(id), name),
+            _ => (None, None, path),
+        };
+        Self { path: &entry.name, collection, id, name, media_type: None, size: entry.size }
     }
 }
 
@@ -189,13 +205,7 @@ fn count<R: Read + Seek>(
         let bytes = line.len() as u64 + 1;
         let info = match found.get_mut(name) {
             Some(info) => info,
-            None => found.entry(name.to_owned()).or_insert_with(|| CollectionInfo {
-                name: name.to_owned(),
-                category,
-                documents: 0,
-                bytes: 0,
-                parts: Vec::new(),
-            }),
+            None => found.entry(name.to_owned()).or_insert_with(|| empty(name, category)),
         };
         info.documents += 1;
         info.bytes += bytes;
@@ -208,6 +218,10 @@ fn count<R: Read + Seek>(
         }
     }
     Ok(())
+}
+
+fn empty(name: &str, category: Category) -> CollectionInfo {
+    CollectionInfo { name: name.to_owned(), category, documents: 0, bytes: 0, parts: Vec::new() }
 }
 
 /// The collection of a document in a backup without a manifest, and its category: told by its `documentType`, else by

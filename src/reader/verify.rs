@@ -1,8 +1,10 @@
 //! Checks everything: every entry is read, every document parsed, and all is compared with the manifest.
 
 use super::{BLOCK_BYTES, BackupReader, EntryKind, Note, OnProgress, Role, is_fatal};
+use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::{AttachmentEntry, CollectionEntry, MANIFEST_NAME, Manifest};
+use crate::manifest::{AttachmentEntry, MANIFEST_NAME, Manifest};
+use crate::problems::Problems;
 use serde::Serialize;
 use std::io::{Read, Seek};
 
@@ -12,7 +14,8 @@ use std::io::{Read, Seek};
 pub struct Verdict {
     /// Everything that is wrong: of the directory and the manifest first, then of the entries in their order, of each
     /// entry the first; of a part also the attachments whose documents are not in it.
-    pub problems: Vec<Error>,
+    #[serde(flatten)]
+    pub problems: Problems,
     /// How many entries were read.
     pub entries: u64,
     /// How many documents were read.
@@ -32,7 +35,7 @@ impl Verdict {
 
 impl<R: Read + Seek> BackupReader<R> {
     /// Reads everything and compares. Does what [`BackupReader::verify_directory`] and then, for each entry,
-    /// [`BackupReader::verify_entry`] do.
+    /// [`BackupReader::verify_entry`] do. Whether it is a backup at all, [`BackupReader::require_backup`] says.
     ///
     /// # Errors
     /// `io`, and those of `progress`; what is damaged stands in the verdict.
@@ -46,56 +49,96 @@ impl<R: Read + Seek> BackupReader<R> {
 
     /// Compares the directory with the manifest, without reading an entry: the beginning of a verdict.
     pub fn verify_directory(&self) -> Verdict {
-        let mut problems: Vec<Error> = self.lost_directory.iter().cloned().collect();
+        let mut problems: Problems = self.lost_directory.iter().cloned().collect();
         if let Some(Err(error)) = &self.manifest {
             problems.push(error.clone());
         }
         if let Some(manifest) = self.sound_manifest() {
-            if !self.canonical && self.lost_directory.is_none() {
-                let message = "the ZIP headers are not those that a backup has";
-                problems.push(Error::new(ErrorKind::DamagedDirectory, message));
+            let in_order = self.verify_names(manifest, &mut problems);
+            if !self.is_repacked() {
+                self.verify_layout(in_order, &mut problems);
             }
-            problems.extend(self.not_as_named(manifest));
-            let places: Vec<_> =
-                named(manifest).filter_map(|(name, _)| self.index.get(&self.entries, name)).collect();
-            let manifest_at = self.index.get(&self.entries, MANIFEST_NAME);
-            if !places.is_sorted() || places.last().copied() >= manifest_at {
-                let message = "the entries are not in the order of the manifest";
-                problems.push(Error::new(ErrorKind::DamagedDirectory, message));
-            }
-            for (entry, _) in
-                self.entries.iter().zip(&self.roles).filter(|(_, role)| matches!(role, Role::Other))
-            {
+            let unknown =
+                self.entries.iter().zip(&self.roles).filter(|(_, role)| matches!(role, Role::Other));
+            for (entry, _) in unknown {
                 let message = "the manifest does not name an entry";
                 problems.push(Error::new(ErrorKind::BadManifest, message).on(entry.name.as_str()));
             }
         }
         let has_manifest = self.sound_manifest().is_some();
-        Verdict { problems, entries: 0, documents: 0, has_manifest, notes: self.notes() }
+        Verdict { problems, notes: self.notes(), entries: 0, documents: 0, has_manifest }
     }
 
-    /// What the directory alone shows to be wrong with what the backup holds, for a reader that reads no more than it needs:
-    /// entries that are missing, have another size, or cannot be read. Parts of a backup without a manifest are left out,
-    /// since every one of them is read.
-    pub(crate) fn directory_problems(&self) -> Vec<Error> {
-        let missing = self.sound_manifest().into_iter().flat_map(|manifest| self.not_as_named(manifest));
-        let read = |role: &Role| matches!(role, Role::Part(None));
-        let entries = self.entries.iter().zip(&self.roles).filter(|(_, role)| !read(role));
-        missing.chain(entries.filter_map(|(entry, _)| entry.problem.clone())).collect()
+    /// The same, and each entry that the directory alone shows to be unreadable: all that can be said without reading.
+    pub fn verify_unread(&self) -> Verdict {
+        let mut verdict = self.verify_directory();
+        verdict.problems.extend(self.entries.iter().filter_map(|entry| entry.problem.clone()));
+        verdict
     }
 
-    /// The entries that the manifest names and that are missing or have another size.
-    fn not_as_named(&self, manifest: &Manifest) -> impl Iterator<Item = Error> {
-        named(manifest).filter_map(|(name, size)| {
+    /// Whether this is a backup at all: it has a manifest, be it damaged, or documents.
+    ///
+    /// # Errors
+    /// `missing-entry` where it has neither. Of an archive without its directory nobody can tell.
+    pub fn require_backup(&self) -> Result<()> {
+        let documents = |role: &Role| matches!(role, Role::Part(_));
+        if self.lost_directory.is_some() || self.manifest.is_some() || self.roles.iter().any(documents) {
+            return Ok(());
+        }
+        let message = "this is no backup: it has neither a manifest nor documents";
+        Err(Error::new(ErrorKind::MissingEntry, message)
+            .on(MANIFEST_NAME)
+            .expected("manifest.json, or entries that end in .jsonl.br", self.first_names()))
+    }
+
+    /// The first entries, for a person who wonders which file this is.
+    fn first_names(&self) -> String {
+        let names: Vec<&str> = self.entries.iter().take(3).map(|entry| entry.name.as_str()).collect();
+        match self.entries.len() {
+            0 => "no entry".to_owned(),
+            all if all > names.len() => format!("{} and {} more", names.join(", "), all - names.len()),
+            _ => names.join(", "),
+        }
+    }
+
+    /// Compares what the manifest names with what is there; answers whether all of it lies in the manifest's order.
+    fn verify_names(&self, manifest: &Manifest, problems: &mut Problems) -> bool {
+        let (mut in_order, mut last) = (true, None);
+        for (name, size) in named(manifest) {
             let Some(at) = self.index.get(&self.entries, name) else {
-                let message = "an entry that the manifest names is missing";
-                return Some(Error::new(ErrorKind::MissingEntry, message).on(name));
+                problems.push(self.missing(name));
+                continue;
             };
+            in_order &= last < Some(at);
+            last = Some(at);
             let found = self.entries.get(at).map_or(0, |entry| entry.size);
-            let message = "an entry has not the size that the manifest says";
-            (found != size)
-                .then(|| Error::new(ErrorKind::DamagedEntry, message).on(name).expected(size, found))
-        })
+            if found != size {
+                let message = "an entry has not the size that the manifest says";
+                problems.push(Error::new(ErrorKind::DamagedEntry, message).on(name).expected(size, found));
+            }
+        }
+        in_order && last < self.index.get(&self.entries, MANIFEST_NAME)
+    }
+
+    /// Compares the layout of the ZIP with the only one that FORMAT.md section 2 lets a writer choose.
+    fn verify_layout(&self, in_order: bool, problems: &mut Problems) {
+        if !self.canonical && self.lost_directory.is_none() {
+            let message = "the ZIP headers are not those that a backup has";
+            let error = Error::new(ErrorKind::DamagedDirectory, message);
+            problems.push(match self.entries.iter().find(|entry| !entry.canonical) {
+                Some(entry) => error.on(entry.name.as_str()),
+                None => error.on("the end of the archive"),
+            });
+        }
+        if !in_order {
+            let message = "the entries are not in the order of the manifest";
+            problems.push(Error::new(ErrorKind::DamagedDirectory, message));
+        }
+    }
+
+    /// Whether another program has packed all of the archive: a fault in a header of ours would be in one entry.
+    pub(super) fn is_repacked(&self) -> bool {
+        self.lost_directory.is_none() && self.entries.iter().all(|entry| !entry.canonical)
     }
 
     /// Reads one entry, counted as in [`BackupReader::entries`], and adds to the verdict what is wrong with it.
@@ -105,7 +148,7 @@ impl<R: Read + Seek> BackupReader<R> {
     pub fn verify_entry(&mut self, at: usize, verdict: &mut Verdict, progress: OnProgress<'_>) -> Result<()> {
         let result = match self.kind(at) {
             EntryKind::Part => self.verify_part(at, verdict, progress),
-            _ => self.verify_content(at, progress),
+            _ => self.read_content(at, &mut |_| (), progress),
         };
         verdict.entries += 1;
         match result {
@@ -118,10 +161,47 @@ impl<R: Read + Seek> BackupReader<R> {
         progress(self.entries.get(at).map_or(0, |entry| entry.stored_size))
     }
 
-    fn verify_content(&mut self, at: usize, progress: OnProgress<'_>) -> Result<()> {
+    /// Reads the entry of this name as [`BackupReader::verify_entry`] does; answers what is wrong with it, be it that it is
+    /// missing.
+    ///
+    /// # Errors
+    /// As [`BackupReader::verify`].
+    pub fn verify_named(&mut self, name: &str, progress: OnProgress<'_>) -> Result<Problems> {
+        let mut verdict = Verdict::default();
+        match self.find(name) {
+            Ok(at) => self.verify_entry(at, &mut verdict, progress)?,
+            Err(missing) => verdict.problems.push(missing),
+        }
+        Ok(verdict.problems)
+    }
+
+    /// The digest of a file, as it is read; with a manifest, once it was compared with that.
+    ///
+    /// # Errors
+    /// What is wrong with the file, `io`, and those of `progress`.
+    pub fn verified_digest(&mut self, path: &str, progress: OnProgress<'_>) -> Result<Sha256> {
+        let at = self.find(path)?;
+        let mut hasher = Hasher::default();
+        self.read_content(at, &mut |bytes| hasher.update(bytes), progress)?;
+        progress(self.entries.get(at).map_or(0, |entry| entry.stored_size))?;
+        Ok(hasher.finish())
+    }
+
+    /// Reads an entry that is no part to its end.
+    fn read_content(
+        &mut self,
+        at: usize,
+        on_bytes: &mut dyn FnMut(&[u8]),
+        progress: OnProgress<'_>,
+    ) -> Result<()> {
+        // A million small entries need no large buffer each.
+        let size = self.entries.get(at).map_or(0, |entry| entry.size);
+        let mut buffer = vec![0; usize::try_from(size).unwrap_or(BLOCK_BYTES).clamp(1, BLOCK_BYTES)];
         let mut content = self.open_entry(at)?;
-        let mut buffer = vec![0; BLOCK_BYTES];
-        while content.read(&mut buffer)? > 0 {
+        loop {
+            let count = content.read(&mut buffer)?;
+            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+            on_bytes(bytes);
             progress(0)?;
         }
         self.file_without_part(at).map_or(Ok(()), |file| Err(orphaned(file)))
@@ -177,8 +257,8 @@ impl<R: Read + Seek> BackupReader<R> {
         let Some(Role::Attachment(Some(number))) = self.roles.get(at) else { return None };
         let manifest = self.sound_manifest()?;
         let file = manifest.attachments.get(*number)?;
-        let of_it = |collection: &&CollectionEntry| collection.name == file.record.collection;
-        let parts = manifest.collections.iter().find(of_it).map_or(&[][..], |collection| &collection.parts);
+        let collection = manifest.collection(file.record.collection.as_str());
+        let parts = collection.map_or(&[][..], |collection| &collection.parts);
         let part = parts.get(parts.partition_point(|part| part.last < file.record.id));
         part.is_none_or(|part| part.first > file.record.id).then_some(file)
     }

@@ -13,6 +13,7 @@ import { Zip } from "./zip.js";
  */
 
 /** @typedef {import("./protocol.js").Error} Problem */
+/** @typedef {import("./protocol.js").Note} Note */
 
 /** The most workers of one job. Each holds a part, and what decodes it: some 40 MiB. */
 const WORKERS = 4;
@@ -39,8 +40,8 @@ const LIST = 500;
  * @property {AbortSignal} [signal]
  */
 
-/** @typedef {{ problems: Problem[], found: number, entries: number, documents: number, hasManifest: boolean, sound: boolean }} Verdict
- *   `found` counts the problems, of which the first thousand are listed. */
+/** @typedef {{ problems: Problem[], found: number, notes: Note[], entries: number, documents: number, hasManifest: boolean, sound: boolean }} Verdict
+ *   `found` counts the problems, of which the first thousand are listed; `notes` are no damage. */
 
 /** @typedef {{ collections?: string[], query: string, max?: number, onHits?: (hits: Hit[]) => void } & Reading} Search */
 
@@ -190,7 +191,7 @@ export class Backup {
         },
         onDone({ matches, problem }) {
           found.matches += matches;
-          if (problem) found.problems.push(problem);
+          if (problem && found.problems.length < 1_000) found.problems.push(problem);
         },
       },
     );
@@ -207,7 +208,7 @@ export class Backup {
   async verify({ onProgress, signal } = {}) {
     const { size, entries } = this.summary;
     /** @type {Verdict} */
-    const verdict = { problems: [], found: 0, entries, documents: 0, hasManifest: this.manifest !== null, sound: true };
+    const verdict = { problems: [], found: 0, notes: this.summary.notes, entries, documents: 0, hasManifest: this.manifest !== null, sound: true };
     const tasks = [null, ...Array.from({ length: Math.ceil(entries / ENTRIES) }, (_, at) => at * ENTRIES)];
     await this.#crew(
       tasks,

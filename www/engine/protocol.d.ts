@@ -1017,7 +1017,7 @@ export type Note = { "kind": "trailing-bytes",
 /**
  * How many bytes.
  */
-bytes: number, } | { "kind": "folder", 
+bytes: number, } | { "kind": "repacked" } | { "kind": "folder", 
 /**
  * The folder, with its slash.
  */

@@ -4,9 +4,12 @@
 
 use dikas_archive::digest::Sha256;
 use dikas_archive::job::client::{Client, Patience, data};
-use dikas_archive::job::transport::{Method, Request};
+use dikas_archive::job::transport::{Method, Request, Transport as _};
 use dikas_backup::http::Http;
+use dikas_server::schedule::config::Backup;
+use dikas_server::schedule::when::When;
 use dikas_server::{Config, DEMO_LOGIN, Server, Setup};
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -64,6 +67,14 @@ pub(crate) struct Shop {
 impl Shop {
     pub(crate) fn empty() -> Self {
         Self::start(None)
+    }
+
+    /// With some days of demo data, and a folder `backups` for the archives of the server.
+    pub(crate) fn with_folder() -> Self {
+        let mut shop = Self::demo();
+        fs::create_dir(shop.file("backups")).unwrap();
+        shop.restart();
+        shop
     }
 
     /// With some days of demo data.
@@ -135,6 +146,34 @@ impl Shop {
         })
     }
 
+    /// Sends bytes; answers status and body.
+    pub(crate) fn send(&self, path: &str, content_type: &str, bytes: &[u8]) -> (u16, String) {
+        runtime().block_on(async {
+            let http = Http::new(&self.url).unwrap().log_in(&self.login.0, &self.login.1).await.unwrap();
+            let token = http.token(None).await.unwrap();
+            let mut request = Request::new(Method::Post, path);
+            request = request.header("authorization", format!("Bearer {token}"));
+            if !content_type.is_empty() {
+                request = request.header("content-type", content_type);
+            }
+            request.body = bytes.to_vec();
+            let answer = http.send(&request).await.unwrap();
+            (answer.status, String::from_utf8(answer.body).unwrap())
+        })
+    }
+
+    /// Puts a file into the folder for archives, and has the server check it.
+    pub(crate) fn check(&self, name: &str, bytes: &[u8]) -> Value {
+        fs::write(self.file("backups").join(name), bytes).unwrap();
+        let archives = self.call(Request::new(Method::Get, "/backup/archives"));
+        let archive = archives.as_array().unwrap().iter().find(|archive| archive["name"] == name).unwrap();
+        let path = format!("/backup/archives/{}/verify", archive["id"].as_str().unwrap());
+        let (status, lines) = self.send(&path, "", b"");
+        assert_eq!(status, 200, "{lines}");
+        let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        last["archive"]["check"].clone()
+    }
+
     pub(crate) fn put(&self, collection: &str, id: &str, document: &str) {
         let mut request = Request::new(Method::Put, format!("/documents/{collection}")).query("id", id);
         request = request.header("content-type", "application/json");
@@ -153,7 +192,15 @@ impl Shop {
 
 fn config(folder: &TempDir, demo: Option<u32>) -> Config {
     let grace = Duration::from_millis(200);
-    Config { listen: "127.0.0.1:0".into(), demo, grace, ..Config::new(folder.path().join("data")) }
+    let backups = folder.path().join("backups");
+    let backup = backups.is_dir().then(|| Backup {
+        when: When::parse("0 4 1 1 *", TimeZone::UTC).unwrap(),
+        folder: backups,
+        keep: Default::default(),
+        verify: true,
+        hook: Vec::new(),
+    });
+    Config { listen: "127.0.0.1:0".into(), demo, grace, backup, ..Config::new(folder.path().join("data")) }
 }
 
 pub(crate) fn demo_login() -> (String, String) {

@@ -5,6 +5,7 @@ use dikas_archive::api::archives::ArchiveCheck;
 use dikas_archive::digest::{Hasher, Sha256};
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::limits::Limits;
+use dikas_archive::problems::Problems;
 use dikas_archive::reader::BackupReader;
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -50,12 +51,13 @@ pub(super) fn check(
     let sha256 = hasher.finish();
     file.rewind()?;
     let salvaged = BackupReader::salvage(file, Limits::default(), &mut |_| on_bytes(0));
-    let mut problems = match salvaged.and_then(|mut reader| reader.verify(&mut on_bytes)) {
+    let backup = salvaged.and_then(|reader| reader.require_backup().map(|()| reader));
+    let mut problems = match backup.and_then(|mut reader| reader.verify(&mut on_bytes)) {
         Ok(verdict) => verdict.problems,
         Err(error) if matches!(error.kind, ErrorKind::Io | ErrorKind::Cancelled | ErrorKind::Internal) => {
             return Err(error);
         }
-        Err(error) => vec![error],
+        Err(error) => Problems::from_iter([error]),
     };
     if let Some(expected) = expected.filter(|expected| **expected != sha256) {
         let error = Error::new(ErrorKind::DamagedEntry, "the file is not the one that was written");
@@ -64,9 +66,7 @@ pub(super) fn check(
     let at = now.to_owned();
     let check = match problems.first() {
         None => ArchiveCheck::Sound { at },
-        Some(first) => {
-            ArchiveCheck::Damaged { at, problems: problems.len() as u64, first: first.to_string() }
-        }
+        Some(first) => ArchiveCheck::Damaged { at, problems: problems.found(), first: first.to_string() },
     };
     Ok(Checked { sha256, check })
 }

@@ -1,6 +1,6 @@
 //! What takes long and is done by workers of its own: verifying, searching, comparing, and taking out.
 
-use super::{Archive, Look, PROBLEMS, utf16};
+use super::{Archive, Look, utf16};
 use crate::browser::pages::Paged;
 use crate::browser::protocol::{Compared, Event, ExportFormat, Hit};
 use crate::browser::rope::BlobRope;
@@ -106,7 +106,11 @@ impl Write for Content {
 pub(super) fn verify(archive: &mut Archive, entries: Option<(u32, u32)>) -> Result<Event> {
     let mut report = Report::new();
     let verdict = match entries {
-        None => archive.verify_directory(),
+        None => {
+            let mut verdict = archive.verify_directory();
+            verdict.problems.extend(archive.require_backup().err());
+            verdict
+        }
         Some((from, to)) => {
             let mut verdict = Verdict::default();
             for at in from as usize..(to as usize).min(archive.entries().len()) {
@@ -116,10 +120,9 @@ pub(super) fn verify(archive: &mut Archive, entries: Option<(u32, u32)>) -> Resu
         }
     };
     report.flush();
-    let Verdict { mut problems, documents, .. } = verdict;
-    let found = problems.len() as u32;
-    problems.truncate(PROBLEMS);
-    Ok(Event::Verified { problems, found, documents })
+    let Verdict { problems, documents, .. } = verdict;
+    let found = problems.found() as u32;
+    Ok(Event::Verified { problems: problems.into_iter().collect(), found, documents })
 }
 
 /// Searches one part. Its hits go to the page while the search goes on.

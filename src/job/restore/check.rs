@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::backup::Meter;
 use crate::job::{Phase, Watch};
 use crate::manifest::MANIFEST_NAME;
+use crate::problems::Problems;
 use crate::reader::{BackupReader, EntryKind, is_fatal};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Read, Seek};
@@ -37,6 +38,7 @@ pub async fn check<R: Read + Seek>(
     watch: &impl Watch,
 ) -> Result<Plan> {
     let chosen = Chosen::of(choice)?;
+    archive.require_backup()?;
     let meter = Meter::new(watch, 0);
     let groups = read::groups(archive, &chosen)?;
     let files = files::chosen(archive, &chosen)?;
@@ -56,11 +58,11 @@ pub async fn check<R: Read + Seek>(
         groups: Vec::new(),
         files: Vec::new(),
         left_out: Vec::new(),
-        problems: Vec::new(),
+        problems: Problems::default(),
     };
     checking.read_groups(archive, groups, &mut plan).await?;
     let Checking { sums, owners, .. } = checking;
-    require_something(archive, choice, &sums)?;
+    require_something(choice, &sums)?;
     plan.collections = sums.into_iter().map(|(name, sum)| announced(name, &sum)).collect();
     for file in files {
         if !owners.is_there(&file) {
@@ -70,6 +72,8 @@ pub async fn check<R: Read + Seek>(
         let record = files::check(archive, &file, &meter).await?;
         plan.files.push(StagedFile { path: file.path, record });
     }
+    // All that was chosen has been read and is sound: what else the directory shows concerns the rest.
+    plan.problems.append_new(archive.verify_unread().problems);
     files::sort(&mut plan.files);
     plan.attachments = announced_attachments(&plan.files)?;
     if archive.manifest()?.is_none() && choice == &Choice::Full {
@@ -112,20 +116,13 @@ async fn digest_of_file<R: Read + Seek>(
 }
 
 /// Nobody shall believe that something was restored which the backup does not hold.
-fn require_something<R: Read + Seek>(
-    archive: &BackupReader<R>,
-    choice: &Choice,
-    covered: &BTreeMap<CollectionName, Sum>,
-) -> Result<()> {
+fn require_something(choice: &Choice, covered: &BTreeMap<CollectionName, Sum>) -> Result<()> {
     let nothing = |of: &str| {
         Err(Error::new(ErrorKind::BadArgument, "the backup holds nothing of what was chosen").on(of))
     };
     match choice {
         Choice::Full if covered.is_empty() => {
-            let message = match archive.manifest()? {
-                Some(_) => "the backup covers no collection",
-                None => "this is no backup: it has neither a manifest nor documents",
-            };
+            let message = "the backup covers no collection";
             Err(Error::new(ErrorKind::MissingEntry, message).on(MANIFEST_NAME))
         }
         Choice::Full => Ok(()),

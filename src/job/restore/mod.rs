@@ -39,6 +39,7 @@ use crate::api::restore::{
 use crate::catalog::{self, COLLECTIONS, Category, CollectionName};
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind, Result};
+use crate::problems::Problems;
 use files::StagedFile;
 use read::Group;
 use serde::{Deserialize, Serialize};
@@ -134,7 +135,7 @@ pub struct Plan {
     groups: Vec<Group>,
     files: Vec<StagedFile>,
     left_out: Vec<String>,
-    problems: Vec<Error>,
+    problems: Problems,
 }
 
 impl Plan {
@@ -159,7 +160,7 @@ impl Plan {
     }
 
     /// What is damaged, but concerns only what was not chosen.
-    pub fn problems(&self) -> &[Error] {
+    pub fn problems(&self) -> &Problems {
         &self.problems
     }
 

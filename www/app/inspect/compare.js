@@ -38,13 +38,15 @@ export function compareRoom() {
 
   /** @param {Compared[]} compared */
   function comparedView(compared) {
-    const same = !compared.some(differs);
-    const sentence = w.compared(inspecting.name, inspecting.other?.name ?? '');
-    announce(same ? w.comparedSame : sentence);
+    const partly = compared.some(({ problem }) => problem !== null);
+    const same = !partly && !compared.some(differs);
+    const names = w.compared(inspecting.name, inspecting.other?.name ?? '');
+    const sentence = same ? w.comparedSame : partly ? w.comparedPartly : names;
+    announce(sentence);
     const details = h('div', { class: 'stack', id: 'differences' });
     const heads = /** @type {const} */ (['added', 'removed', 'changed', 'same']);
     return [
-      h('p', { class: 'amount', id: 'compared', 'data-same': String(same) }, same ? w.comparedSame : sentence),
+      h('p', { class: 'amount', id: 'compared', 'data-same': String(same) }, sentence),
       h(
         'table',
         { class: 'contents four' },

@@ -41,6 +41,7 @@ export function verifyRoom() {
     const keep = () => save(new Blob([report({ ...file, sentence, ...verdict })]), fileName(`${inspecting.name}.txt`));
     return [
       h('p', { class: `verdict ${kind}`, id: 'verdict', 'data-verdict': kind, 'data-problems': verdict.found }, icon(verdict.sound ? 'check' : 'alert'), h('span', {}, sentence)),
+      ...(verdict.sound ? verdict.notes : []).map((note) => h('p', { class: 'hint', 'data-note': note.kind }, noteLine(note))),
       verdict.problems.length > 0 && problemTable(verdict.problems),
       h('div', { class: 'actions' }, h('button', { type: 'button', class: 'small', id: 'verify-report', onclick: keep }, icon('download'), w.report)),
     ];
@@ -57,6 +58,13 @@ export function verifyRoom() {
   verify.addEventListener('change', update);
   update();
   return [room];
+}
+
+/** @param {Verdict['notes'][number]} note */
+function noteLine(note) {
+  const w = words().inspect.verifyNotes;
+  if (note.kind === 'folder') return w.folder(note.name);
+  return note.kind === 'trailing-bytes' ? w.trailing(note.bytes) : w.repacked;
 }
 
 /**

@@ -138,6 +138,11 @@ export const inspectDe = {
       damaged: (n, documents) =>
         `Das Backup ist beschädigt: ${count(n, 'Fehler wurde', 'Fehler wurden')} gefunden. ${count(documents, 'Dokument war', 'Dokumente waren')} lesbar.`,
     },
+    verifyNotes: {
+      repacked: 'Ein anderes Programm hat dieses Backup entpackt und wieder gepackt. Das ist kein Fehler: Jedes Byte ist, wie es sein soll.',
+      folder: (name) => `Das Backup liegt im Ordner ${name} des Archivs.`,
+      trailing: (n) => `Hinter dem Archiv stehen ${count(n, 'Byte', 'Bytes')} Nullen oder Zeilenenden. Sie gehören zu nichts.`,
+    },
     verifyStopped: 'Die Prüfung wurde abgebrochen; was bis dahin gelesen war, sagt nichts über den Rest.',
     problems: 'Was nicht stimmt',
     problemWhat: 'Was',
@@ -153,6 +158,7 @@ export const inspectDe = {
     comparing: (share) => `Es wird verglichen, ${share} erledigt`,
     compared: (name, other) => `Von ${name} zu ${other}`,
     comparedSame: 'Beide Backups enthalten dieselben Dokumente.',
+    comparedPartly: 'Nicht alles konnte verglichen werden: Die Tabelle zeigt, wo und warum.',
     compareSwap: 'Anders herum vergleichen',
     compareHeads: { collection: 'Sammlung', added: 'Neu', removed: 'Fehlt', changed: 'Geändert', same: 'Gleich' },
     compareShow: (name) => `Unterschiede zeigen: ${name}`,

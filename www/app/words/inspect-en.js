@@ -137,6 +137,11 @@ export const inspectEn = {
       damaged: (/** @type {number} */ n, /** @type {number} */ documents) =>
         `The backup is damaged: ${count(n, 'problem was', 'problems were')} found. ${count(documents, 'document', 'documents')} could be read.`,
     },
+    verifyNotes: {
+      repacked: 'Another program has unpacked this backup and packed it again. That is no fault: every byte is as it should be.',
+      folder: (/** @type {string} */ name) => `The backup is in the folder ${name} of the archive.`,
+      trailing: (/** @type {number} */ n) => `${count(n, 'byte', 'bytes')} of zeros or line ends follow the archive. They belong to nothing.`,
+    },
     verifyStopped: 'The verification was stopped; what it had read so far says nothing about the rest.',
     problems: 'What is wrong',
     problemWhat: 'What',
@@ -152,6 +157,7 @@ export const inspectEn = {
     comparing: (/** @type {string} */ share) => `Comparing, ${share} done`,
     compared: (/** @type {string} */ name, /** @type {string} */ other) => `From ${name} to ${other}`,
     comparedSame: 'Both backups hold the same documents.',
+    comparedPartly: 'Not everything could be compared: the table says where, and why.',
     compareSwap: 'Compare the other way round',
     compareHeads: { collection: 'Collection', added: 'Added', removed: 'Removed', changed: 'Changed', same: 'The same' },
     compareShow: (/** @type {string} */ name) => `Show the differences in ${name}`,
