@@ -1,6 +1,7 @@
 //! The API over reqwest, for the HTTP client of the jobs.
 
 use crate::interrupt::Interrupt;
+use crate::trust;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::job::session::Session;
 use dikas_archive::job::transport::{Method, Request, Response, Transport, TransportError};
@@ -36,7 +37,7 @@ impl Http {
         Self::with_certificates(url, None)
     }
 
-    /// The same, and over https trusts what these certificates vouch for (PEM), beside those of the system.
+    /// The same, and over https trusts these certificates and what they vouch for (PEM), beside those of the system.
     ///
     /// # Errors
     /// `bad-argument` where this is no address, or no certificate.
@@ -56,11 +57,7 @@ impl Http {
             client = client.tls_certs_only([]);
         }
         if let Some(pem) = pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
-            if certificates.is_empty() {
-                return Err(Error::new(ErrorKind::BadArgument, "there is no certificate in PEM"));
-            }
-            client = client.tls_certs_merge(certificates);
+            client = client.tls_backend_preconfigured(trust::trusting(pem)?);
         }
         let client = client.build().map_err(|error| Error::new(ErrorKind::Internal, words_of(&error)))?;
         let api = format!("{url}/api/v1");
@@ -181,10 +178,10 @@ pub fn client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 
-/// What is wrong with the certificate of who answers, if that is why.
+/// What is wrong with the certificate of the one who answers, if that is why.
 fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
-        return Some(format!("{why}; --ca-file names certificates to trust beside those of the system"));
+    if let Some(refusal) = error.downcast_ref() {
+        return trust::distrust(refusal);
     }
     // What an error of the system was made from is no source of it.
     let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);

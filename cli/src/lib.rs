@@ -4,3 +4,4 @@
 pub mod http;
 pub mod interrupt;
 pub mod showing;
+mod trust;

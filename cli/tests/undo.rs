@@ -1,19 +1,10 @@
-//! `restore-points` and `undo` against a real server, and https with a certificate that nobody knows.
+//! `restore-points` and `undo` against a real server.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 
 mod support;
 
 use serde_json::{Value, json};
-use std::fs;
-use std::process::Output;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use support::{Shop, assert_ended, entries, lines, stderr, stdout};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use support::{Shop, assert_ended, entries, lines, stdout};
 
 fn points(shop: &Shop) -> Vec<Value> {
     let listed = shop.run("restore-points", &["--json"]);
@@ -91,67 +82,4 @@ fn an_undo_keeps_the_receipts_that_are_newer() {
         now[collection].iter().any(|line| String::from_utf8_lossy(line).contains(&format!("\"{id}\"")))
     };
     assert!(has("articles", "art_new") && has("receipts", "rcp_9999"));
-}
-
-/// What speaks TLS before a server that does not, with a certificate of its own making for `localhost`; answers its port.
-async fn terminate_tls(server: String) -> (u16, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, server) = (acceptor.clone(), server.clone());
-            tokio::spawn(async move {
-                let Ok(mut secure) = acceptor.accept(stream).await else { return };
-                let mut plain = TcpStream::connect(server).await.unwrap();
-                let _ = tokio::io::copy_bidirectional(&mut secure, &mut plain).await;
-            });
-        }
-    });
-    (port, made.cert.pem())
-}
-
-#[test]
-fn over_https_only_a_server_that_is_trusted_gets_the_password() {
-    let shop = Shop::demo();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let server = shop.url.strip_prefix("http://").unwrap().to_owned();
-    let (port, pem) = runtime.block_on(terminate_tls(server));
-    let certificate = shop.file("ca.pem");
-    fs::write(&certificate, pem).unwrap();
-    let file = shop.file("over-https.zip");
-    let create = |host: &str, more: &[&str]| -> Output {
-        let mut run = support::dikas_backup();
-        run.args(["create", "--user", &shop.login.0, "--url", &format!("https://{host}:{port}"), "-o"]);
-        run.arg(&file).args(more).env("DIKAS_PASSWORD", &shop.login.1).output().unwrap()
-    };
-    let trusting = ["--ca-file", certificate.to_str().unwrap()];
-
-    let since = Instant::now();
-    let unknown = create("localhost", &[]);
-    assert_ended(&unknown, 1);
-    assert!(
-        stderr(&unknown).contains("not trusted") && stderr(&unknown).contains("--ca-file"),
-        "{}",
-        stderr(&unknown)
-    );
-    // Another name than that of the certificate.
-    let other = create("127.0.0.1", &trusting);
-    assert_ended(&other, 1);
-    assert!(stderr(&other).contains("not trusted"), "{}", stderr(&other));
-    assert!(since.elapsed() < Duration::from_secs(10), "asking again helps nobody: {:?}", since.elapsed());
-    fs::write(shop.file("no.pem"), "nothing").unwrap();
-    assert_ended(&create("localhost", &["--ca-file", shop.file("no.pem").to_str().unwrap()]), 2);
-    assert!(!file.exists());
-
-    assert_ended(&create("localhost", &trusting), 0);
-    assert!(lines(&file) == lines(&shop.create("over-http.zip")));
 }
