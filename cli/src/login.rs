@@ -5,7 +5,8 @@ use dikas_archive::catalog::Category;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_backup::http::Http;
 use dikas_backup::interrupt::Interrupt;
-use std::io::{self, IsTerminal as _};
+use std::fs::{File, Metadata};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 /// The password stands in this variable of the environment: on the command line every process could read it.
@@ -17,7 +18,10 @@ pub(crate) struct Server {
     /// Address of the server, such as http://127.0.0.1:5015 or https://till.example.
     #[arg(long)]
     url: String,
-    /// Trusts what the certificates in this file vouch for (PEM), beside those of the system.
+    /// Trusts the certificates in this file (PEM) and what they vouch for, beside those of the system.
+    ///
+    /// It may be the server's own, as `openssl req -x509` makes it: then it is compared byte for byte, is good until it runs
+    /// out, and for the names that are in it (subjectAltName), or for any name where there are none.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     #[command(flatten)]
@@ -30,7 +34,7 @@ struct Who {
     /// Logs in with this name. The password stands in DIKAS_PASSWORD, or is asked for.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// Calls with the token in this file. A backup token can back up and no more.
+    /// Calls with the token in this file, which no other user may read. A backup token can back up and no more.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -47,7 +51,7 @@ impl Server {
         match (&self.who.user, &self.who.token_file) {
             (Some(user), _) => http.log_in(user, &password(user)?).await,
             (None, Some(file)) => {
-                let token = std::fs::read_to_string(file).map_err(|error| on(file, error))?;
+                let token = private_text(file).map_err(|error| error.on(file.display().to_string()))?;
                 let token = token.trim();
                 if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
                     let message = "this file holds no token";
@@ -58,6 +62,34 @@ impl Server {
             (None, None) => Err(Error::new(ErrorKind::Internal, "no login was given")),
         }
     }
+}
+
+/// The text of a file that no other user reads. One that others can read is refused, as ssh does with a key. A file of
+/// another user is for that user to guard: so are the secrets that a container is given.
+fn private_text(file: &Path) -> Result<String> {
+    let mut file = File::open(file)?;
+    refuse_shared(&file.metadata()?)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(unix)]
+fn refuse_shared(metadata: &Metadata) -> Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let is_own = metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw();
+    if !is_own || metadata.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let message =
+        "other users of this machine can read or change this file: make it yours alone with chmod 600";
+    let found = format!("mode {:04o}", metadata.mode() & 0o777);
+    Err(Error::new(ErrorKind::BadArgument, message).expected("mode 0600", found))
+}
+
+#[cfg(not(unix))]
+fn refuse_shared(_: &Metadata) -> Result<()> {
+    Ok(())
 }
 
 fn password(user: &str) -> Result<String> {

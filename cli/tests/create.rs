@@ -308,3 +308,30 @@ fn every_command_explains_itself_and_is_completed() {
         Command::new("bash").args(["-c", completing, env!("CARGO_BIN_EXE_dikas-backup")]).output().unwrap();
     assert_eq!(stdout(&completed).trim(), "verify", "{}", stderr(&completed));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_token_that_others_can_read_is_refused_with_the_command_that_mends_it() {
+    let shop = Shop::demo();
+    let token = shop.token_file();
+    let mode = |mode| fs::set_permissions(&token, fs::Permissions::from_mode(mode)).unwrap();
+    for shared in [0o644, 0o640, 0o604, 0o620] {
+        mode(shared);
+        let refused = create(&shop.url, &token, &shop.file("none.zip"), &[]);
+        assert_ended(&refused, 2);
+        let said = stderr(&refused);
+        assert!(said.contains("chmod 600") && said.contains(token.to_str().unwrap()), "{said}");
+        assert!(said.contains(&format!("mode 0{shared:o}")), "{said}");
+    }
+    for private in [0o600, 0o400] {
+        mode(private);
+        assert_ended(&create(&shop.url, &token, &shop.file(&format!("{private:o}.zip")), &[]), 0);
+    }
+    // What comes through a pipe has no mode that says anything.
+    mode(0o644);
+    let mut run = begun(&shop.url, Path::new("/dev/stdin"), &shop.file("piped.zip"), &[]);
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&fs::read(&token).unwrap()).unwrap();
+    drop(writer);
+    assert_ended(&run.stdin(reader).output().unwrap(), 0);
+}

@@ -5,7 +5,6 @@
 mod support;
 
 use dikas_archive::codec;
-use dikas_archive::job::transport::{Method, Request};
 use serde_json::{Value, json};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -170,9 +169,7 @@ fn nobody_restores_without_being_asked_or_without_the_right() {
     assert_ended(&shop.restore(&backup, &["--yes", "--category", "other"]), 2);
     assert_ended(&shop.restore(&backup, &["--yes", "--category", "nonsense"]), 2);
 
-    let request = Request::new(Method::Post, "/auth/tokens").json(&json!({"name": "cron"})).unwrap();
-    let token = shop.file("token");
-    write(&token, shop.call(request)["token"].as_str().unwrap().as_bytes());
+    let token = shop.token_file();
     let token = token.to_str().unwrap();
     let with_token = |command: &str, arguments: &[&str]| {
         let mut run = support::dikas_backup();

@@ -110,6 +110,8 @@ impl Shop {
         let request = Request::new(Method::Post, "/auth/tokens").json(&serde_json::json!({"name": "cron"}));
         let file = self.file("token");
         fs::write(&file, self.call(request.unwrap())["token"].as_str().unwrap()).unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         file
     }
 

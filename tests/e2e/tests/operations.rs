@@ -242,6 +242,10 @@ impl Shop {
         fs::write(self.machine.path("/etc/dikas/token"), format!("{token}\n")).unwrap();
         let header = format!("Authorization: Bearer {token}\n");
         fs::write(self.machine.path("/etc/dikas/header"), header).unwrap();
+        for name in ["token", "header"] {
+            let file = self.machine.path("/etc/dikas").join(name);
+            fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        }
     }
 
     /// Runs a command as cron does, only with less: nothing in the environment but an empty PATH, no terminal, no input.
