@@ -156,8 +156,11 @@ fn leftover() -> OpenOptions {
 /// Gives a file its name. A rename would replace what has come there meanwhile; a link does not, where there are any.
 fn give_name(file: &Path, name: &Path) -> io::Result<()> {
     match fs::hard_link(file, name) {
-        // What cannot be removed is the same file by another name, and goes with the next run.
-        Ok(()) => Ok(drop(fs::remove_file(file))),
+        Ok(()) => {
+            // What cannot be removed is the same file by another name, and goes with the next run.
+            let _ = fs::remove_file(file);
+            Ok(())
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
         Err(_) => fs::rename(file, name),
     }
