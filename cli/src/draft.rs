@@ -73,7 +73,7 @@ pub(crate) fn refuse_taken(file: &Path) -> Result<()> {
     Err(Error::new(ErrorKind::BadArgument, message).on(file.display().to_string()))
 }
 
-/// A new file at this path, which nobody else reads or writes.
+/// A new file at this path, for this run and its user alone.
 fn locked(path: &Path) -> Result<File> {
     loop {
         let file = match private().read(true).create_new(true).open(path) {
@@ -283,7 +283,7 @@ mod tests {
         let error = place().begin().unwrap_err();
         assert!(error.kind == ErrorKind::BadArgument && error.message.contains("remove it"), "{error}");
         fs::remove_file(&part).unwrap();
-        // A link that leads nowhere, where a file would be made by whoever follows it.
+        // A link that leads nowhere, where following it would make a file.
         std::os::unix::fs::symlink(folder.path().join("nowhere"), &part).unwrap();
         assert!(place().begin().is_err() && !folder.path().join("nowhere").exists());
         fs::remove_file(&part).unwrap();

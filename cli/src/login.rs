@@ -20,8 +20,8 @@ pub(crate) struct Server {
     url: String,
     /// Trusts the certificates in this file (PEM) and what they vouch for, beside those of the system.
     ///
-    /// It may be the server's own, as `openssl req -x509` makes it: then it is compared byte for byte, is good until it runs
-    /// out, and for the names that are in it (subjectAltName), or for any name where there are none.
+    /// It may be the server's own, as `openssl req -x509` makes it: then it is compared byte for byte, is good until it
+    /// runs out, and for the names that are in it (subjectAltName), or for any name where there are none.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     #[command(flatten)]

@@ -37,7 +37,7 @@ pub enum Used {
         /// The next address.
         next: String,
     },
-    /// It was used before, and nobody got anything.
+    /// It was used before, and the second who used it got nothing.
     Again,
 }
 
@@ -207,7 +207,7 @@ impl Served {
     }
 }
 
-/// What nobody can guess.
+/// 128 random bits, as hex digits: they cannot be guessed.
 fn secret() -> Result<String> {
     let mut secret = [0; 16];
     getrandom::fill(&mut secret).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;

@@ -1,6 +1,6 @@
-//! Whom the command line trusts over https: those for whom the system's certificates vouch or the ones of a file, and a
-//! server that shows a certificate of that file itself. What `openssl req -x509` makes is such a certificate: it says that it
-//! is an authority, and no verifier takes that from a server.
+//! Which servers the command line trusts over https: those for which the system's certificates vouch or the ones of a
+//! file, and a server that shows a certificate of that file itself. `openssl req -x509` makes such certificates: they say
+//! that they are an authority, and no verifier takes that from a server.
 
 use dikas_archive::error::{Error, ErrorKind, Result};
 use jiff::Timestamp;
@@ -67,7 +67,7 @@ impl ServerCertVerifier for Trust {
         let verdict =
             self.system.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verdict {
-            // To the last byte: nobody has to vouch for it.
+            // The same to the last byte: no other certificate has to vouch for it.
             Err(refusal) if self.given.iter().any(|given| given == end_entity) => {
                 given_itself(refusal, end_entity, server_name)
             }
@@ -98,8 +98,8 @@ impl ServerCertVerifier for Trust {
     }
 }
 
-/// Trusts a certificate of the file all the same, unless its time or its names are against it. One without names is good
-/// for any.
+/// Trusts a certificate of the file all the same, unless its time or its names are against it. One without names is
+/// good for any.
 fn given_itself(
     refusal: Refusal,
     certificate: &CertificateDer<'_>,
@@ -154,8 +154,8 @@ fn said(error: &Refusal) -> String {
         Why::Other(other) if other.to_string() == "UnsupportedCertVersion" => {
             "its certificate is of an old version (1): have one made as `openssl req -x509` does".to_owned()
         }
-        _ => "nobody whom this machine trusts vouches for its certificate; --ca-file names certificates to trust beside \
-              those of the system, the server's own for one"
+        _ => "no authority that this machine trusts vouches for its certificate; --ca-file names certificates to trust \
+              beside those of the system, the server's own for one"
             .to_owned(),
     }
 }

@@ -49,8 +49,8 @@ pub(super) fn refusal(request: &Request, response: &Response) -> Error {
     }
 }
 
-/// An address that names another one instead of answering. That one is not followed: it could be anybody's, and would get a
-/// password or a token.
+/// An address that names another one instead of answering. That one is not followed: it could be anybody's, and would
+/// get a password or a token.
 fn redirected(target: &str, location: Option<&str>) -> Error {
     let without_query = |text: &str| text.split(['?', '#']).next().unwrap_or_default().to_owned();
     let message = match location.map(without_query) {
@@ -58,8 +58,8 @@ fn redirected(target: &str, location: Option<&str>) -> Error {
         Some(location) => match location.strip_suffix(&format!("{API}{}", without_query(target))) {
             Some(address) => format!("this address redirects to {address}: use that address"),
             None => format!(
-                "this address redirects to {}, where no DiKAS server is: does a log-in page of a proxy or of the network \
-                 stand in between?",
+                "this address redirects to {}, where no DiKAS server is: does a log-in page of a proxy or of the \
+                 network stand in between?",
                 location.chars().take(LONGEST_LOCATION).collect::<String>()
             ),
         },
@@ -90,7 +90,8 @@ fn refusal_of_a_proxy(request: &Request, response: &Response) -> Option<Error> {
     Some(Error::new(kind, text).expected("200", found))
 }
 
-const AWAY: &str = "the proxy answers, but the DiKAS server behind it does not: does it run, and where the proxy looks for it?";
+const AWAY: &str = "the proxy answers, but the DiKAS server behind it does not: does it run, and where the proxy \
+                    looks for it?";
 
 /// What a server means by refusing with this status and code; none where that has no name of its own.
 pub fn kind_of(status: u16, code: &str) -> Option<ErrorKind> {

@@ -39,10 +39,14 @@ export async function given(fileOrUrl, { auth, server, signal }) {
 async function fetched(url, auth, options, rejected = null) {
   const token = auth && (await tokenOf(auth, rejected));
   const headers = token ? { authorization: `Bearer ${token}` } : undefined;
-  const answer = await fetch(url, { ...options, headers, cache: "no-store" })
+  // A redirect could take the token elsewhere.
+  const answer = await fetch(url, { ...options, headers, cache: "no-store", redirect: token ? "manual" : "follow" })
     .catch((error) => Promise.reject(unfetched(url, error, options.signal)));
   if (answer.ok) return answer;
   if (answer.status === 401 && token && rejected === null) return fetched(url, auth, options, token);
+  if (answer.type === "opaqueredirect") {
+    throw new BackupError({ kind: "redirected", message: "the address redirects to another one", subject: shown(url) });
+  }
   const kind = answer.status === 502 || answer.status === 504 ? "gateway" : "server-error";
   throw new BackupError({
     kind, message: "the archive cannot be fetched", subject: shown(url),

@@ -170,3 +170,44 @@ async fn remove_archive(browser: &Browser) {
     browser.click("#answer-yes").await;
     browser.find("#create-backup").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_between_page_and_server_has_words_of_its_own() {
+    let Some(browser) = Browser::start().await else { return };
+    let server = Local::demo().await;
+    let proxy = Proxy::start(&server.url).await;
+    browser.goto(&format!("{}/", proxy.url)).await;
+    let page = "<html><h1>nginx</h1></html>";
+    let faults = [
+        (StatusCode::TEMPORARY_REDIRECT, "redirected", "https://"),
+        (StatusCode::BAD_GATEWAY, "gateway", "behind it does not"),
+        (StatusCode::GATEWAY_TIMEOUT, "gateway", "behind it does not"),
+        (StatusCode::SERVICE_UNAVAILABLE, "gateway", "behind it does not"),
+        (StatusCode::PAYLOAD_TOO_LARGE, "proxy-limit", "client_max_body_size"),
+    ];
+    for (status, kind, words) in faults {
+        proxy.heal();
+        proxy.rule("POST", "/auth/login", 0, EVER, Fault::Answer(status, page.to_owned()));
+        browser.fill("#username", &server.login.0).await;
+        browser.fill("#password", &server.login.1).await;
+        browser.click("#login").await;
+        let problem = browser.find(&format!("#login-problem[data-kind={kind}]")).await;
+        assert!(problem.text().await.unwrap().contains(words), "{status}");
+    }
+
+    // The engine says the same, and asks once where asking again helps nobody.
+    proxy.heal();
+    page::sign_in(&browser, &proxy.url, &server.login).await;
+    for (status, kind) in
+        [(StatusCode::PERMANENT_REDIRECT, "redirected"), (StatusCode::PAYLOAD_TOO_LARGE, "proxy-limit")]
+    {
+        proxy.rule("GET", MIDDLE, 0, EVER, Fault::Answer(status, page.to_owned()));
+        let before = proxy.count(MIDDLE);
+        page::start(&browser).await;
+        assert_eq!(page::failed(&browser).await.kind, kind);
+        assert_eq!(proxy.count(MIDDLE) - before, 1);
+        assert_nothing_kept(&browser).await;
+        browser.click("#error-dismiss").await;
+        proxy.heal();
+    }
+}
