@@ -41,7 +41,7 @@ pub(crate) fn distrust(error: &Refusal) -> Option<String> {
     match error {
         Refusal::InvalidCertificate(_) => Some(said(error)),
         Refusal::InvalidMessage(_) => Some(
-            "what answers there does not speak https: is it the right port, or an address with http://?"
+            "what answers there does not speak https: it may be another port, or an address with http://"
                 .to_owned(),
         ),
         _ => None,
@@ -135,9 +135,9 @@ fn said(error: &Refusal) -> String {
     match why {
         Why::Expired => "its certificate has run out".to_owned(),
         Why::ExpiredContext { not_after, .. } => format!("its certificate has run out, on {}", moment(*not_after)),
-        Why::NotValidYet => "its certificate is not good yet: is the clock of this machine right?".to_owned(),
+        Why::NotValidYet => "its certificate is not good yet: look at the clock of this machine".to_owned(),
         Why::NotValidYetContext { not_before, .. } => {
-            format!("its certificate is good from {} only: is the clock of this machine right?", moment(*not_before))
+            format!("its certificate is good from {} only: look at the clock of this machine", moment(*not_before))
         }
         Why::NotValidForNameContext { expected, presented } if !presented.is_empty() => format!(
             "its certificate is for {} and not for {}: use such a name in the address, or have one made that has it",

@@ -58,8 +58,8 @@ fn redirected(target: &str, location: Option<&str>) -> Error {
         Some(location) => match location.strip_suffix(&format!("{API}{}", without_query(target))) {
             Some(address) => format!("this address redirects to {address}: use that address"),
             None => format!(
-                "this address redirects to {}, where no DiKAS server is: does a log-in page of a proxy or of the \
-                 network stand in between?",
+                "this address redirects to {}, where no DiKAS server is: a log-in page of a proxy or of the \
+                 network may stand in between",
                 location.chars().take(LONGEST_LOCATION).collect::<String>()
             ),
         },
@@ -90,8 +90,8 @@ fn refusal_of_a_proxy(request: &Request, response: &Response) -> Option<Error> {
     Some(Error::new(kind, text).expected("200", found))
 }
 
-const AWAY: &str = "the proxy answers, but the DiKAS server behind it does not: does it run, and where the proxy \
-                    looks for it?";
+const AWAY: &str = "the proxy answers, but the DiKAS server behind it does not: see whether it runs, and where the \
+                    proxy looks for it";
 
 /// What a server means by refusing with this status and code; none where that has no name of its own.
 pub fn kind_of(status: u16, code: &str) -> Option<ErrorKind> {
