@@ -6,6 +6,7 @@
 
 mod quarantine;
 
+use crate::durable::sync_folder;
 use crate::failure::{Failure, Result, unusable};
 use crate::room::{Room, Taken};
 use crate::{durable, private};
@@ -245,17 +246,6 @@ pub fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
     let mut first = Vec::with_capacity(12);
     file.take(12).read_to_end(&mut first)?;
     Ok(first)
-}
-
-#[cfg(unix)]
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Windows flushes folders by itself and cannot open them as files.
-#[cfg(not(unix))]
-pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use record::Stamp;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -310,7 +310,7 @@ impl Archives {
                     }
                 }
             }
-            crate::blobs::sync_folder(folder)?;
+            crate::durable::sync_folder(folder)?;
             return Ok(name);
         }
         Err(io::ErrorKind::AlreadyExists.into())
@@ -423,7 +423,11 @@ impl Drop for Busy<'_> {
 fn part(folder: &Path, kind: &str) -> io::Result<NamedTempFile> {
     let file =
         tempfile::Builder::new().prefix(PART.0).suffix(&format!("{kind}{}", PART.1)).tempfile_in(folder)?;
-    file.as_file().try_lock()?;
+    match file.as_file().try_lock() {
+        // Without locks nobody takes it for a leftover either.
+        Err(TryLockError::Error(error)) if crate::durable::is_unsupported(&error) => {}
+        locked => locked?,
+    }
     Ok(file)
 }
 
@@ -439,7 +443,7 @@ fn remove(folder: &Path, name: &str) -> Result<()> {
         removed => removed?,
     }
     record::remove(folder, name)?;
-    crate::blobs::sync_folder(folder)?;
+    crate::durable::sync_folder(folder)?;
     Ok(())
 }
 

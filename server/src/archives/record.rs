@@ -150,7 +150,7 @@ impl Record {
     /// Writes it beside the archive of this name, in the place of the one before.
     pub(super) fn write(&self, folder: &Path, archive: &str) -> io::Result<()> {
         self.written(folder)?.persist(folder.join(archive.to_owned() + ENDING))?;
-        crate::blobs::sync_folder(folder)
+        durable::sync_folder(folder)
     }
 
     /// Writes it for an archive that is to come; answers whether nobody else has taken the name.

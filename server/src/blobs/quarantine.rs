@@ -2,7 +2,8 @@
 //! after the running time of all servers by which everything in it had been set aside, because a clock may be wrong. A blob
 //! that something names after all comes back.
 
-use super::{Blobs, sync_folder};
+use super::Blobs;
+use crate::durable::sync_folder;
 use crate::failure::Result;
 use crate::private;
 use dikas_archive::digest::Sha256;

@@ -3,10 +3,10 @@
 
 use super::Schedule;
 use crate::archives::Record;
-use crate::clock;
 use crate::jobs::told;
 use crate::making::{self, StoreSource, error_of};
 use crate::store::Owner;
+use crate::{clock, durable};
 use axum::http::StatusCode;
 use dikas_archive::api::SnapshotRequest;
 use dikas_archive::api::archives::ArchiveCheck;
@@ -104,7 +104,7 @@ fn write(schedule: &Schedule, folder: &Path) -> Result<ArchiveInfo> {
         }
     };
     let made = making::write(source, &request, file.as_file_mut(), schedule)?;
-    file.as_file().sync_all()?;
+    durable::sync(file.as_file())?;
     let installation = schedule.store.installation();
     let record = Record::new(&made.manifest, file.as_file(), made.sha256, installation)?;
     schedule.may_go_on()?;
@@ -115,15 +115,15 @@ fn write(schedule: &Schedule, folder: &Path) -> Result<ArchiveInfo> {
     Ok(ArchiveInfo { name, size: made.size, sha256, created, source: None })
 }
 
-/// Opens a snapshot; where too many are open, or the server is too busy for another one, once it can.
+/// Opens a snapshot, for which the schedule has a place of its own; where the write-ahead log is too large for one, once it can.
 fn open(schedule: &Schedule, request: &SnapshotRequest) -> Result<StoreSource> {
     let begun = Instant::now();
     loop {
         let opened = StoreSource::open(&schedule.store, &schedule.snapshots, &Owner::Schedule, request);
-        let not_yet = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
         match opened {
             Err(failure)
-                if not_yet.contains(&failure.status()) && begun.elapsed() < schedule.options.patience =>
+                if failure.status() == StatusCode::SERVICE_UNAVAILABLE
+                    && begun.elapsed() < schedule.options.patience =>
             {
                 schedule.may_go_on()?;
                 std::thread::sleep(AGAIN);

@@ -3,7 +3,7 @@
 
 use super::{SCHEMA, migrate};
 use crate::failure::{Failure, Result, unusable};
-use crate::{blobs, private, random};
+use crate::{blobs, durable, private, random};
 use rusqlite::{Connection, OpenFlags};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -96,7 +96,7 @@ fn make(data: &Path) -> Result<()> {
         migrate(&mut connection, &SCHEMA, Some(installation))
     };
     fill(&random::hex::<16>()?).map_err(|error| unusable(&name, error))?;
-    let named = fs::rename(&name, data.join(DATABASE)).and_then(|()| blobs::sync_folder(data));
+    let named = fs::rename(&name, data.join(DATABASE)).and_then(|()| durable::sync_folder(data));
     named.map_err(|error| unusable(data, error))
 }
 
