@@ -193,7 +193,7 @@ kinds! {
     Forbidden = "forbidden",
     /// The snapshot has expired or was closed.
     SnapshotGone = "snapshot-gone",
-    /// The server is making a backup already, and makes one at a time.
+    /// The server is making a backup already: one at a time for people and its schedule, and one for backup tokens.
     Busy = "busy",
     /// The disk of the server is full.
     ServerFull = "server-full",

@@ -1,4 +1,5 @@
-//! Backups that the server makes by itself, one at a time: the same job as in the browser, on a thread of its own.
+//! Backups that the server makes by itself, the same job as in the browser, on a thread of its own: one at a time for people and
+//! the schedule, which comes first, and one at a time for backup tokens, which so keep nobody from a backup.
 //!
 //! An archive is finished once `jobs/<id>.json` stands beside `jobs/<id>.zip` in the data folder. It stays for a day,
 //! until its owner removes it, or until the next but one of its owner begins; until the next one where the disk has no room
@@ -10,6 +11,7 @@ mod task;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result, require_room};
 use crate::making::{Moment, StoreSource};
+use crate::rates::Rates;
 use crate::store::{Owner, Snapshots, Store};
 use crate::{clock, random};
 use axum::http::StatusCode;
@@ -20,10 +22,10 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use task::Task;
 pub(crate) use task::told;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// How jobs are done.
 #[derive(Debug, Clone)]
@@ -33,6 +35,9 @@ pub struct JobOptions {
     /// How much of the disk an archive must leave free, in bytes: the tills go on writing.
     pub spare_bytes: u64,
 }
+
+/// How long a finished archive stays at least, after a start or a jump of the clock.
+const KNOWN_FOR: Duration = Duration::from_secs(60 * 60);
 
 impl Default for JobOptions {
     fn default() -> Self {
@@ -45,9 +50,20 @@ impl Default for JobOptions {
 pub(crate) struct Jobs {
     store: Arc<Store>,
     snapshots: Arc<Snapshots>,
+    rates: Arc<Rates>,
     folder: PathBuf,
     options: JobOptions,
     known: Arc<Mutex<Known>>,
+    /// Tells the schedule that a place may be free.
+    freed: Arc<Notify>,
+}
+
+/// What jobs work with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) store: Arc<Store>,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) rates: Arc<Rates>,
 }
 
 #[derive(Debug, Default)]
@@ -55,16 +71,38 @@ struct Known {
     jobs: HashMap<String, Job>,
     /// Whether the schedule makes a backup.
     reserved: bool,
+    /// Whether a run that is due waits for its place: it comes next.
+    awaited: bool,
     stopping: bool,
 }
 
-/// The place of the one backup that is made at a time; given back when dropped.
+/// The place of the one backup that is made at a time for people and the schedule; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Reserved(Arc<Mutex<Known>>);
+pub(crate) struct Reserved {
+    known: Arc<Mutex<Known>>,
+    freed: Arc<Notify>,
+}
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        lock(&self.0).reserved = false;
+        lock(&self.known).reserved = false;
+        self.freed.notify_waiters();
+    }
+}
+
+/// A run that waits for its place; dropped, it waits no more.
+struct Awaiting<'a>(&'a Mutex<Known>);
+
+impl<'a> Awaiting<'a> {
+    fn new(known: &'a Mutex<Known>) -> Self {
+        lock(known).awaited = true;
+        Self(known)
+    }
+}
+
+impl Drop for Awaiting<'_> {
+    fn drop(&mut self) {
+        lock(self.0).awaited = false;
     }
 }
 
@@ -79,6 +117,8 @@ struct Job {
     ended: watch::Receiver<bool>,
     /// When it is forgotten, in seconds since 1970; none while it runs.
     until: Option<u64>,
+    /// Since when this process knows it: a clock that jumps ahead has nothing forgotten at once.
+    since: Instant,
 }
 
 /// What stands in the file beside a finished archive.
@@ -91,12 +131,8 @@ struct Record {
 
 impl Jobs {
     /// Opens the archives of this data folder; removes what is none.
-    pub(crate) fn open(
-        data: &Path,
-        store: Arc<Store>,
-        snapshots: Arc<Snapshots>,
-        options: JobOptions,
-    ) -> Result<Self> {
+    pub(crate) fn open(data: &Path, parts: Parts, options: JobOptions) -> Result<Self> {
+        let Parts { store, snapshots, rates } = parts;
         let folder = data.join("jobs");
         fs::create_dir_all(&folder)?;
         let mut known = Known::default();
@@ -107,7 +143,8 @@ impl Jobs {
             {
                 let Record { owner, until, job: view } = record;
                 let (_, ended) = watch::channel(true);
-                let job = Job { owner, key: None, view, cancelled: false, ended, until: Some(until) };
+                let (until, since) = (Some(until), Instant::now());
+                let job = Job { owner, key: None, view, cancelled: false, ended, until, since };
                 known.jobs.insert(job.view.id.clone(), job);
             }
         }
@@ -119,7 +156,8 @@ impl Jobs {
                 fs::remove_file(&path)?;
             }
         }
-        let jobs = Self { store, snapshots, folder, options, known: Arc::new(Mutex::new(known)) };
+        let (known, freed) = (Arc::new(Mutex::new(known)), Arc::default());
+        let jobs = Self { store, snapshots, rates, folder, options, known, freed };
         jobs.forget_old();
         Ok(jobs)
     }
@@ -128,7 +166,8 @@ impl Jobs {
     /// snapshot is open.
     ///
     /// # Errors
-    /// 409 `job-running`, 507 where the disk has no room, those of [`Snapshots::open`], and `snapshot-gone`.
+    /// 409 `job-running`, 429 for a token that asks too often, 507 where the disk has no room, those of [`Snapshots::open`],
+    /// and `snapshot-gone`.
     pub(crate) fn start(
         self: &Arc<Self>,
         by: Principal,
@@ -147,14 +186,16 @@ impl Jobs {
             if let Some(same) = jobs.find(|job| job.owner == owner && key.is_some() && job.key == key) {
                 return Ok(same.view.clone());
             }
-            if !known.is_idle() {
+            if !known.is_free(&owner) || (known.awaited && !owner.is_token()) {
                 return Err(running());
             }
+            self.rates.take(&owner)?;
             let id = random::hex::<16>()?;
             let (state, progress) = (JobState::Running, Progress::default());
             let view = BackupJob { id: id.clone(), state, progress, archive: None, error: None };
             let (job_owner, job_view) = (owner.clone(), view.clone());
-            let job = Job { owner: job_owner, key, view: job_view, cancelled: false, ended, until: None };
+            let (until, since) = (None, Instant::now());
+            let job = Job { owner: job_owner, key, view: job_view, cancelled: false, ended, until, since };
             known.jobs.insert(id, job);
             view
         };
@@ -267,17 +308,37 @@ impl Jobs {
         Ok(())
     }
 
-    /// Keeps the place of the one backup that is made at a time for somebody else.
+    /// Keeps the place of the one backup that is made at a time for a run that a person asks for.
     ///
     /// # Errors
-    /// 409 `job-running`
+    /// 409 `job-running`, also while a run that is due waits: that comes first.
     pub(crate) fn reserve(&self) -> Result<Reserved> {
+        let is_awaited = self.known().awaited;
+        self.take_place().filter(|_| !is_awaited).ok_or_else(running)
+    }
+
+    /// Waits for that place; from now on nobody else gets it before.
+    pub(crate) async fn reserve_next(&self) -> Reserved {
+        let _awaiting = Awaiting::new(&self.known);
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            // From here on it hears of a place, also of one that is given back before it waits.
+            freed.as_mut().enable();
+            if let Some(place) = self.take_place() {
+                return place;
+            }
+            freed.await;
+        }
+    }
+
+    fn take_place(&self) -> Option<Reserved> {
         let mut known = self.known();
-        if !known.is_idle() {
-            return Err(running());
+        if !known.is_free(&Owner::Schedule) {
+            return None;
         }
         known.reserved = true;
-        Ok(Reserved(Arc::clone(&self.known)))
+        Some(Reserved { known: Arc::clone(&self.known), freed: Arc::clone(&self.freed) })
     }
 
     /// Takes notice that whoever waited for a job has gone: it ends if it runs, and what failed is forgotten. An archive
@@ -323,12 +384,21 @@ impl Jobs {
         if self.known().stopping { stopping() } else { failure }
     }
 
-    /// Forgets what has lived its day.
+    /// Forgets what has lived its day, by the clock, and has been known for a while, by one that nobody sets. One that a clock
+    /// that was wrong would keep for years has a day from now.
     pub(crate) fn forget_old(&self) {
         let now = clock::unix();
-        let old = |job: &&Job| job.until.is_some_and(|until| until <= now);
-        let old: Vec<String> =
-            self.known().jobs.values().filter(old).map(|job| job.view.id.clone()).collect();
+        let latest = now.saturating_add(self.options.life.as_secs());
+        let least = self.options.life.min(KNOWN_FOR);
+        let old: Vec<String> = {
+            let mut known = self.known();
+            for job in known.jobs.values_mut() {
+                job.until = job.until.map(|until| until.min(latest));
+            }
+            let is_over = |job: &&Job| job.until.is_some_and(|until| until <= now);
+            let old = known.jobs.values().filter(is_over).filter(|job| job.since.elapsed() >= least);
+            old.map(|job| job.view.id.clone()).collect()
+        };
         for id in old {
             self.forget(&id);
         }
@@ -357,8 +427,11 @@ impl Jobs {
 }
 
 impl Known {
-    fn is_idle(&self) -> bool {
-        !self.reserved && self.jobs.values().all(|job| job.until.is_some())
+    /// Whether a backup for this owner can begin: tokens have a place of their own, and none of the others.
+    fn is_free(&self, owner: &Owner) -> bool {
+        let mut running = self.jobs.values().filter(|job| job.until.is_none());
+        let is_taken = running.any(|job| job.owner.is_token() == owner.is_token());
+        !is_taken && (owner.is_token() || !self.reserved)
     }
 }
 
@@ -381,8 +454,8 @@ fn stopping() -> Failure {
 }
 
 fn running() -> Failure {
-    let message =
-        "the server is making a backup already, and makes one at a time: try again when it has ended";
+    let message = "the server is making a backup already: one at a time for people and its schedule, and one for backup \
+        tokens; try again when it has ended";
     Failure::conflict("job-running", message)
 }
 

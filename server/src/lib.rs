@@ -31,6 +31,7 @@ mod making;
 mod memory;
 mod private;
 mod random;
+mod rates;
 mod restore_file;
 mod room;
 pub mod schedule;
@@ -47,6 +48,7 @@ pub use connections::ConnectionLimits;
 pub use dikas_page::POLICY;
 pub use failure::{Failure, Result};
 pub use jobs::JobOptions;
+pub use rates::TokenRate;
 pub use setup::{DEMO_LOGIN, Setup};
 pub use unnamed::UnnamedFiles;
 
@@ -57,6 +59,7 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use jobs::Jobs;
 use memory::Memory;
+use rates::Rates;
 use schedule::{Schedule, ScheduleOptions, config::Backup};
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -94,6 +97,8 @@ pub struct Config {
     pub access_life: Duration,
     /// When snapshots end.
     pub snapshots: SnapshotOptions,
+    /// How often a backup token may open a snapshot or begin a job.
+    pub token_rate: TokenRate,
     /// How backups are made that the server makes by itself.
     pub jobs: JobOptions,
     /// Backups that the server makes by itself, at certain times, and the folder of their archives.
@@ -125,6 +130,7 @@ impl Config {
             demo: None,
             access_life: Duration::from_secs(3600),
             snapshots: SnapshotOptions::default(),
+            token_rate: TokenRate::default(),
             jobs: JobOptions::default(),
             backup: None,
             schedule: ScheduleOptions::default(),
@@ -168,6 +174,7 @@ impl Default for BodyLimits {
 pub struct App {
     store: Arc<Store>,
     snapshots: Arc<Snapshots>,
+    rates: Arc<Rates>,
     jobs: Arc<Jobs>,
     archives: Arc<Archives>,
     schedule: Arc<Schedule>,
@@ -200,8 +207,13 @@ impl App {
         let clock = Arc::clone(&config.clock);
         let snapshots = Snapshots::new(Arc::clone(&store), config.snapshots.clone(), Arc::clone(&clock));
         let snapshots = Arc::new(snapshots);
-        let jobs = Jobs::open(&config.data, Arc::clone(&store), Arc::clone(&snapshots), config.jobs.clone())?;
-        let jobs = Arc::new(jobs);
+        let rates = Arc::new(Rates::new(config.token_rate.clone()));
+        let parts = jobs::Parts {
+            store: Arc::clone(&store),
+            snapshots: Arc::clone(&snapshots),
+            rates: Arc::clone(&rates),
+        };
+        let jobs = Arc::new(Jobs::open(&config.data, parts, config.jobs.clone())?);
         let backup = config.backup.clone().map(Arc::new);
         let archives = Archives::open(backup.clone(), store.installation(), Arc::clone(&clock));
         let archives = Arc::new(archives);
@@ -217,6 +229,7 @@ impl App {
         Ok(Self {
             store,
             snapshots,
+            rates,
             jobs,
             archives,
             schedule,

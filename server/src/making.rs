@@ -1,7 +1,7 @@
 //! An archive straight from the store: the same job as in the browser, on the thread that calls.
 
 use crate::failure::{Failure, Result};
-use crate::store::{Owner, Snapshots, Store};
+use crate::store::{Owner, Snapshots, Store, Turn};
 use dikas_archive::api::archives::BackupRequest;
 use dikas_archive::api::restore::{ArchiveInfo, AuditAction, AuditEnd, AuditEntry};
 use dikas_archive::api::{AttachmentPage, Snapshot, SnapshotRequest};
@@ -27,11 +27,6 @@ const NICENESS: i32 = 10;
 
 /// How long a snapshot may go without a question while files are read past it.
 const KEEP_ASKING: Duration = Duration::from_secs(60);
-
-/// Somebody else may ask as much of a snapshot as it answers at once: how long a question waits to be put again, and how
-/// often.
-const AGAIN: Duration = Duration::from_millis(20);
-const TRIES: u32 = 1_500;
 
 /// What an archive is of.
 #[derive(Debug, Clone)]
@@ -118,7 +113,7 @@ impl StoreSource {
         owner: &Owner,
         id: &str,
     ) -> Result<Self> {
-        let snapshot = patiently(async || snapshots.describe(id, owner).await).await?;
+        let snapshot = snapshots.describe(id, owner, Turn::Queued).await?;
         Ok(Self::new(store, snapshots, owner, snapshot, true))
     }
 
@@ -147,23 +142,24 @@ impl Source for StoreSource {
     ) -> dikas_archive::error::Result<Page> {
         let (id, after) = (&self.snapshot.id, after.map(str::to_owned));
         let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        let ask =
-            async || self.snapshots.page(id, &self.owner, collection.clone(), after.clone(), max_bytes).await;
-        let page = patiently(ask).await.map_err(error_of)?;
+        let collection = collection.clone();
+        let asked = self.snapshots.page(id, &self.owner, collection, after, max_bytes, Turn::Queued);
+        let page = asked.await.map_err(error_of)?;
         Ok(Page { lines: page.lines, documents: page.documents, next: page.next })
     }
 
     async fn attachments(&self, after: Option<&str>) -> dikas_archive::error::Result<AttachmentPage> {
         let after = after.map(str::to_owned);
-        let ask = async || self.snapshots.attachments(&self.snapshot.id, &self.owner, after.clone()).await;
-        patiently(ask).await.map_err(error_of)
+        let asked = self.snapshots.attachments(&self.snapshot.id, &self.owner, after, Turn::Queued);
+        asked.await.map_err(error_of)
     }
 
     async fn read(&self, blob: &Sha256, from: u64, max_bytes: u64) -> dikas_archive::error::Result<Vec<u8>> {
         if self.asked.get().elapsed() > KEEP_ASKING {
             self.asked.set(Instant::now());
-            let ask = async || self.snapshots.names_blobs(&self.snapshot.id, &self.owner, vec![*blob]).await;
-            patiently(ask).await.map_err(error_of)?;
+            let id = &self.snapshot.id;
+            let asked = self.snapshots.names_blobs(id, &self.owner, vec![*blob], Turn::Queued);
+            asked.await.map_err(error_of)?;
         }
         let (mut file, _) = self.store.blobs().read(blob).map_err(error_of)?;
         file.seek(SeekFrom::Start(from))?;
@@ -178,17 +174,6 @@ impl Source for StoreSource {
         }
         self.snapshots.close(&self.snapshot.id, &self.owner).await.map_err(error_of)
     }
-}
-
-/// Asks a snapshot, again where it is asked too much at the moment. Blocks meanwhile.
-async fn patiently<T>(ask: impl AsyncFn() -> Result<T>) -> Result<T> {
-    for _ in 1..TRIES {
-        match ask().await {
-            Err(failure) if failure.code() == "too-many-requests" => std::thread::sleep(AGAIN),
-            asked => return asked,
-        }
-    }
-    ask().await
 }
 
 /// What the audit says of an archive that was made, or was not. One that was cancelled has no error.

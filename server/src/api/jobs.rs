@@ -42,11 +42,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
             ("etag" = String, description = "The same there; for `If-Range`."),
             ("repr-digest" = String, description = "SHA-256 of the whole of it (RFC 9530)."))),
         (status = BAD_REQUEST, description = "`bad-request`: the field says what is wrong."),
-        (status = CONFLICT, description = "`job-running`: the server makes one backup at a time. `damaged-document`: \
+        (status = CONFLICT, description = "`job-running`: the server makes one backup at a time for people and its schedule, and \
+            one for backup tokens. `damaged-document`: \
             what is stored is not what was written; `data` says of which documents, and nothing was made.",
             body = Envelope<Damaged>),
         (status = GONE, description = "`snapshot-gone`: it was closed, has expired, or is not yours."),
-        (status = TOO_MANY_REQUESTS, description = "Too many snapshots are open; Retry-After says when to try again.")),
+        (status = TOO_MANY_REQUESTS, description = "Too many snapshots are open, all in all or of backup tokens, or this \
+            token asks too often; Retry-After says when to try again.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
 pub(super) async fn create_backup(
     State(app): State<Arc<App>>,
@@ -102,9 +104,11 @@ pub(super) struct JobParams {
         (status = ACCEPTED, description = "The job.", body = Envelope<BackupJob>, headers(
             ("location" = String, description = "Where it can be watched, from here: `jobs/{id}`."))),
         (status = BAD_REQUEST, description = "`bad-request`: the field says what is wrong."),
-        (status = CONFLICT, description = "`job-running`: the server makes one backup at a time."),
+        (status = CONFLICT, description = "`job-running`: the server makes one backup at a time for people and its schedule, and \
+            one for backup tokens."),
         (status = GONE, description = "`snapshot-gone`: it was closed, has expired, or is not yours."),
-        (status = TOO_MANY_REQUESTS, description = "Too many snapshots are open; Retry-After says when to try again.")),
+        (status = TOO_MANY_REQUESTS, description = "Too many snapshots are open, all in all or of backup tokens, or this \
+            token asks too often; Retry-After says when to try again.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
 pub(super) async fn begin_job(
     State(app): State<Arc<App>>,

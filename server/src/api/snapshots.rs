@@ -5,6 +5,7 @@ use super::request::{Params, Segments, json_or_default};
 use super::{answer, checksum};
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
+use crate::store::Turn;
 use crate::{App, clock};
 use axum::Extension;
 use axum::body::Body;
@@ -37,7 +38,8 @@ const USUAL_PAGE_BYTES: usize = 4 << 20;
 #[utoipa::path(post, path = "/backup/snapshots", tag = "backup", request_body = Option<SnapshotRequest>,
     responses(
         (status = CREATED, description = "What it holds, by collection.", body = Envelope<Snapshot>),
-        (status = TOO_MANY_REQUESTS, description = "Too many are open; Retry-After says when to try again.")),
+        (status = TOO_MANY_REQUESTS, description = "Too many are open, all in all or of backup tokens, or this token asks \
+            too often; Retry-After says when to try again.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
 pub(super) async fn open_snapshot(
     State(app): State<Arc<App>>,
@@ -48,6 +50,7 @@ pub(super) async fn open_snapshot(
     if request.categories.as_ref().is_some_and(Vec::is_empty) {
         return Err(Failure::bad_request("at least one category has to be chosen").on("categories"));
     }
+    app.rates.take(&principal.owner)?;
     let snapshot = crate::blocking(move || app.snapshots.open(principal.owner, &request)).await?;
     Ok(answer(StatusCode::CREATED, snapshot))
 }
@@ -64,7 +67,7 @@ pub(super) async fn get_snapshot(
     Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
 ) -> Result<Response> {
-    Ok(answer(StatusCode::OK, app.snapshots.describe(&id, &principal.owner).await?))
+    Ok(answer(StatusCode::OK, app.snapshots.describe(&id, &principal.owner, Turn::AtOnce).await?))
 }
 
 /// Closes a snapshot.
@@ -125,7 +128,7 @@ pub(super) async fn snapshot_documents(
         collection.parse().map_err(|error| Failure::from(error).on("collection"))?;
     let max_bytes = max_bytes.unwrap_or(USUAL_PAGE_BYTES).clamp(*PAGE_BYTES.start(), *PAGE_BYTES.end());
     let mut share = app.memory.share(&principal.owner, max_bytes).await?;
-    let page = app.snapshots.page(&id, &principal.owner, collection, after, max_bytes).await?;
+    let page = app.snapshots.page(&id, &principal.owner, collection, after, max_bytes, Turn::AtOnce).await?;
     // A single document can be longer.
     share.grow(page.lines.len()).await?;
     share.shrink(page.lines.len());
@@ -162,7 +165,7 @@ pub(super) async fn snapshot_attachments(
     Segments(id): Segments<String>,
     Params(ListParams { after }): Params<ListParams>,
 ) -> Result<Response> {
-    Ok(answer(StatusCode::OK, app.snapshots.attachments(&id, &principal.owner, after).await?))
+    Ok(answer(StatusCode::OK, app.snapshots.attachments(&id, &principal.owner, after, Turn::AtOnce).await?))
 }
 
 /// Answers the bytes of a file that the snapshot names, or of several small ones.
@@ -195,7 +198,7 @@ pub(super) async fn snapshot_blob(
     if digests.len() > FILES_AT_ONCE {
         return Err(Failure::bad_request(format!("at most {FILES_AT_ONCE} digests")).on("sha256"));
     }
-    app.snapshots.names_blobs(&id, &principal.owner, digests.clone()).await?;
+    app.snapshots.names_blobs(&id, &principal.owner, digests.clone(), Turn::AtOnce).await?;
     if let [digest] = *digests.as_slice() {
         return crate::blocking(move || file_answer(app.store.blobs(), &digest, None, &headers)).await;
     }

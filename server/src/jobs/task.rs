@@ -133,6 +133,7 @@ impl Drop for Task {
             self.jobs.forget(&self.id);
         }
         self.ending.send_replace(true);
+        self.jobs.freed.notify_waiters();
     }
 }
 

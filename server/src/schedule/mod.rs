@@ -203,20 +203,10 @@ impl Schedule {
     async fn run_due(self: &Arc<Self>, due: Timestamp, trigger: Trigger) {
         let mut stopping = self.stopping.subscribe();
         let place = tokio::select! {
-            place = tokio::time::timeout(self.options.patience, self.wait_for_place()) => place,
+            place = tokio::time::timeout(self.options.patience, self.jobs.reserve_next()) => place,
             _ = stopping.wait_for(|stopping| *stopping) => return,
         };
         self.run(trigger, place.ok(), Some(due)).await;
-    }
-
-    /// The place of the one backup that is made at a time, once nobody has it.
-    async fn wait_for_place(&self) -> Reserved {
-        loop {
-            match self.jobs.reserve() {
-                Ok(place) => return place,
-                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
-            }
-        }
     }
 
     /// Begins a run because somebody asks for it.

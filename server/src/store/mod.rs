@@ -25,7 +25,7 @@ pub use documents::{Rules, Tally};
 pub use logins::Login;
 pub use restore::pieces::{Place, bad_blob};
 pub use restore::{RestoreOptions, Restores};
-pub use snapshots::{Owner, SnapshotOptions, Snapshots};
+pub use snapshots::{Owner, SnapshotOptions, Snapshots, Turn};
 
 use crate::blobs::Blobs;
 use crate::failure::{Failure, Result, no_space, unusable};

@@ -41,8 +41,10 @@ pub struct SnapshotOptions {
     pub life: Duration,
     /// When the write-ahead log is larger than this, in bytes.
     pub log_bytes: u64,
-    /// How many may be open at once.
+    /// How many may be open at once. That of the schedule is not counted: nobody takes its place.
     pub open: usize,
+    /// How many of these may belong to backup tokens, all of them together: the others are kept for people.
+    pub open_tokens: usize,
     /// How many one owner may have open at once; opening one more ends the one that was not asked for the longest time.
     pub open_each: usize,
     /// Lets the transaction go at once and pages from the live tables, so that a test can show what a snapshot is for.
@@ -54,7 +56,7 @@ impl Default for SnapshotOptions {
     fn default() -> Self {
         let unasked = Duration::from_secs(60);
         let (idle, life) = (Duration::from_secs(10 * 60), Duration::from_secs(6 * 60 * 60));
-        Self { unasked, idle, life, log_bytes: 2 << 30, open: 8, open_each: 3, torn: false }
+        Self { unasked, idle, life, log_bytes: 2 << 30, open: 8, open_tokens: 4, open_each: 3, torn: false }
     }
 }
 
@@ -68,6 +70,22 @@ pub enum Owner {
     Token(String),
     /// The server itself, for its schedule.
     Schedule,
+}
+
+impl Owner {
+    /// Whether it is a backup token.
+    pub fn is_token(&self) -> bool {
+        matches!(self, Owner::Token(_))
+    }
+}
+
+/// What becomes of a question where as many are under way as a snapshot answers at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It is refused with 429.
+    AtOnce,
+    /// It waits for its turn.
+    Queued,
 }
 
 /// One page of documents.
@@ -172,22 +190,40 @@ impl Snapshots {
             let idlest = own().min_by_key(|(_, handle)| handle.asked).map(|(id, _)| id.clone());
             idlest.and_then(|id| open.handles.remove(&id));
         }
-        if open.handles.len() >= self.options.open {
-            let message = format!("{} snapshots are open already", self.options.open);
-            return Err(Failure::too_many(message, 30));
-        }
+        self.require_place(&open, &owner)?;
         let (questions, inbox) = mpsc::channel();
         let (under_way, asked) = (Arc::new(Semaphore::new(QUESTIONS)), Instant::now());
         open.handles.insert(id.to_owned(), Handle { owner, questions, under_way, asked });
         Ok((Place { open: Arc::clone(&self.open), id: id.to_owned() }, inbox))
     }
 
+    /// # Errors
+    /// 429 where this owner has to wait until another snapshot is closed.
+    fn require_place(&self, open: &Open, owner: &Owner) -> Result<()> {
+        let count =
+            |counts: fn(&Owner) -> bool| open.handles.values().filter(|handle| counts(&handle.owner)).count();
+        let full = match owner {
+            Owner::Schedule => return Ok(()),
+            Owner::Token(_) if count(Owner::is_token) >= self.options.open_tokens => {
+                format!(
+                    "backup tokens have {} snapshots open already, which is their share",
+                    self.options.open_tokens
+                )
+            }
+            _ if count(|owner| *owner != Owner::Schedule) >= self.options.open => {
+                format!("{} snapshots are open already", self.options.open)
+            }
+            _ => return Ok(()),
+        };
+        Err(Failure::too_many(full, 30))
+    }
+
     /// What the snapshot holds, as it was said when it was opened.
     ///
     /// # Errors
     /// `snapshot-gone`
-    pub async fn describe(&self, id: &str, owner: &Owner) -> Result<Snapshot> {
-        self.ask(id, owner, |reply| Question::Describe { reply }).await
+    pub async fn describe(&self, id: &str, owner: &Owner, turn: Turn) -> Result<Snapshot> {
+        self.ask(id, owner, turn, |reply| Question::Describe { reply }).await
     }
 
     /// The documents behind `after`, whole lines, at least one where there is one, in about `max_bytes`.
@@ -201,9 +237,10 @@ impl Snapshots {
         collection: CollectionName,
         after: Option<String>,
         max_bytes: usize,
+        turn: Turn,
     ) -> Result<DocumentPage> {
         let after = after.unwrap_or_default();
-        self.ask(id, owner, |reply| Question::Page { collection, after, max_bytes, reply }).await
+        self.ask(id, owner, turn, |reply| Question::Page { collection, after, max_bytes, reply }).await
     }
 
     /// The attachment records behind the cursor `after`.
@@ -215,16 +252,17 @@ impl Snapshots {
         id: &str,
         owner: &Owner,
         after: Option<String>,
+        turn: Turn,
     ) -> Result<AttachmentPage> {
-        self.ask(id, owner, |reply| Question::Attachments { after, reply }).await
+        self.ask(id, owner, turn, |reply| Question::Attachments { after, reply }).await
     }
 
     /// Whether the snapshot names these blobs.
     ///
     /// # Errors
     /// `snapshot-gone`, `not-found`
-    pub async fn names_blobs(&self, id: &str, owner: &Owner, digests: Vec<Sha256>) -> Result<()> {
-        self.ask(id, owner, |reply| Question::Blobs { digests, reply }).await
+    pub async fn names_blobs(&self, id: &str, owner: &Owner, digests: Vec<Sha256>, turn: Turn) -> Result<()> {
+        self.ask(id, owner, turn, |reply| Question::Blobs { digests, reply }).await
     }
 
     /// Lets the snapshot go.
@@ -266,15 +304,25 @@ impl Snapshots {
         &self,
         id: &str,
         owner: &Owner,
+        turn: Turn,
         question: impl FnOnce(Reply<T>) -> Question,
     ) -> Result<T> {
+        let under_way = {
+            let open = super::lock(&self.open);
+            let handle = open.handles.get(id).filter(|handle| handle.owner == *owner).ok_or_else(gone)?;
+            Arc::clone(&handle.under_way)
+        };
+        let permit = match turn {
+            Turn::AtOnce => under_way.try_acquire_owned().map_err(|_| {
+                Failure::too_many(format!("{QUESTIONS} requests to this snapshot are under way already"), 1)
+            })?,
+            Turn::Queued => under_way.acquire_owned().await.map_err(|_| gone())?,
+        };
         let (reply, answer) = oneshot::channel();
         {
+            // Meanwhile it may have gone.
             let mut open = super::lock(&self.open);
-            let handle = open.handles.get_mut(id).filter(|handle| handle.owner == *owner).ok_or_else(gone)?;
-            let permit = Arc::clone(&handle.under_way).try_acquire_owned().map_err(|_| {
-                Failure::too_many(format!("{QUESTIONS} requests to this snapshot are under way already"), 1)
-            })?;
+            let handle = open.handles.get_mut(id).ok_or_else(gone)?;
             handle.asked = Instant::now();
             handle.questions.send((question(reply), Some(permit))).map_err(|_| gone())?;
         }
@@ -440,18 +488,21 @@ mod tests {
         let id = snapshots.open(owner.clone(), &SnapshotRequest::default()).unwrap().id;
         let under_way = Arc::clone(&super::super::lock(&snapshots.open).handles[&id].under_way);
         let busy = under_way.try_acquire_many(4).unwrap();
-        let refused = snapshots.attachments(&id, &owner, None).await.unwrap_err();
+        let refused = snapshots.attachments(&id, &owner, None, Turn::AtOnce).await.unwrap_err();
         assert_eq!(refused.code(), "too-many-requests");
+        let mut queued = Box::pin(snapshots.attachments(&id, &owner, None, Turn::Queued));
+        assert!(futures::poll!(&mut queued).is_pending(), "it waits for its turn");
         drop(busy);
+        queued.await.unwrap();
         for _ in 0..10 {
-            snapshots.attachments(&id, &owner, None).await.unwrap();
+            snapshots.attachments(&id, &owner, None, Turn::AtOnce).await.unwrap();
         }
         snapshots.open_no_more();
         let refused = snapshots.open(owner.clone(), &SnapshotRequest::default()).unwrap_err();
         assert_eq!(refused.code(), "unavailable");
-        snapshots.attachments(&id, &owner, None).await.unwrap();
+        snapshots.attachments(&id, &owner, None, Turn::AtOnce).await.unwrap();
         snapshots.close_all().await;
-        let refused = snapshots.attachments(&id, &owner, None).await.unwrap_err();
+        let refused = snapshots.attachments(&id, &owner, None, Turn::AtOnce).await.unwrap_err();
         assert_eq!(refused.code(), "snapshot-gone");
         assert_eq!(Arc::strong_count(&snapshots.open), 1, "its thread has ended");
     }

@@ -8,8 +8,8 @@ use dikas_archive::digest::Sha256;
 use dikas_archive::error::ErrorKind;
 use dikas_archive::manifest::Manifest;
 use dikas_archive::reader::BackupReader;
-use dikas_server::App;
 use dikas_server::auth::Role;
+use dikas_server::{App, TokenRate};
 use serde_json::{Value, json};
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -89,7 +89,8 @@ async fn one_runs_at_a_time_and_a_cancelled_one_leaves_nothing() {
     let key = "0123456789abcdef".repeat(2);
     let again = format!("/backup/jobs?key={key}");
     let job: BackupJob = bench.post(&again, "").await.expect(StatusCode::ACCEPTED).data();
-    for caller in [&bench.admin, &token] {
+    let other = bench.user("other", Role::Admin).await;
+    for caller in [&bench.admin, &other] {
         create(&bench, caller).await.fails(StatusCode::CONFLICT, "job-running");
     }
     let same: BackupJob = bench.post(&again, "").await.expect(StatusCode::ACCEPTED).data();
@@ -108,6 +109,42 @@ async fn one_runs_at_a_time_and_a_cancelled_one_leaves_nothing() {
         .call(Method::DELETE, &format!("/backup/jobs/{}", next.id), Some(&token), "")
         .await
         .expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn tokens_have_a_place_of_their_own_and_take_that_of_nobody_else() {
+    let bench = Bench::new().await;
+    many(&bench).await;
+    let (token, another) = (bench.backup_token().await, bench.backup_token().await);
+    let theirs: BackupJob = create(&bench, &token).await.expect(StatusCode::ACCEPTED).data();
+    for caller in [&token, &another] {
+        create(&bench, caller).await.fails(StatusCode::CONFLICT, "job-running");
+    }
+    let own: BackupJob = create(&bench, &bench.admin).await.expect(StatusCode::ACCEPTED).data();
+    let (theirs, own) = (ended(&bench, &token, &theirs).await, ended(&bench, &bench.admin, &own).await);
+    assert_eq!((theirs.error, own.error), (None, None));
+}
+
+#[tokio::test]
+async fn a_token_that_asks_too_often_is_told_when_it_may_and_others_are_not_held_up() {
+    let every = Duration::from_secs(3600);
+    let bench = Bench::with(|config| config.token_rate = TokenRate { burst: 3, every }).await;
+    let (token, another) = (bench.backup_token().await, bench.backup_token().await);
+    let open = async |caller: &str| bench.call(Method::POST, "/backup/snapshots", Some(caller), "").await;
+    open(&token).await.expect(StatusCode::CREATED);
+    let job: BackupJob = create(&bench, &token).await.expect(StatusCode::ACCEPTED).data();
+    ended(&bench, &token, &job).await;
+    bench.call(Method::POST, "/backup/create", Some(&token), "").await.expect(StatusCode::OK);
+    for path in ["/backup/snapshots", "/backup/jobs", "/backup/create"] {
+        let refused = bench.call(Method::POST, path, Some(&token), "").await;
+        let refused = refused.fails(StatusCode::TOO_MANY_REQUESTS, "too-many-requests");
+        let seconds: u64 = refused.header("retry-after").parse().unwrap();
+        assert!((3500..=3600).contains(&seconds), "{seconds}");
+    }
+    open(&another).await.expect(StatusCode::CREATED);
+    for _ in 0..10 {
+        open(&bench.admin).await.expect(StatusCode::CREATED);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Runs that go wrong, and who is told.
 
 use super::{Shop, due, names, verify};
+use crate::lifecycle::http;
 use dikas_archive::api::archives::{ArchiveCheck, Attempt, Trigger};
 use dikas_archive::api::restore::AuditEnd;
 use dikas_archive::error::ErrorKind;
@@ -265,30 +266,82 @@ async fn a_run_waits_for_a_persons_backup_but_not_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_takes_the_places_that_a_run_needs() {
+    let shop = Shop::open("0 4 * * *", EVENING, |config, _| {
+        (config.snapshots.open, config.snapshots.open_tokens) = (2, 1);
+    });
+    let shop = shop.await;
+    shop.sell_many();
+    let (status, token) = shop.call("POST", "/auth/tokens", r#"{"name":"greedy"}"#);
+    assert_eq!(status, 201);
+    let token: Value = serde_json::from_str(&token).unwrap();
+    let as_token =
+        |path: &str, body: &str| http(shop.address, "POST", path, token["data"]["token"].as_str(), body);
+    let (status, snapshot) = as_token("/backup/snapshots", "");
+    assert_eq!((status, as_token("/backup/snapshots", "").0), (201, 429), "the share of tokens");
+    assert_eq!(shop.call("POST", "/backup/snapshots", "").0, 201);
+    assert_eq!(shop.call("POST", "/backup/snapshots", "").0, 429, "all are taken");
+    let snapshot: Value = serde_json::from_str(&snapshot).unwrap();
+    let body = json!({ "snapshot": snapshot["data"]["id"] }).to_string();
+    assert_eq!(as_token("/backup/jobs", &body).0, 202);
+    shop.hand.go_to(NIGHT).await;
+    assert_eq!((shop.last().trigger, shop.last().error), (due(NIGHT), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_due_comes_before_all_who_ask_later() {
+    let shop = Shop::open("0 4 * * *", EVENING, |_, _| ()).await;
+    shop.sell_many();
+    let (status, job) = shop.call("POST", "/backup/jobs", "");
+    assert_eq!(status, 202);
+    shop.hand.go_to("2026-06-02T01:59:59Z").await;
+    tokio::time::timeout(Duration::from_millis(20), shop.hand.go_to(NIGHT)).await.unwrap_err();
+    let job: Value = serde_json::from_str(&job).unwrap();
+    // Nobody gets in before the run, whose archive is there then.
+    while shop.call("POST", "/backup/jobs", "").0 == 409 {}
+    assert_eq!(shop.archives().len(), 1);
+    let attempt = shop.ended().await;
+    assert_eq!((attempt.trigger, attempt.error), (due(NIGHT), None));
+    let path = format!("/backup/jobs/{}", job["data"]["id"].as_str().unwrap());
+    assert!(shop.call("GET", &path, "").1.contains("finished"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_waits_until_a_snapshot_can_be_opened() {
-    let mut shop = Shop::open("0 4 * * *", EVENING, |config, _| config.snapshots.open = 1).await;
-    let (_, snapshot) = shop.call("POST", "/backup/snapshots", "");
-    let snapshot: serde_json::Value = serde_json::from_str(&snapshot).unwrap();
+    let mut shop = Shop::open("0 4 * * *", EVENING, |config, _| config.snapshots.log_bytes = 1 << 20).await;
+    let reader = hold_the_log(&shop, 1);
     let night = shop.hand.go_to(NIGHT);
     tokio::time::timeout(Duration::from_secs(1), night).await.unwrap_err();
     assert!(shop.state().running.is_some());
-    let path = format!("/backup/snapshots/{}", snapshot["data"]["id"].as_str().unwrap());
-    assert_eq!(shop.call("DELETE", &path, "").0, 200);
+    drop(reader);
     assert_eq!(shop.ended().await.error, None);
 
     // Not for ever, and not when the server stops.
-    assert_eq!(shop.call("POST", "/backup/snapshots", "").0, 201);
+    let reader = hold_the_log(&shop, 2);
     shop.run();
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert!(shop.state().running.is_some());
     shop.close().await;
+    drop(reader);
     shop.config.schedule.patience = Duration::from_millis(10);
     shop.reopen("2026-06-02T12:00:00Z").await;
     assert_eq!(shop.last().error.unwrap().kind, ErrorKind::Cancelled);
-    assert_eq!(shop.call("POST", "/backup/snapshots", "").0, 201);
+    let _reader = hold_the_log(&shop, 3);
     shop.run();
     let error = shop.ended().await.error.unwrap();
-    assert!(error.message.contains("snapshots are open already"), "{error}");
+    assert!(error.message.contains("the write-ahead log is too large"), "{error}");
+}
+
+/// Reads the database for as long as the answer lives, so that its write-ahead log, which is large by then, cannot shrink.
+fn hold_the_log(shop: &Shop, round: u32) -> rusqlite::Connection {
+    let reader = rusqlite::Connection::open(shop.config.data.join("dikas.sqlite")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM documents;").unwrap();
+    let filling = "x".repeat(1000);
+    let lines: String = (0..3000)
+        .map(|number| format!("{{\"_id\":\"art_{round}_{number}\",\"filling\":\"{filling}\"}}\n"))
+        .collect();
+    assert_eq!(shop.call("POST", "/documents/articles", &lines).0, 200);
+    reader
 }
 
 #[tokio::test(flavor = "multi_thread")]
