@@ -26,13 +26,20 @@ impl Default for Interrupt {
 }
 
 impl Interrupt {
-    /// From here on Ctrl-C raises it, and so does the system that ends a service; asked again, the program ends at once. To
-    /// be called in a runtime.
+    /// From here on Ctrl-C raises it, and so do a terminal that is closed and the system that ends a service; asked again, the
+    /// program ends at once. To be called in a runtime.
     pub fn listen(&self) {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+            let kinds =
+                [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
+            let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+            for kind in kinds {
+                // `nohup` and its like have the program go on.
+                if is_ignored(&status, kind.as_raw_value()) {
+                    continue;
+                }
                 // Where a signal cannot be heard, it ends the program.
                 let Ok(mut signals) = signal(kind) else { continue };
                 let heard = self.clone();
@@ -104,5 +111,29 @@ impl Interrupt {
             }
             changes
         });
+    }
+}
+
+/// Whether the program was started so that it ignores this signal, as Linux tells it of a process; elsewhere nothing does.
+#[cfg(unix)]
+fn is_ignored(status: &str, signal: i32) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    u32::try_from(signal - 1).is_ok_and(|bit| mask.checked_shr(bit).is_some_and(|rest| rest & 1 == 1))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_was_started_to_ignore_it_does_not_hear() {
+        // Of `nohup`: the first signal alone.
+        let status = "Name:\tdikas-backup\nSigBlk:\t0000000000000003\nSigIgn:\t0000000000000001\n";
+        let ignored: Vec<i32> = (1..=64).filter(|signal| is_ignored(status, *signal)).collect();
+        assert_eq!(ignored, [1]);
+        let ignored = |mask: &str| (1..=64).filter(|it| is_ignored(&format!("SigIgn:\t{mask}"), *it)).count();
+        assert_eq!((ignored("8000000000001006"), ignored("no mask"), ignored("")), (4, 0, 0));
+        assert!(!is_ignored("", 1));
     }
 }
