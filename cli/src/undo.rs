@@ -28,7 +28,10 @@ pub(crate) struct ListArguments {
 pub(crate) struct Arguments {
     #[command(flatten)]
     server: Server,
-    /// The restore point to go back to, as `restore-points` lists them; the newest unless this says otherwise.
+    /// The restore point to go back to, as `restore-points` lists them; that of the last restore unless this says otherwise.
+    ///
+    /// Where the last restore has been undone already, nothing is done without this: an undo leaves a restore point of its own,
+    /// with which it can be taken back.
     #[arg(long, value_name = "ID")]
     point: Option<String>,
     #[command(flatten)]
@@ -58,14 +61,7 @@ pub(crate) async fn undo(arguments: &Arguments, interrupt: &Interrupt) -> Result
     interrupt.listen();
     let restores = Restores::new(&http);
     let points = restores.points().await?;
-    let wanted = arguments.point.as_deref();
-    let Some(point) = points.into_iter().find(|point| wanted.is_none_or(|id| id == point.id)) else {
-        let error = match wanted {
-            Some(id) => Error::new(ErrorKind::BadArgument, "there is no such restore point").on(id),
-            None => Error::new(ErrorKind::BadArgument, "there is nothing to undo"),
-        };
-        return Err(error.into());
-    };
+    let point = chosen(points, arguments.point.as_deref())?;
     teller.event("point", &json!({ "point": point }));
     teller.say(&format!("Back to the state from before:\n{}", described(&point)));
     let preview = restores.preview_of(&point.id).await?;
@@ -90,13 +86,43 @@ fn is_unanswered(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unreachable | ErrorKind::Gateway | ErrorKind::BadAnswer)
 }
 
+/// The restore point that is wanted; without a wish, that of the last restore.
+///
+/// # Errors
+/// `bad-argument` where there is no such point, and where the last restore was undone: to undo that is to restore again.
+fn chosen(points: Vec<RestorePoint>, wanted: Option<&str>) -> Result<RestorePoint, Error> {
+    let refused = |message: &str| Err(Error::new(ErrorKind::BadArgument, message));
+    if let Some(wanted) = wanted {
+        let message = "there is no such restore point: an undo has used it up, or newer ones took its place";
+        let found = points.into_iter().find(|point| point.id == wanted);
+        return found.ok_or_else(|| Error::new(ErrorKind::BadArgument, message).on(wanted));
+    }
+    let mut points = points.into_iter();
+    let Some(newest) = points.next() else { return refused("there is nothing to undo") };
+    if newest.action != AuditAction::Undo {
+        return Ok(newest);
+    }
+    let (at, user, id) = (plain(&newest.created), plain(&newest.user), plain(&newest.id));
+    let mut message = format!(
+        "the last restore was undone already, at {at} by {user}; `undo --point {id}` takes that undo back"
+    );
+    if let Some(older) = points.find(|point| point.action != AuditAction::Undo) {
+        message += &format!(", and `undo --point {}` undoes {} as well", plain(&older.id), what(&older));
+    }
+    refused(&message)
+}
+
 fn described(point: &RestorePoint) -> String {
-    let what = match (point.action, &point.archive) {
+    let names: Vec<&str> = point.collections.iter().map(|name| name.as_str()).collect();
+    let (id, at, user) = (plain(&point.id), plain(&point.created), plain(&point.user));
+    format!("{id}  {at}  {} by {user}\n  {}\n", what(point), plain(&names.join(", ")))
+}
+
+/// What the restore point is from before.
+fn what(point: &RestorePoint) -> String {
+    match (point.action, &point.archive) {
         (AuditAction::Undo, _) => "an undo".to_owned(),
         (_, Some(archive)) => format!("the restore of {}", plain(&archive.name)),
         (_, None) => "a restore".to_owned(),
-    };
-    let names: Vec<&str> = point.collections.iter().map(|name| name.as_str()).collect();
-    let (id, at, user) = (plain(&point.id), plain(&point.created), plain(&point.user));
-    format!("{id}  {at}  {what} by {user}\n  {}\n", plain(&names.join(", ")))
+    }
 }

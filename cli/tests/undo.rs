@@ -59,12 +59,51 @@ fn an_undo_brings_back_what_was_there_and_can_be_undone() {
     let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert_eq!(names, ["point", "preview", "done"]);
     assert!(content(&shop, "undone.zip") == before);
-    // The undo is what can be undone next.
-    assert_eq!(points(&shop)[0]["action"], "undo");
-    let again = shop.run("undo", &["--yes"]);
-    assert_ended(&again, 0);
-    assert!(stdout(&again).contains("an undo by"), "{}", stdout(&again));
+    // Once more, it undoes no undo, but says what can be done.
+    let listed = points(&shop);
+    assert_eq!((listed.len(), &listed[0]["action"]), (1, &json!("undo")));
+    let undo = listed[0]["id"].as_str().unwrap();
+    for arguments in [&["--yes"][..], &["--yes", "--json"], &["--dry-run"], &["--yes", "--point", id]] {
+        assert_ended(&shop.run("undo", arguments), 2);
+    }
+    let again = stderr(&shop.run("undo", &["--yes"]));
+    assert!(
+        again.contains("was undone already") && again.contains(&format!("undo --point {undo}")),
+        "{again}"
+    );
+    let used = stderr(&shop.run("undo", &["--yes", "--point", id]));
+    assert!(used.contains("an undo has used it up"), "{used}");
+    assert!(content(&shop, "unchanged.zip") == before);
+    // By its name, the undo can be taken back.
+    let back = shop.run("undo", &["--yes", "--point", undo]);
+    assert_ended(&back, 0);
+    assert!(stdout(&back).contains("an undo by"), "{}", stdout(&back));
     assert!(content(&shop, "again.zip") == after);
+}
+
+#[test]
+fn behind_an_undo_an_earlier_restore_is_named_and_can_be_undone() {
+    let shop = Shop::demo();
+    let menu = shop.file("menu.zip");
+    assert_ended(&shop.run("create", &["-o", menu.to_str().unwrap(), "--category", "articles"]), 0);
+    let before = content(&shop, "before.zip");
+    for number in 1..=2 {
+        let id = format!("art_new_{number}");
+        let article = json!({"_id": id, "documentType": "Article", "name": "Only now"}).to_string();
+        shop.put("articles", &id, &article);
+        assert_ended(&shop.restore(&menu, &["--yes"]), 0);
+    }
+    let earlier = points(&shop)[1]["id"].as_str().unwrap().to_owned();
+    assert_ended(&shop.run("undo", &["--yes"]), 0);
+    let refused = shop.run("undo", &["--yes"]);
+    assert_ended(&refused, 2);
+    let told = stderr(&refused);
+    assert!(
+        told.contains(&format!("`undo --point {earlier}` undoes the restore of menu.zip as well")),
+        "{told}"
+    );
+    assert_ended(&shop.run("undo", &["--yes", "--point", &earlier]), 0);
+    assert!(content(&shop, "now.zip") != before, "the first article of now is back");
 }
 
 #[test]

@@ -21,6 +21,7 @@ export function confirmation({ collections, signedLoss }) {
   const w = words().confirm;
   const { point, mode, refused } = restoring;
   const full = mode === 'full' && !point;
+  const redo = point?.action === 'undo';
   const sum = (/** @type {(row: typeof collections[number]) => number} */ of) =>
     collections.reduce((all, row) => all + of(row), 0);
   const changed = sum(({ documents }) => documents.changed);
@@ -58,14 +59,14 @@ export function confirmation({ collections, signedLoss }) {
     typed('acknowledge', w.acknowledge(number(signedLoss)), (value) => digits(value) === String(signedLoss), { inputmode: 'numeric' });
   const word = full && typed('word', w.type(w.word), (value) => value.toUpperCase() === w.word, { autocapitalize: 'characters' });
   const pause = h('input', { type: 'checkbox', id: 'pause', checked: refused === 'live-changed' });
-  const yes = h('button', { class: 'danger', id: 'confirm-yes' }, point ? w.undo : w.restore);
+  const yes = h('button', { class: 'danger', id: 'confirm-yes' }, redo ? w.redo : point ? w.undo : w.restore);
   update();
 
   return new Promise((resolve) => {
     const dialog = h(
       'dialog',
       { id: 'confirm', 'aria-labelledby': 'confirm-title', onclose: closed },
-      h('h2', { id: 'confirm-title' }, point ? w.undoTitle : w.title),
+      h('h2', { id: 'confirm-title' }, redo ? w.redoTitle : point ? w.undoTitle : w.title),
       h('p', {}, names ? w.overwrites(names, how) : w.addsOnly),
       signedLoss > 0 && h('p', { class: 'problem' }, icon('alert'), h('span', {}, words().preview.signedLoss(signedLoss))),
       h('p', { class: 'hint' }, w.canUndo),

@@ -54,7 +54,8 @@ function row(point) {
   const moment = new Date(point.created);
   const named = point.collections.slice(0, NAMED).map(collectionName).join(', ');
   const others = point.collections.length - NAMED;
-  const what = point.archive ? w.beforeRestore(point.archive.name) : w.beforeUndo;
+  const redo = point.action === 'undo';
+  const what = redo || !point.archive ? w.beforeUndo : w.beforeRestore(point.archive.name);
   return h(
     'li',
     { 'data-point': point.id, 'data-action': point.action },
@@ -74,11 +75,11 @@ function row(point) {
         {
           type: 'button',
           class: 'small',
-          'aria-label': w.undoNamed(what, dateTime(moment)),
+          'aria-label': (redo ? w.redoNamed : w.undoNamed)(what, dateTime(moment)),
           onclick: () => void restoring.prepareUndo(point),
         },
         icon('again'),
-        w.undo,
+        redo ? w.redo : w.undo,
       ),
     ),
   );

@@ -23,6 +23,7 @@ export function previewPanel(preview) {
   const { point, backup, refused, mode } = restoring;
   const nothing = !changes(preview.collections);
   const state = backup?.manifest ? dateTime(backup.manifest.created) : null;
+  const redo = point?.action === 'undo';
   const lead = point ? w.undoLead(dateTime(point.created)) : w.lead(backup?.name ?? '', state);
 
   async function confirm() {
@@ -33,7 +34,7 @@ export function previewPanel(preview) {
   return h(
     'section',
     { class: 'card', id: 'preview', 'aria-labelledby': 'preview-title', 'data-seq': preview.seq },
-    h('h1', { id: 'preview-title', tabindex: -1 }, point ? w.undoTitle : w.title),
+    h('h1', { id: 'preview-title', tabindex: -1 }, redo ? w.redoTitle : point ? w.undoTitle : w.title),
     refused && h('p', { class: 'note warn', id: 'refused', role: 'alert', 'data-kind': refused }, icon('alert'), h('span', {}, w.refused[refused])),
     h('p', { class: 'lead' }, lead),
     nothing && h('p', { class: 'note', id: 'nothing' }, icon('info'), h('span', {}, w.nothing)),
@@ -48,7 +49,7 @@ export function previewPanel(preview) {
       'div',
       { class: 'actions' },
       !nothing &&
-        h('button', { type: 'button', class: 'danger big', id: 'proceed', onclick: confirm }, icon('again'), point ? w.undo : w.restore),
+        h('button', { type: 'button', class: 'danger big', id: 'proceed', onclick: confirm }, icon('again'), redo ? w.redo : point ? w.undo : w.restore),
       h('button', { type: 'button', id: 'preview-back', onclick: () => restoring.back() }, w.back),
     ),
   );

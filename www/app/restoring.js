@@ -16,7 +16,7 @@ import { Work } from './work.js';
  * @typedef {import('../engine/protocol.js').RestoreMode} Mode
  * @typedef {import('../engine/protocol.js').RestorePreview} Preview
  * @typedef {import('../engine/protocol.js').RestoreOutcome} Outcome
- * @typedef {Pick<import('../engine/protocol.js').RestorePoint, 'id' | 'created'>} Point
+ * @typedef {Pick<import('../engine/protocol.js').RestorePoint, 'id' | 'created' | 'action'>} Point
  * @typedef {import('./failure.js').Problem} Problem
  * @typedef {Awaited<ReturnType<typeof prepareRestore>>} Prepared
  * @typedef {{ file: File | string, name: string, manifest: Manifest | null, summary: Summary }} Backup

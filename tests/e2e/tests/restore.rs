@@ -79,8 +79,11 @@ async fn a_shop_moves_to_an_empty_server_and_back_out_again() {
     sign_in_again(&browser, &new.login).await;
     // But for counters, which are never set back.
     assert_unchanged(&before, &new.api().await.everything().await, &["counters"]);
+    // The way back from an undo is named for what it does.
+    assert!(browser.text("#undo").await.contains("Take back the undo"));
     browser.click("#restored-close").await;
-    browser.find("#points > [data-action=undo]").await;
+    let point = browser.text("#points > [data-action=undo]").await;
+    assert!(point.contains("Before an undo") && point.contains("Take back the undo"), "{point}");
     browser.shot("restore-points").await;
     drop(folder);
 }

@@ -89,6 +89,7 @@ export const restoreDe = {
   preview: {
     title: 'Was die Wiederherstellung ändern würde',
     undoTitle: 'Was das Zurückgehen ändern würde',
+    redoTitle: 'Was sich ändern würde, wenn Sie das Zurückgehen aufheben',
     lead: (name, moment) =>
       moment ? `Noch hat sich nichts geändert. Das würde ${name} mit dem Stand vom ${moment} ändern.` : `Noch hat sich nichts geändert. Das würde ${name} ändern.`,
     undoLead: (moment) => `Noch hat sich nichts geändert. Das würde sich ändern, wenn Sie auf den Stand vor dem ${moment} zurückgehen.`,
@@ -125,12 +126,14 @@ export const restoreDe = {
     fullHint: 'Es geschieht alles oder nichts. Danach können Sie es rückgängig machen; signierte Dokumente, die dazwischen entstehen, bleiben dabei erhalten.',
     restore: 'Wiederherstellen …',
     undo: 'Rückgängig machen …',
+    redo: 'Zurückgehen aufheben …',
     back: 'Nichts ändern',
   },
 
   confirm: {
     title: 'Jetzt wiederherstellen?',
     undoTitle: 'Jetzt rückgängig machen?',
+    redoTitle: 'Das Zurückgehen jetzt aufheben?',
     overwrites: (names, how) => `Das überschreibt, was es jetzt gibt, in: ${names}.${how && ` ${how}.`}`,
     changes: (n) => count(n, 'Dokument ändert sich', 'Dokumente ändern sich'),
     goes: (n) => count(n, 'Dokument fällt weg', 'Dokumente fallen weg'),
@@ -143,12 +146,14 @@ export const restoreDe = {
     pauseAbout: 'Höchstens 30 Sekunden; was dort inzwischen eingegeben wird, wird gleich danach gespeichert.',
     restore: 'Wiederherstellen',
     undo: 'Rückgängig machen',
+    redo: 'Zurückgehen aufheben',
     no: 'Nichts ändern',
   },
 
   restored: {
     title: 'Die Wiederherstellung ist fertig',
     undoTitle: 'Es ist rückgängig gemacht',
+    redoTitle: 'Das Zurückgehen ist aufgehoben',
     lead: (moment) => `Alles wurde in einem Zug geändert, am ${moment}.`,
     loginsEnded: 'Die Benutzer wurden ersetzt, und alle Anmeldungen sind beendet. Melden Sie sich neu an, mit Benutzer und Passwort des Stands, der jetzt gilt.',
     usersKept: 'Kein damaliger Administrator hätte sich anmelden können: Die bisherigen Benutzer blieben.',
@@ -156,6 +161,7 @@ export const restoreDe = {
     nothing: 'Es musste sich nichts ändern: Alles war schon da.',
     canUndo: 'Der Stand von vorher ist auf dem Server aufgehoben.',
     undo: 'Rückgängig machen …',
+    redo: 'Zurückgehen aufheben …',
     close: 'Schließen',
     said: 'Die Wiederherstellung ist fertig.',
     counts: {
@@ -181,6 +187,8 @@ export const restoreDe = {
     by: (user) => `von ${user}`,
     more: (names, n) => `${names} und ${number.format(n)} weitere`,
     undo: 'Rückgängig machen …',
+    redo: 'Zurückgehen aufheben …',
+    redoNamed: (what, moment) => `Zurückgehen aufheben: ${what}, ${moment}`,
     undoNamed: (what, moment) => `Rückgängig machen: ${what}, ${moment}`,
   },
 

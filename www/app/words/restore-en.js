@@ -88,6 +88,7 @@ export const restoreEn = {
   preview: {
     title: 'What the restore would change',
     undoTitle: 'What the undo would change',
+    redoTitle: 'What taking back the undo would change',
     lead: (/** @type {string} */ name, /** @type {string | null} */ moment) =>
       moment ? `Nothing has changed yet. This is what ${name}, with the state of ${moment}, would change.` : `Nothing has changed yet. This is what ${name} would change.`,
     undoLead: (/** @type {string} */ moment) => `Nothing has changed yet. This is what going back to before ${moment} would change.`,
@@ -124,12 +125,14 @@ export const restoreEn = {
     fullHint: 'All of it happens or nothing. Afterwards you can undo it; signed documents that come in between are kept then.',
     restore: 'Restore …',
     undo: 'Undo …',
+    redo: 'Take back the undo …',
     back: 'Change nothing',
   },
 
   confirm: {
     title: 'Restore now?',
     undoTitle: 'Undo now?',
+    redoTitle: 'Take back the undo now?',
     overwrites: (/** @type {string} */ names, /** @type {string} */ how) => `This overwrites what there is now in: ${names}.${how && ` ${how}.`}`,
     changes: (/** @type {number} */ n) => count(n, 'document changes', 'documents change'),
     goes: (/** @type {number} */ n) => count(n, 'document goes', 'documents go'),
@@ -142,12 +145,14 @@ export const restoreEn = {
     pauseAbout: '30 seconds at most; what they enter meanwhile is saved right after.',
     restore: 'Restore',
     undo: 'Undo',
+    redo: 'Take back the undo',
     no: 'Change nothing',
   },
 
   restored: {
     title: 'The restore is done',
     undoTitle: 'The undo is done',
+    redoTitle: 'The undo has been taken back',
     lead: (/** @type {string} */ moment) => `All of it was changed in one go on ${moment}.`,
     loginsEnded: 'Users were replaced, and every login has ended. Log in again, with a user and password of the state that is live now.',
     usersKept: 'No administrator from then could have logged in: the users of before were kept.',
@@ -155,6 +160,7 @@ export const restoreEn = {
     nothing: 'Nothing had to change: all of it was there already.',
     canUndo: 'The state from before is kept on the server.',
     undo: 'Undo …',
+    redo: 'Take back the undo …',
     close: 'Close',
     said: 'The restore is done.',
     counts: {
@@ -180,6 +186,8 @@ export const restoreEn = {
     by: (/** @type {string} */ user) => `by ${user}`,
     more: (/** @type {string} */ names, /** @type {number} */ n) => `${names} and ${number.format(n)} more`,
     undo: 'Undo …',
+    redo: 'Take back the undo …',
+    redoNamed: (/** @type {string} */ what, /** @type {string} */ moment) => `Take back the undo: ${what}, ${moment}`,
     undoNamed: (/** @type {string} */ what, /** @type {string} */ moment) => `Undo: ${what}, ${moment}`,
   },
 
