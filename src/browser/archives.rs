@@ -1,6 +1,7 @@
 //! Archives in the browser's file system: `dikas-backups/<id>.zip`, finished once `<id>.json` stands beside it. One with a
-//! `<id>.journal` instead was interrupted, and can be gone on with. What has neither is a leftover. A job in another tab
-//! may still write both of these: its handle excludes ours.
+//! `<id>.journal` and no record that can be read was interrupted, and can be gone on with. What has neither is a leftover. A job
+//! in another tab may still write both of these: its handle excludes ours. What has a record that cannot be read now, perhaps by
+//! this version alone, is no leftover before its day is over.
 //!
 //! Whoever changes the folder holds a [`Lock`]: between two steps of one tab another would find half of it.
 
@@ -29,6 +30,10 @@ const FOLDER: &str = "dikas-backups";
 
 /// How long a finished archive stays, in milliseconds.
 const LIFE: f64 = 24.0 * 3600.0 * 1000.0;
+
+/// How long one that has lived its day stays from the moment on at which that was first noticed, in milliseconds: the clock may
+/// have been wrong when it was made, or be wrong for the moment.
+const NOTICE: f64 = 3600.0 * 1000.0;
 
 /// How often, and in what distance in milliseconds, an exclusive handle is asked for: one can outlive a reload.
 const TRIES: u32 = 5;
@@ -162,14 +167,37 @@ impl Archives {
         Ok(finished)
     }
 
-    /// Removes finished archives that have lived their day, as far as they let themselves be removed. One from the future is not old: a clock was set back.
+    /// Removes finished archives that have lived their day, as far as they let themselves be removed, and an hour after that was
+    /// first noticed. One from the future is not old: a clock was set back.
     pub(super) async fn remove_old(&self, lock: &Lock) -> Result<()> {
-        for archive in self.list(lock).await? {
-            if age(&archive.finished) >= LIFE {
-                let _ = self.remove(lock, &archive.id).await;
-            }
+        self.remove_noticed(lock, NOTICE).await
+    }
+
+    /// Removes those that are old and were noticed so many milliseconds ago, and takes notice of the others that are old.
+    async fn remove_noticed(&self, lock: &Lock, notice: f64) -> Result<()> {
+        for archive in self.list(lock).await?.into_iter().filter(|it| age(&it.finished) >= LIFE) {
+            let _ = match self.noticed(&archive).await {
+                Some(ago) if ago >= notice => self.remove(lock, &archive.id).await,
+                Some(_) => Ok(()),
+                // Its record, written anew, has the time of this.
+                None => self.finish(lock, &archive).await,
+            };
         }
         Ok(())
+    }
+
+    /// How long ago it was noticed that an archive is old, in milliseconds; None where it was not, or in the future.
+    async fn noticed(&self, archive: &Archive) -> Option<f64> {
+        let written = self.written(&sidecar(&archive.id)).await?;
+        let ago = Date::now() - written;
+        (written - Date::parse(&archive.finished) >= LIFE && ago >= 0.0).then_some(ago)
+    }
+
+    /// When a file was last written, in milliseconds since 1970.
+    async fn written(&self, name: &str) -> Option<f64> {
+        let handle: FileSystemFileHandle = promised(self.0.get_file_handle(name)).await.ok()?;
+        let file: File = promised(handle.get_file()).await.ok()?;
+        Some(file.last_modified())
     }
 
     /// The archives that were interrupted within a day and are in nobody's hands, the newest first.
@@ -177,7 +205,8 @@ impl Archives {
         let names = self.names().await?;
         let mut interrupted = Vec::new();
         for id in names.iter().filter_map(|name| name.strip_suffix(".journal")) {
-            if names.contains(&zip(id)) && !names.contains(&sidecar(id)) {
+            // A page that goes while it writes the record leaves one that is cut.
+            if names.contains(&zip(id)) && self.record(id).await.is_none() {
                 interrupted.extend(self.look_at(id).await.filter(|it| age(&it.begun) < LIFE));
             }
         }
@@ -215,17 +244,29 @@ impl Archives {
         Ok(head.snapshot)
     }
 
-    /// Removes what is neither of a finished archive nor of one of these, which were interrupted.
+    /// Removes what is neither of a finished archive, nor of one of these, which were interrupted, nor of one whose record cannot
+    /// be read and is no day old.
     pub(super) async fn remove_leftovers(&self, lock: &Lock, interrupted: &[Interrupted]) -> Result<()> {
         let finished = self.list(lock).await?;
         let finished = finished.iter().flat_map(|archive| [zip(&archive.id), sidecar(&archive.id)]);
-        let kept =
+        let mut kept: BTreeSet<String> =
             finished.chain(interrupted.iter().flat_map(|it| [zip(&it.id), journal_file(&it.id)])).collect();
-        for name in self.names().await?.difference(&kept) {
+        let names = self.names().await?;
+        for id in names.iter().filter_map(|name| name.strip_suffix(".json")) {
+            if names.contains(&zip(id)) && !kept.contains(&zip(id)) && !self.is_old(&sidecar(id)).await {
+                kept.extend(files(id));
+            }
+        }
+        for name in names.difference(&kept) {
             // One that is in use refuses, and is for a later clean-up.
             let _ = JsFuture::from(self.0.remove_entry(name)).await;
         }
         Ok(())
+    }
+
+    /// Whether a file was last written a day ago or longer. One that cannot be asked is not old.
+    async fn is_old(&self, name: &str) -> bool {
+        self.written(name).await.is_some_and(|written| Date::now() - written >= LIFE)
     }
 
     /// The record of an archive whose file is there in full size.
@@ -418,7 +459,10 @@ mod tests {
         let (_, writing) = archives.create(&lock, "half").await.unwrap();
 
         assert_eq!(ids(&archives, &lock).await, ["future", "new", "old"]);
+        // Noticed just now.
         archives.remove_old(&lock).await.unwrap();
+        assert_eq!(ids(&archives, &lock).await, ["future", "new", "old"]);
+        archives.remove_noticed(&lock, 0.0).await.unwrap();
         archives.remove_leftovers(&lock, &[]).await.unwrap();
         assert_eq!(ids(&archives, &lock).await, ["future", "new"]);
         let left = ["future.json", "future.zip", "half-2.zip", "new.json", "new.zip"];
@@ -438,6 +482,27 @@ mod tests {
             archives.remove(&lock, id).await.unwrap();
         }
         archives.remove_leftovers(&lock, &[]).await.unwrap();
+        assert!(archives.names().await.unwrap().is_empty());
+    }
+
+    #[wasm_bindgen_test]
+    async fn what_has_a_record_that_cannot_be_read_is_no_leftover() {
+        let archives = Archives::open().await.unwrap().unwrap();
+        let lock = Lock::wait().await;
+        for id in ["cut", "whole", "gone"] {
+            let (_, mut file) = archives.create(&lock, id).await.unwrap();
+            file.store(0, b"x").unwrap();
+            archives.finish(&lock, &record(id, 0.0)).await.unwrap();
+        }
+        // A record that was cut, or that a later version has written; and one whose archive has gone.
+        archives.open_file(&sidecar("cut"), false).await.unwrap().truncate(7).unwrap();
+        JsFuture::from(archives.0.remove_entry(&zip("gone"))).await.unwrap();
+        archives.remove_leftovers(&lock, &[]).await.unwrap();
+        let left = ["cut.json", "cut.zip", "whole.json", "whole.zip"];
+        assert!(archives.names().await.unwrap().iter().eq(left));
+        for id in ["cut", "whole"] {
+            archives.remove(&lock, id).await.unwrap();
+        }
         assert!(archives.names().await.unwrap().is_empty());
     }
 
