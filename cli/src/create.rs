@@ -2,7 +2,7 @@
 
 use crate::draft::{Place, with_ending};
 use crate::ended::{Ended, Failure};
-use crate::keeping::keep_newest;
+use crate::keeping::{Retained, keep_newest};
 use crate::login::Server;
 use crate::teller::{Onlooker, Teller, megabytes};
 use crate::terminal::plain;
@@ -32,7 +32,8 @@ pub(crate) struct Arguments {
     /// The new file, whose name ends in .zip; or a folder, in which it is named after the moment of its data: dikas_YYYYMMDD_HHMMSS.zip.
     ///
     /// While it is written its name ends in .part; only what is whole, read back and on the disk gets its name, and no
-    /// file that is there is overwritten. Nobody but its owner can read it.
+    /// file that is there is overwritten: where a moment's name is taken, as in the hour that comes twice, it gets a number, as
+    /// in dikas_20261025_023000-2.zip. Nobody but its owner can read it.
     #[arg(short, long, value_name = "FILE|DIR")]
     output: PathBuf,
     /// Backs up this category alone; may be given several times.
@@ -41,7 +42,8 @@ pub(crate) struct Arguments {
     /// Removes old backups from the folder, so that the N newest stay, the new one among them.
     ///
     /// Only after all else has gone well, and only backups that are named as this command names them, that are of the same
-    /// installation and the same categories, and that it can read. All else stays, and does not count.
+    /// installation and the same choice of categories, and that it can read. All else stays, and does not count; so does what
+    /// is dated after the new one, because then a clock was wrong.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     keep: Option<NonZeroUsize>,
     /// Reads the file once more from the disk when it has its name, as `verify` does.
@@ -89,12 +91,12 @@ pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Resu
     if arguments.verify {
         verify_kept(&file, outcome.sha256, interrupt)?;
     }
-    let removed = match arguments.keep {
-        Some(keep) => keep_newest(&file, &outcome.manifest, keep)?,
-        None => Vec::new(),
+    let Retained { removed, future } = match arguments.keep {
+        Some(keep) => keep_newest(&file, &outcome.manifest, request.categories.as_deref(), keep)?,
+        None => Retained::default(),
     };
     let shown = |file: &PathBuf| file.display().to_string();
-    let removed: Vec<String> = removed.iter().map(shown).collect();
+    let [removed, future] = [removed, future].map(|files| files.iter().map(shown).collect::<Vec<_>>());
     teller.event(
         "done",
         &json!({
@@ -108,9 +110,10 @@ pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Resu
             "restarts": outcome.restarts,
             "verified": arguments.verify,
             "removed": removed,
+            "future": future,
         }),
     );
-    teller.say(&told(&outcome, &shown(&file), &removed));
+    teller.say(&told(&outcome, &shown(&file), &removed, &future));
     Ok(())
 }
 
@@ -141,7 +144,7 @@ fn is_as_written(file: &Path, written: Sha256, interrupt: &Interrupt) -> Result<
     Err(error.expected(format!("SHA-256 {written}"), found))
 }
 
-fn told(outcome: &Outcome, file: &str, removed: &[String]) -> String {
+fn told(outcome: &Outcome, file: &str, removed: &[String], future: &[String]) -> String {
     let mut text = format!(
         "{}: {} documents and {} files of {}, {}\nSHA-256 {}",
         plain(file),
@@ -153,6 +156,9 @@ fn told(outcome: &Outcome, file: &str, removed: &[String]) -> String {
     );
     for file in removed {
         text += &format!("\nRemoved {}", plain(file));
+    }
+    for file in future {
+        text += &format!("\nDated after this backup, and neither counted nor removed: {}", plain(file));
     }
     if outcome.restarts > 0 {
         text += "\nThe server let its first snapshot go; the backup is of a later one.";

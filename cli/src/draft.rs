@@ -1,5 +1,6 @@
 //! A backup that is being written: a file whose name says that it is none yet, until all of it is on the disk.
 
+use crate::disk;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -153,19 +154,6 @@ fn leftover() -> OpenOptions {
     options
 }
 
-/// Gives a file its name. A rename would replace what has come there meanwhile; a link does not, where there are any.
-fn give_name(file: &Path, name: &Path) -> io::Result<()> {
-    match fs::hard_link(file, name) {
-        Ok(()) => {
-            // What cannot be removed is the same file by another name, and goes with the next run.
-            let _ = fs::remove_file(file);
-            Ok(())
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-        Err(_) => fs::rename(file, name),
-    }
-}
-
 /// A backup that is being written. Dropped, it is removed.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -175,26 +163,45 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Gives the file, with data of this moment, its name, once it is on the disk.
+    /// Gives the file, with data of this moment, its name, once it is on the disk. A name that is taken, in the hour that comes
+    /// twice or by another backup of the same second, gets a number: what was fetched is not thrown away for its name.
     ///
     /// # Errors
-    /// `bad-argument` where the name is taken meanwhile, `bad-answer` where this is no moment, `io`.
+    /// `bad-argument` where the name that was asked for was taken meanwhile; the error names the file that it is now.
+    /// `bad-answer` where this is no moment, `io`.
     pub(crate) fn keep(mut self, created: &str) -> Result<PathBuf> {
-        let name = match &self.place.name {
+        let wanted = match &self.place.name {
             Some(name) => name.clone(),
             None => name_of(created)?,
         };
-        let file = self.place.folder.join(name);
-        refuse_taken(&file)?;
-        self.file.sync_all()?;
-        if let Some(path) = &self.path {
-            give_name(path, &file).map_err(|error| Error::from(error).on(file.display().to_string()))?;
+        disk::sync(&self.file)?;
+        let file = self.name(&wanted)?;
+        disk::sync_folder(&self.place.folder)?;
+        if self.place.name.is_some() && !file.ends_with(&wanted) {
+            let message =
+                format!("the backup is whole, but {wanted} was taken meanwhile: it is this file now");
+            return Err(Error::new(ErrorKind::BadArgument, message).on(file.display().to_string()));
         }
-        self.path = None;
-        // The name has to be on the disk too; Windows opens no folder, and needs that less.
-        #[cfg(unix)]
-        File::open(&self.place.folder)?.sync_all()?;
         Ok(file)
+    }
+
+    /// Gives the file this name, or the first that is free of those with a number.
+    fn name(&mut self, wanted: &str) -> Result<PathBuf> {
+        let Some(part) = &self.path else {
+            return Err(Error::new(ErrorKind::Internal, "a backup that has its name gets another"));
+        };
+        let mut number = 1;
+        loop {
+            let file = self.place.folder.join(numbered(wanted, number));
+            match disk::rename_new(part, &file) {
+                Ok(()) => {
+                    self.path = None;
+                    return Ok(file);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(Error::from(error).on(file.display().to_string())),
+            }
+        }
     }
 }
 
@@ -214,6 +221,14 @@ fn name_of(created: &str) -> Result<String> {
     Ok(moment.to_zoned_datetime(TimeZone::system()).strftime("dikas_%Y%m%d_%H%M%S.zip").to_string())
 }
 
+/// A name that ends in .zip, with its number before that from the second on.
+fn numbered(name: &str, number: u32) -> String {
+    match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {
+        Some((stem, ending)) if number > 1 => format!("{stem}-{number}{ending}"),
+        _ => name.to_owned(),
+    }
+}
+
 /// The path with this behind its name.
 pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
@@ -230,12 +245,15 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
-/// Whether a file is named like one that its moment has named.
-pub(crate) fn is_named_by_moment(name: &str) -> bool {
+/// Whether a file is named like one that its moment has named, and its number among those of the same name.
+pub(crate) fn number_of_moment(name: &str) -> Option<u32> {
     let digits = |text: &str, count| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
-    let moment = name.strip_prefix("dikas_").and_then(|rest| rest.strip_suffix(".zip"));
-    let parts = moment.and_then(|moment| moment.split_once('_'));
-    parts.is_some_and(|(day, time)| digits(day, 8) && digits(time, 6))
+    let (day, rest) = name.strip_prefix("dikas_")?.strip_suffix(".zip")?.split_once('_')?;
+    let (time, number) = match rest.split_once('-') {
+        Some((time, number)) => (time, number.parse().ok().filter(|it: &u32| it.to_string() == number)?),
+        None => (rest, 1),
+    };
+    (digits(day, 8) && digits(time, 6)).then_some(number)
 }
 
 #[cfg(test)]
@@ -245,7 +263,10 @@ mod tests {
 
     #[test]
     fn a_name_of_a_moment_is_told_from_others() {
-        assert!(is_named_by_moment(&name_of("2026-11-23T18:59:41Z").unwrap()));
+        let name = name_of("2026-11-23T18:59:41Z").unwrap();
+        for number in [1, 2, 10] {
+            assert_eq!(number_of_moment(&numbered(&name, number)), Some(number));
+        }
         for other in [
             "dikas_20261123_185941.zip.part",
             "dikas_20261123_185941.zip.damaged",
@@ -254,9 +275,52 @@ mod tests {
             "dikas_2026112x_185941.zip",
             "before_20261123_185941.zip",
             "dikas_20261123_185941_2.zip",
+            "dikas_20261123_185941-.zip",
+            "dikas_20261123_185941-02.zip",
+            "dikas_20261123_185941-a.zip",
+            "dikas_20261123-185941-2.zip",
         ] {
-            assert!(!is_named_by_moment(other), "{other}");
+            assert_eq!(number_of_moment(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_gets_a_number_and_nothing_is_thrown_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = |bytes: &str| {
+            let draft = Place::of(folder.path()).unwrap().begin().unwrap();
+            io::Write::write_all(&mut &draft.file, bytes.as_bytes()).unwrap();
+            draft.keep("2026-11-23T18:59:41Z").unwrap()
+        };
+        let files = ["first", "second", "third"].map(|bytes| (kept(bytes), bytes));
+        let name = name_of("2026-11-23T18:59:41Z").unwrap();
+        for ((file, bytes), number) in files.iter().zip(1..) {
+            assert_eq!(*file, folder.path().join(numbered(&name, number)));
+            assert_eq!(fs::read_to_string(file).unwrap(), *bytes);
+        }
+        // A link that leads nowhere has the name as well.
+        #[cfg(unix)]
+        {
+            let taken = folder.path().join(numbered(&name, 4));
+            std::os::unix::fs::symlink(folder.path().join("nowhere"), &taken).unwrap();
+            assert_eq!(kept("fifth"), folder.path().join(numbered(&name, 5)));
+        }
+    }
+
+    #[test]
+    fn where_the_name_that_was_asked_for_is_taken_meanwhile_the_error_names_the_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = folder.path().join("Montag.ZIP");
+        let draft = Place::of(&wanted).unwrap().begin().unwrap();
+        io::Write::write_all(&mut &draft.file, b"whole").unwrap();
+        fs::write(&wanted, "of another program").unwrap();
+        let error = draft.keep("2026-11-23T18:59:41Z").unwrap_err();
+        let kept = folder.path().join("Montag-2.ZIP");
+        assert_eq!((error.kind, error.subject.as_deref()), (ErrorKind::BadArgument, kept.to_str()));
+        assert!(error.message.contains("the backup is whole"), "{error}");
+        assert_eq!(fs::read_to_string(wanted).unwrap(), "of another program");
+        assert_eq!(fs::read_to_string(kept).unwrap(), "whole");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left");
     }
 
     #[test]
@@ -303,8 +367,12 @@ mod tests {
         // A name that was taken while it was written, be it by a link that leads nowhere.
         let name = folder.path().join(name_of("2026-11-23T18:59:41Z").unwrap());
         std::os::unix::fs::symlink(folder.path().join("nowhere"), &name).unwrap();
-        assert!(give_name(&part, &name).is_err());
-        assert!(draft.keep("2026-11-23T18:59:41Z").is_err());
+        assert!(disk::rename_new(&part, &name).is_err());
+        let kept = draft.keep("2026-11-23T18:59:41Z").unwrap();
+        assert_eq!(
+            kept.with_extension(""),
+            PathBuf::from(format!("{}-2", name.with_extension("").display()))
+        );
         assert!(!folder.path().join("nowhere").exists() && !part.exists());
     }
 

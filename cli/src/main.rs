@@ -3,6 +3,7 @@
 mod asking;
 mod create;
 mod diff;
+mod disk;
 mod draft;
 mod ended;
 mod extract;

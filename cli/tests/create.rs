@@ -101,9 +101,8 @@ fn so_many_backups_stay_and_nothing_else_goes() {
     fs::write(folder.join(foreign[4]), "{}").unwrap();
 
     let mut made = Vec::new();
+    // Two of the same second have names of their own, too.
     for keep in ["2", "2", "2", "1"] {
-        // They are named after the second.
-        thread::sleep(Duration::from_millis(1_100));
         let output = create(&shop.url, &token, &folder, &["--keep", keep, "--json"]);
         assert_ended(&output, 0);
         let done = last_event(&output);
@@ -226,13 +225,21 @@ fn what_the_system_ends_leaves_nothing() {
     // It accepts, and never answers.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let run = begun(&url, &token, &file, &[]).spawn().unwrap();
-    let (_held, _) = listener.accept().unwrap();
-    assert!(shop.file("ended.zip.part").exists());
-    let sent = Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-    assert_ended(&run.wait_with_output().unwrap(), 130);
-    assert!(!file.exists() && !shop.file("ended.zip.part").exists());
+    for signal in ["-TERM", "-HUP", "-QUIT", "-INT"] {
+        let program = begun(&url, &token, &file, &[]);
+        // Whatever this test was started to ignore.
+        let mut run = Command::new("env");
+        if cfg!(target_os = "linux") {
+            run.arg("--default-signal");
+        }
+        run.arg(program.get_program()).args(program.get_args());
+        let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (_held, _) = listener.accept().unwrap();
+        assert!(shop.file("ended.zip.part").exists());
+        assert!(Command::new("kill").args([signal, &run.id().to_string()]).status().unwrap().success());
+        assert_ended(&run.wait_with_output().unwrap(), 130);
+        assert!(!file.exists() && !shop.file("ended.zip.part").exists(), "{signal}");
+    }
 }
 
 #[test]
