@@ -193,7 +193,11 @@ pub(crate) fn http_at(
     let mut stream = TcpStream::connect(address).unwrap();
     let bearer = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
     let length = body.len();
-    let about = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+    let about = match body {
+        "" => "",
+        lines if lines.ends_with('\n') => "content-type: application/x-ndjson\r\n",
+        _ => "content-type: application/json\r\n",
+    };
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{bearer}{about}content-length: {length}\r\n\r\n{body}"
