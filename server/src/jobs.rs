@@ -13,13 +13,14 @@ use crate::failure::{Failure, Result, require_room};
 use crate::making::{Moment, StoreSource};
 use crate::rates::Rates;
 use crate::store::{Owner, Snapshots, Store};
-use crate::{clock, random};
+use crate::{clock, durable, random};
 use axum::http::StatusCode;
 use dikas_archive::api::{BackupJob, JobArchive, JobState, Snapshot};
 use dikas_archive::job::{Progress, Source};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -135,26 +136,35 @@ impl Jobs {
         let Parts { store, snapshots, rates } = parts;
         let folder = data.join("jobs");
         fs::create_dir_all(&folder)?;
-        let mut known = Known::default();
+        let (mut known, mut unreadable) = (Known::default(), HashSet::new());
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|it| it == "json")
-                && let Some(record) = read_record(&path)
-            {
-                let Record { owner, until, job: view } = record;
-                let (_, ended) = watch::channel(true);
-                let (until, since) = (Some(until), Instant::now());
-                let job = Job { owner, key: None, view, cancelled: false, ended, until, since };
-                known.jobs.insert(job.view.id.clone(), job);
+            if path.extension().is_none_or(|it| it != "json") {
+                continue;
+            }
+            match read_record(&path) {
+                Ok(Some(Record { owner, until, job: view })) => {
+                    let (_, ended) = watch::channel(true);
+                    let (until, since) = (Some(until), Instant::now());
+                    let job = Job { owner, key: None, view, cancelled: false, ended, until, since };
+                    known.jobs.insert(job.view.id.clone(), job);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!("{} cannot be read, and is left as it is: {error}", path.display());
+                    unreadable.extend(path.file_stem().map(ToOwned::to_owned));
+                }
             }
         }
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            let kept = path.extension().is_some_and(|it| it == "json" || it == "zip");
-            if !(kept && known.jobs.contains_key(id)) {
-                fs::remove_file(&path)?;
-            }
+        let is_kept = |path: &Path| {
+            let (Some(id), Some(ending)) = (path.file_stem(), path.extension()) else { return false };
+            let is_known = id.to_str().is_some_and(|id| known.jobs.contains_key(id));
+            (ending == "json" || ending == "zip") && (is_known || unreadable.contains(id))
+        };
+        for left in
+            durable::remove_unfinished(&folder, |path| !is_kept(path))?.iter().filter(|it| !is_kept(it))
+        {
+            tracing::warn!("{} is none of ours, and is left where it is", left.display());
         }
         let (known, freed) = (Arc::new(Mutex::new(known)), Arc::default());
         let jobs = Self { store, snapshots, rates, folder, options, known, freed };
@@ -440,13 +450,19 @@ fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
     known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The record of a finished archive whose file is there in full size.
-fn read_record(path: &Path) -> Option<Record> {
-    let record: Record = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    let size = fs::metadata(path.with_extension("zip")).ok()?.len();
+/// The record of a finished archive whose file is there in full size; none where it is not.
+///
+/// # Errors
+/// Where the disk does not say so much.
+fn read_record(path: &Path) -> io::Result<Option<Record>> {
+    let Ok(record) = serde_json::from_slice::<Record>(&fs::read(path)?) else { return Ok(None) };
+    let size = match fs::metadata(path.with_extension("zip")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata?.len(),
+    };
     let own = path.file_stem().is_some_and(|stem| stem == record.job.id.as_str());
     let whole = record.job.archive.as_ref().is_some_and(|archive| archive.size == size);
-    (own && whole).then_some(record)
+    Ok((own && whole).then_some(record))
 }
 
 fn stopping() -> Failure {

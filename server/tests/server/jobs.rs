@@ -278,11 +278,20 @@ async fn what_a_killed_server_left_goes_and_what_was_finished_stays() {
     let cut = "0".repeat(32);
     std::fs::write(jobs.join(format!("{cut}.json")), record.replace(&job.id, &cut)).unwrap();
     std::fs::write(jobs.join(format!("{cut}.zip")), "cut").unwrap();
+    // A folder in the place of a record stands for one that the disk cannot read just now: what belongs to it stays.
+    let unreadable = "1".repeat(32);
+    std::fs::create_dir(jobs.join(format!("{unreadable}.json"))).unwrap();
+    std::fs::write(jobs.join(format!("{unreadable}.zip")), "of it").unwrap();
 
     let app = App::open(&dikas_server::Config::new(&copied)).unwrap();
     let mut found: Vec<String> = names(&jobs);
     found.sort();
-    assert_eq!(found, [format!("{}.json", job.id), format!("{}.zip", job.id)]);
+    let mut expected: Vec<String> = [&job.id, &unreadable]
+        .into_iter()
+        .flat_map(|id| ["json", "zip"].map(|ending| format!("{id}.{ending}")))
+        .collect();
+    expected.sort();
+    assert_eq!(found, expected);
     let router = dikas_server::app(Arc::new(app));
     let again = Bench { router, ..bench };
     let kept: BackupJob = again.get(&format!("/backup/jobs/{}", job.id)).await.expect(StatusCode::OK).data();
