@@ -10,8 +10,9 @@ use dikas_archive::codec;
 use dikas_archive::digest::Sha256;
 use dikas_archive::part::PartCutter;
 use dikas_archive::writer::BackupWriter;
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// A collection and its JSON lines.
 pub(crate) type Lines<'a> = (&'a str, Vec<u8>);
@@ -109,9 +110,26 @@ pub(crate) fn sample() -> Option<PathBuf> {
     if file.exists() {
         return Some(file);
     }
-    assert!(!in_ci(), "no sample backup; set DIKAS_SAMPLES to its folder");
-    eprintln!("skipped: the sample backup is not there; set DIKAS_SAMPLES to its folder");
+    skip("the sample backup is not there; set DIKAS_SAMPLES to its folder");
     None
+}
+
+/// A program of others that a test asks; none where it is missing, which in CI is a failure. `cargo xtask test` installs the
+/// package, whose name stands in its list of tools.
+pub(crate) fn tool_of(program: &str, package: &str) -> Option<Command> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
+        return Some(Command::new(program));
+    }
+    skip(&format!("{program} is not there; install Debian's {package}"));
+    None
+}
+
+/// Says in one line that a test was skipped, or fails in CI.
+fn skip(why: &str) {
+    assert!(!in_ci(), "in CI nothing is skipped: {why}");
+    // Written past the test harness, which swallows what a passing test prints.
+    let _ = writeln!(std::io::stdout(), "skipped: {why}");
 }
 
 fn in_ci() -> bool {

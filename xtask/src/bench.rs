@@ -17,7 +17,7 @@ const MARKS: [&str; 2] = ["<!-- cargo xtask bench -->", "<!-- end -->"];
 /// Measures, and unless that was `quick` writes what came out into the README.
 pub(crate) fn bench(quick: bool, large: bool) -> Result<ExitCode> {
     let browser = Browser::find()?;
-    ensure_tools(&["brotli"])?;
+    ensure_tools(&[("brotli", "brotli")])?;
     let programs = serve::build()?;
     let work = target().join("bench");
     fs::create_dir_all(&work)?;

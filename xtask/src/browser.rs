@@ -78,14 +78,16 @@ impl Browser {
     }
 }
 
-/// Makes sure of command line tools that are packages of the same name.
-pub(crate) fn ensure_tools(names: &[&str]) -> Result<()> {
-    let missing = || names.iter().copied().filter(|name| which(name).is_none()).collect::<Vec<_>>();
-    if !missing().is_empty() && apt_works() {
-        apt_install(&missing())?;
+/// Makes sure of command line tools, each with the package that has it.
+pub(crate) fn ensure_tools(tools: &[(&str, &str)]) -> Result<()> {
+    let missing = || tools.iter().copied().filter(|(program, _)| which(program).is_none());
+    let packages = || missing().map(|(_, package)| package).collect::<Vec<_>>();
+    if !packages().is_empty() && apt_works() {
+        apt_install(&packages())?;
     }
-    if !missing().is_empty() {
-        bail!("{} are needed. On Debian: apt-get install {}", missing().join(" and "), missing().join(" "));
+    if !packages().is_empty() {
+        let programs: Vec<_> = missing().map(|(program, _)| program).collect();
+        bail!("{} are needed. On Debian: apt-get install {}", programs.join(" and "), packages().join(" "));
     }
     Ok(())
 }

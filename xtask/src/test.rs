@@ -16,8 +16,17 @@ const E2E: &str = "dikas-e2e";
 /// The feature of that crate with the tests of large backups.
 const LARGE: &str = "dikas-e2e/large";
 
-/// Programs of others that tests ask, each in a package of its name.
-const TOOLS: &[&str] = &["unzip", "zip", "brotli", "python3"];
+/// Programs of others that tests ask, and Debian's packages of them.
+const TOOLS: &[(&str, &str)] = &[
+    ("unzip", "unzip"),
+    ("zip", "zip"),
+    ("7z", "p7zip-full"),
+    ("bsdtar", "libarchive-tools"),
+    ("brotli", "brotli"),
+    ("python3", "python3"),
+    ("script", "bsdutils"),
+    ("systemd-analyze", "systemd"),
+];
 
 /// Native tests alone, optionally only those whose names contain one of these texts.
 pub(crate) fn fast(filters: Vec<OsString>) -> Result<ExitCode> {

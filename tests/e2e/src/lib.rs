@@ -47,7 +47,7 @@ pub fn in_ci() -> bool {
 pub fn skip(why: &str) {
     assert!(!in_ci(), "in CI nothing is skipped: {why}");
     // Written past the test harness, which swallows what a passing test prints.
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+    let _ = writeln!(std::io::stdout(), "skipped: {why}");
 }
 
 /// Asks again and again until there is an answer; panics after [`LONG`], naming what it waited for.
