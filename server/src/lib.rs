@@ -22,6 +22,7 @@ pub mod blobs;
 mod clock;
 mod connections;
 pub mod demo;
+mod downloads;
 mod durable;
 mod failure;
 mod health;
@@ -183,6 +184,7 @@ pub struct App {
     cleaning: Notify,
     auth: Arc<Auth>,
     access: AccessRules,
+    downloads: downloads::Downloads,
     limits: BodyLimits,
     memory: Memory,
     data: PathBuf,
@@ -237,6 +239,7 @@ impl App {
             cleaning: Notify::new(),
             auth,
             access: config.access.clone(),
+            downloads: downloads::Downloads::default(),
             limits: config.limits.clone(),
             memory: Memory::new(config.limits.memory_bytes),
             data: config.data.clone(),

@@ -432,6 +432,18 @@ pub struct AuditEntry {
     pub signed_loss: u64,
     /// Why it failed; null unless it has.
     pub error: Option<String>,
+    /// What was done to it: the user, backup token or archive; null where that goes without saying.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// What has changed of a user; null where nothing has that matters for a login.
+    #[serde(default)]
+    pub detail: Option<String>,
+    /// The address of the client, for logins.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// How many failed logins this entry stands for; null for everything else.
+    #[serde(default)]
+    pub times: Option<u64>,
 }
 
 impl AuditEntry {
@@ -448,7 +460,17 @@ impl AuditEntry {
             collections: Vec::new(),
             signed_loss: 0,
             error: None,
+            subject: None,
+            detail: None,
+            address: None,
+            times: None,
         }
+    }
+
+    /// The same about this.
+    #[must_use]
+    pub fn about(self, subject: impl Into<String>) -> Self {
+        Self { subject: Some(subject.into()), ..self }
     }
 }
 
@@ -458,7 +480,7 @@ impl AuditEntry {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum AuditAction {
-    /// Somebody read a snapshot, to make a backup elsewhere.
+    /// A snapshot was opened, to make a backup elsewhere.
     Snapshot,
     /// The server made a backup.
     Backup,
@@ -466,6 +488,24 @@ pub enum AuditAction {
     Restore,
     /// A restore point was made live.
     Undo,
+    /// An archive was fetched, or pieces of it: those within an hour of each other are one entry.
+    ArchiveDownload,
+    /// A person removed an archive.
+    ArchiveDelete,
+    /// A backup token was made.
+    TokenCreate,
+    /// A backup token was revoked.
+    TokenRevoke,
+    /// A user was added.
+    UserCreate,
+    /// A user was changed.
+    UserChange,
+    /// A user was deleted.
+    UserDelete,
+    /// A login began; or failed, so many times within a minute.
+    Login,
+    /// A login was ended by its user.
+    Logout,
 }
 
 /// How it ended.

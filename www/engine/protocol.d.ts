@@ -160,7 +160,7 @@ hookError: string | null, };
 /**
  * What was done.
  */
-export type AuditAction = "snapshot" | "backup" | "restore" | "undo";
+export type AuditAction = "snapshot" | "backup" | "restore" | "undo" | "archive-download" | "archive-delete" | "token-create" | "token-revoke" | "user-create" | "user-change" | "user-delete" | "login" | "logout";
 
 /**
  * What a person selects in a restore: collections that belong together.

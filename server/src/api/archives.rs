@@ -7,12 +7,14 @@ use super::request::Segments;
 use crate::App;
 use crate::archives::Archives;
 use crate::auth::Principal;
+use crate::clock;
 use crate::failure::{Failure, Result};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::archives::{CheckEvent, StoredArchive};
+use dikas_archive::api::restore::{AuditAction, AuditEnd, AuditEntry};
 use dikas_archive::api::{Envelope, Ticket};
 use dikas_archive::error::{Error, ErrorKind};
 use std::sync::Arc;
@@ -48,11 +50,14 @@ pub(super) async fn list_archives(State(app): State<Arc<App>>) -> Result<Respons
     extensions(("x-dikas-roles" = json!(["admin"])), ("x-dikas-ticket" = json!(true))))]
 pub(super) async fn archive_file(
     State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
     crate::shelving(move || {
         let (archive, file) = app.archives.file(&id)?;
+        app.note_download(&method, &principal, &archive.name);
         archive_answer(file, &archive.name, archive.tag(), archive.digest(), &headers)
     })
     .await
@@ -144,7 +149,10 @@ pub(super) async fn remove_archive(
     Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
 ) -> Result<Response> {
-    let name = crate::shelving(move || app.archives.remove(&id)).await?;
+    let (archives, archive) = (Arc::clone(&app.archives), id);
+    let name = crate::shelving(move || archives.remove(&archive)).await?;
     tracing::info!("{} has removed the archive {name}", principal.name);
+    let entry = AuditEntry::new(clock::now(), principal.name, AuditAction::ArchiveDelete, AuditEnd::Done);
+    crate::blocking(move || Ok(app.store.note(entry.about(name)))).await?;
     Ok(answer(StatusCode::OK, ()))
 }

@@ -54,7 +54,12 @@ pub(super) async fn refresh(State(app): State<Arc<App>>, body: Body) -> Result<R
         (status = BAD_REQUEST, description = "`bad-request`: there is neither, or a backup token, which is revoked."),
         (status = UNAUTHORIZED, description = "That is no token of a login.")),
     security(()), extensions(("x-dikas-roles" = json!(["anyone"]))))]
-pub(super) async fn logout(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response> {
+pub(super) async fn logout(
+    State(app): State<Arc<App>>,
+    Extension(Client(from)): Extension<Client>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
     let request: Option<RefreshRequest> = json_or_default(body).await?;
     let token = match request {
         Some(RefreshRequest { refresh_token }) => refresh_token,
@@ -64,7 +69,7 @@ pub(super) async fn logout(State(app): State<Arc<App>>, headers: HeaderMap, body
     if token.starts_with(BACKUP_TOKEN_PREFIX) {
         return Err(Failure::bad_request("a backup token does not log out: revoke it"));
     }
-    crate::writing(move || app.auth.log_out(&token)).await?;
+    crate::writing(move || app.auth.log_out(&token, from)).await?;
     Ok(answer(StatusCode::OK, ()))
 }
 
@@ -109,8 +114,9 @@ pub(super) struct TokenId {
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn delete_token(
     State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
     Params(TokenId { id }): Params<TokenId>,
 ) -> Result<Response> {
-    crate::writing(move || app.store.delete_token(&id)).await?;
+    crate::writing(move || app.store.delete_token(&id, &principal.name, &clock::now())).await?;
     Ok(answer(StatusCode::OK, ()))
 }

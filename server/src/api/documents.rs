@@ -189,6 +189,7 @@ pub(super) fn allowed(principal: &Principal, collection: &str) -> Result<Collect
     Ok(name)
 }
 
-fn rules(principal: &Principal) -> Rules {
-    if principal.role == Role::Admin { Rules::NONE } else { Rules::TILL }
+fn rules(principal: &Principal) -> Rules<'_> {
+    let rules = if principal.role == Role::Admin { Rules::NONE } else { Rules::TILL };
+    Rules { by: Some(&principal.name), ..rules }
 }

@@ -6,6 +6,7 @@ use super::lines::{lines, wants_lines};
 use super::request::{Params, Segments, json_or_default};
 use crate::App;
 use crate::auth::Principal;
+use crate::clock;
 use crate::failure::{Failure, Result, no_space};
 use crate::jobs::Jobs;
 use crate::making::Moment;
@@ -14,9 +15,10 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_LOCATION, LOCATION};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::archives::BackupRequest;
+use dikas_archive::api::restore::{AuditAction, AuditEnd, AuditEntry};
 use dikas_archive::api::{BackupJob, Envelope, JobArchive, JobState, Ticket, is_random_id};
 use dikas_archive::damage::Damaged;
 use dikas_archive::error::{Error, ErrorKind};
@@ -217,8 +219,18 @@ pub(super) async fn remove_job(
     Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
 ) -> Result<Response> {
-    let (jobs, job) = (Arc::clone(&app.jobs), id.clone());
-    crate::blocking(move || jobs.remove(&job, &principal.owner)).await?;
+    let (shared, job) = (Arc::clone(&app), id.clone());
+    crate::blocking(move || {
+        let archive = shared.jobs.get(&job, &principal.owner).ok().and_then(|job| job.archive);
+        shared.jobs.remove(&job, &principal.owner)?;
+        if let Some(archive) = archive {
+            let action = AuditAction::ArchiveDelete;
+            let entry = AuditEntry::new(clock::now(), principal.name, action, AuditEnd::Done);
+            shared.store.note(entry.about(archive.name));
+        }
+        Ok(())
+    })
+    .await?;
     app.jobs.ended(&id).await;
     Ok(answer(StatusCode::OK, ()))
 }
@@ -263,10 +275,12 @@ pub(super) async fn job_file(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
     Segments(id): Segments<String>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response> {
     crate::blocking(move || {
         let (file, archive) = app.jobs.file(&id, &principal.owner)?;
+        app.note_download(&method, &principal, &archive.name);
         download(file, &archive, &headers)
     })
     .await

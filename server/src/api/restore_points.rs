@@ -68,7 +68,9 @@ pub(super) struct AuditParams {
     limit: Option<u64>,
 }
 
-/// Tells who backed up or restored what, and how it ended. No restore erases it.
+/// Tells who backed up, fetched, removed or restored what, who logged in or out or failed to, from which address, and who made and
+/// changed users and backup tokens. Entries are only added, and no restore erases them. Failed logins are counted, by name and
+/// address, a minute long.
 #[utoipa::path(get, path = "/audit", tag = "restore",
     params(
         ("before" = Option<u64>, Query, description = "`next` of the page before."),
@@ -79,5 +81,12 @@ pub(super) async fn audit(
     State(app): State<Arc<App>>,
     Params(AuditParams { before, limit }): Params<AuditParams>,
 ) -> Result<Response> {
-    Ok(answer(StatusCode::OK, crate::restoring(move || app.store.audit_page(before, limit)).await?))
+    let page = crate::restoring(move || {
+        app.auth.tell_refused();
+        if let Err(failure) = app.store.flush_notes() {
+            tracing::warn!("entries of the audit wait until the store can be written: {failure}");
+        }
+        app.store.audit_page(before, limit)
+    });
+    Ok(answer(StatusCode::OK, page.await?))
 }

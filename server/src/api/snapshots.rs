@@ -51,8 +51,12 @@ pub(super) async fn open_snapshot(
         return Err(Failure::bad_request("at least one category has to be chosen").on("categories"));
     }
     app.rates.take(&principal.owner)?;
-    let snapshot = crate::blocking(move || app.snapshots.open(principal.owner, &request)).await?;
-    Ok(answer(StatusCode::CREATED, snapshot))
+    let snapshot = crate::blocking(move || {
+        let snapshot = app.snapshots.open(principal.owner, &request)?;
+        app.store.note(AuditEntry::new(clock::now(), principal.name, AuditAction::Snapshot, AuditEnd::Done));
+        Ok(snapshot)
+    });
+    Ok(answer(StatusCode::CREATED, snapshot.await?))
 }
 
 /// Describes an open snapshot once more, for whoever goes on with a backup of it.
@@ -83,11 +87,6 @@ pub(super) async fn close_snapshot(
     Segments(id): Segments<String>,
 ) -> Result<Response> {
     app.snapshots.close(&id, &principal.owner).await?;
-    // A full disk keeps nobody from closing one.
-    let entry = AuditEntry::new(clock::now(), principal.name, AuditAction::Snapshot, AuditEnd::Done);
-    if let Err(failure) = crate::writing(move || app.store.audit(&entry)).await {
-        tracing::warn!("a snapshot that was read is not in the audit: {failure}");
-    }
     Ok(answer(StatusCode::OK, ()))
 }
 

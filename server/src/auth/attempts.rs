@@ -11,10 +11,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Failures after which one name waits, from one address or on one device.
-const OF_NAME: Rule = Rule { free: 5, longest: Duration::from_secs(30) };
+const OF_NAME: Rule = Rule { free: 5, longest: Duration::from_secs(30), at_once: [16, 1] };
 
 /// Failures after which an address waits, whatever the name: many people can share one.
-const OF_ADDRESS: Rule = Rule { free: 60, longest: Duration::from_secs(10) };
+const OF_ADDRESS: Rule = Rule { free: 60, longest: Duration::from_secs(10), at_once: [64, 4] };
 
 /// Failures of one name from anywhere after which its answers become slow.
 const SLOW_AFTER: u32 = 100;
@@ -53,6 +53,8 @@ struct Rule {
     /// Failures that cost nothing.
     free: u32,
     longest: Duration,
+    /// How many attempts may be under way at once, before and after that.
+    at_once: [u32; 2],
 }
 
 impl Rule {
@@ -60,6 +62,11 @@ impl Rule {
     fn wait(&self, failed: u32) -> Duration {
         let Some(doublings) = failed.checked_sub(self.free) else { return Duration::ZERO };
         Duration::from_secs(1 << doublings.min(16)).min(self.longest)
+    }
+
+    fn at_once(&self, failed: u32) -> u32 {
+        let [before, after] = self.at_once;
+        if failed < self.free { before } else { after }
     }
 }
 
@@ -84,16 +91,39 @@ enum Key {
 #[derive(Debug, Clone, Copy)]
 struct Count {
     failed: u32,
+    under_way: u32,
     last: Instant,
 }
 
+/// An attempt under way. Unless it succeeds, it has failed when it is dropped.
+#[derive(Debug)]
+pub(super) struct Attempt<'a> {
+    attempts: &'a Attempts,
+    keys: Vec<Key>,
+    /// How long its answer is to be held back.
+    pub(super) held: Duration,
+    succeeded: bool,
+}
+
+impl Attempt<'_> {
+    /// The password was right.
+    pub(super) fn succeed(mut self) {
+        self.succeeded = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.attempts.end(&self.keys, self.succeeded, Instant::now());
+    }
+}
+
 impl Attempts {
-    /// Counts an attempt as failed until it [succeeds](Attempts::succeed), so that many at once do not slip through. Answers how
-    /// long to hold it back.
+    /// Begins an attempt.
     ///
     /// # Errors
-    /// 429 for an attempt that has to wait; it leaves nothing behind.
-    pub(super) fn begin(&self, caller: Caller<'_>, now: Instant) -> Result<Duration> {
+    /// 429 for one that has to wait; it leaves nothing behind.
+    pub(super) fn begin(&self, caller: Caller<'_>, now: Instant) -> Result<Attempt<'_>> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.sweep(now);
         let keys = keys(caller);
@@ -101,22 +131,25 @@ impl Attempts {
             counts.check(key, now)?;
         }
         for key in &keys {
-            counts.add(key, now);
+            counts.count(key, now).under_way += 1;
         }
-        Ok(counts.slowness(caller))
+        let held = counts.slowness(caller);
+        Ok(Attempt { attempts: self, keys, held, succeeded: false })
     }
 
-    /// An attempt was none.
-    pub(super) fn succeed(&self, caller: Caller<'_>) {
+    fn end(&self, keys: &[Key], succeeded: bool, now: Instant) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in keys(caller) {
-            match key {
-                Key::NameAt(..) | Key::Device(_) => drop(counts.failed.remove(&key)),
-                Key::Address(_) | Key::Name(_) => {
-                    if let Some(count) = counts.failed.get_mut(&key) {
-                        count.failed = count.failed.saturating_sub(1);
-                    }
-                }
+        for key in keys {
+            let count = counts.count(key, now);
+            count.under_way = count.under_way.saturating_sub(1);
+            if !succeeded {
+                count.failed = count.failed.saturating_add(1);
+                count.last = now;
+            } else if matches!(key, Key::NameAt(..) | Key::Device(_)) {
+                count.failed = 0;
+            }
+            if count.failed == 0 && count.under_way == 0 {
+                counts.failed.remove(key);
             }
         }
     }
@@ -125,7 +158,8 @@ impl Attempts {
 impl Counts {
     fn sweep(&mut self, now: Instant) {
         if self.swept.is_none_or(|swept| now.duration_since(swept) >= SWEEP) {
-            self.failed.retain(|_, count| now.duration_since(count.last) < FORGOTTEN_AFTER);
+            let counts = |count: &Count| now.duration_since(count.last) < FORGOTTEN_AFTER;
+            self.failed.retain(|_, count| count.under_way > 0 || counts(count));
             self.swept = Some(now);
         }
     }
@@ -138,23 +172,27 @@ impl Counts {
         };
         let Some(count) = self.failed.get(key) else { return Ok(()) };
         let passed = now.duration_since(count.last);
-        let left = rule.wait(count.failed).saturating_sub(passed);
-        if left.is_zero() || passed >= FORGOTTEN_AFTER {
+        let failed = if passed >= FORGOTTEN_AFTER { 0 } else { count.failed };
+        let mut left = rule.wait(failed).saturating_sub(passed);
+        if count.under_way >= rule.at_once(failed) {
+            left = left.max(Duration::from_secs(1));
+        }
+        if left.is_zero() {
             return Ok(());
         }
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
         Err(Failure::too_many("too many failed logins", seconds))
     }
 
-    fn add(&mut self, key: &Key, now: Instant) {
+    fn count(&mut self, key: &Key, now: Instant) -> &mut Count {
         if self.failed.len() >= COUNTS && !self.failed.contains_key(key) {
             self.forget_older_half();
         }
-        let count = self.failed.entry(key.clone()).or_insert(Count { failed: 0, last: now });
+        let count = self.failed.entry(key.clone()).or_insert(Count { failed: 0, under_way: 0, last: now });
         if now.duration_since(count.last) >= FORGOTTEN_AFTER {
             count.failed = 0;
         }
-        *count = Count { failed: count.failed.saturating_add(1), last: now };
+        count
     }
 
     /// Makes room: an attack from very many addresses makes nobody else wait.
@@ -212,14 +250,20 @@ mod tests {
         Caller::Stranger { from: Some(from.parse().unwrap()), name }
     }
 
+    /// Fails at this moment; whether it had not to wait.
+    fn fail(attempts: &Attempts, caller: Caller<'_>, now: Instant) -> bool {
+        let Ok(mut attempt) = attempts.begin(caller, now) else { return false };
+        attempts.end(&std::mem::take(&mut attempt.keys), false, now);
+        true
+    }
+
     /// How many seconds each further attempt waits that comes as soon as it may.
     fn waits(attempts: &Attempts, caller: Caller<'_>, tries: usize) -> Vec<u64> {
-        let begin = Instant::now();
-        let mut now = begin;
+        let mut now = Instant::now();
         let mut waits = Vec::new();
         for _ in 0..tries {
             let before = now;
-            while attempts.begin(caller, now).is_err() {
+            while !fail(attempts, caller, now) {
                 now += Duration::from_secs(1);
             }
             waits.push(now.duration_since(before).as_secs());
@@ -242,29 +286,46 @@ mod tests {
         let attempts = Attempts::default();
         let (admin, now) = (stranger("192.0.2.1", "admin"), Instant::now());
         for _ in 0..200 {
-            attempts.begin(admin, now).unwrap();
-            attempts.succeed(admin);
+            attempts.begin(admin, now).unwrap().succeed();
         }
+        assert_eq!(kept(&attempts), 0);
+        let under_way = attempts.begin(admin, now).unwrap();
         for _ in 0..5 {
-            attempts.begin(admin, now).unwrap();
+            assert!(fail(&attempts, admin, now));
         }
-        assert!(attempts.begin(admin, now).is_err());
-        attempts.succeed(admin);
-        attempts.begin(admin, now).unwrap();
+        assert!(!fail(&attempts, admin, now));
+        under_way.succeed();
+        assert!(fail(&attempts, admin, now));
+    }
+
+    #[test]
+    fn tills_that_log_in_at_once_do_not_wait_for_each_other_and_guesses_at_once_do() {
+        let attempts = Attempts::default();
+        let (till, now) = (stranger("192.0.2.1", "till"), Instant::now());
+        let tills: Vec<_> = (0..16).map(|_| attempts.begin(till, now).unwrap()).collect();
+        assert!(attempts.begin(till, now).is_err());
+        tills.into_iter().for_each(Attempt::succeed);
+        let guesses: Vec<_> = (0..16).map(|_| attempts.begin(till, now).unwrap()).collect();
+        drop(guesses);
+        let later = Instant::now() + OF_NAME.longest;
+        let one = attempts.begin(till, later).unwrap();
+        assert!(attempts.begin(till, later).is_err(), "one after the other from here on");
+        one.succeed();
+        attempts.begin(till, later).unwrap().succeed();
     }
 
     #[test]
     fn nobody_outside_makes_a_device_wait_and_a_name_from_everywhere_only_slows_down() {
         let attempts = Attempts::default();
         let now = Instant::now();
-        let mut slowest = Duration::ZERO;
         for number in 0..5_000u32 {
             let from = Some(IpAddr::from((0xcb00_0000 + number).to_be_bytes()));
-            slowest = attempts.begin(Caller::Stranger { from, name: "admin" }, now).unwrap();
+            assert!(fail(&attempts, Caller::Stranger { from, name: "admin" }, now));
         }
-        assert_eq!(slowest, SLOWEST);
-        assert_eq!(attempts.begin(stranger("198.51.100.7", "till"), now).unwrap(), Duration::ZERO);
-        assert_eq!(attempts.begin(Caller::Device("known"), now).unwrap(), Duration::ZERO);
+        let held = |caller| attempts.begin(caller, now).unwrap().held;
+        assert_eq!(held(stranger("198.51.100.7", "admin")), SLOWEST);
+        assert_eq!(held(stranger("198.51.100.7", "till")), Duration::ZERO);
+        assert_eq!(held(Caller::Device("known")), Duration::ZERO);
     }
 
     #[test]
@@ -273,15 +334,18 @@ mod tests {
         let now = Instant::now();
         for number in 0..1000 {
             let (from, name) = (format!("2001:db8::{number:x}"), format!("name {number}"));
-            let counted = attempts.begin(stranger(&from, &name), now).is_ok();
-            assert_eq!(counted, number < 60, "one /64 is one address: {number}");
+            assert_eq!(
+                fail(&attempts, stranger(&from, &name), now),
+                number < 60,
+                "one /64 is one address: {number}"
+            );
         }
         assert_eq!(kept(&attempts), 121);
-        attempts.begin(stranger("2001:db8:0:1::1", "name"), now).unwrap();
-        attempts.begin(stranger("::ffff:192.0.2.1", "name"), now).unwrap();
-        attempts.begin(stranger("192.0.2.1", "name"), now).unwrap();
+        for from in ["2001:db8:0:1::1", "::ffff:192.0.2.1", "192.0.2.1"] {
+            assert!(fail(&attempts, stranger(from, "name"), now));
+        }
         assert_eq!(kept(&attempts), 126);
-        attempts.begin(stranger("2001:db8::1", "other"), now + OF_ADDRESS.longest).unwrap();
+        assert!(fail(&attempts, stranger("2001:db8::1", "other"), now + OF_ADDRESS.longest));
     }
 
     #[test]
@@ -290,10 +354,10 @@ mod tests {
         let now = Instant::now();
         for number in 0..120_000u32 {
             let from = Some(IpAddr::from(number.to_be_bytes()));
-            attempts.begin(Caller::Stranger { from, name: "name" }, now).unwrap();
+            assert!(fail(&attempts, Caller::Stranger { from, name: "name" }, now));
         }
         assert!(kept(&attempts) <= COUNTS);
-        attempts.begin(stranger("198.51.100.7", "known"), now + FORGOTTEN_AFTER).unwrap();
+        assert!(fail(&attempts, stranger("198.51.100.7", "known"), now + FORGOTTEN_AFTER));
         assert_eq!(kept(&attempts), 3, "what is over is forgotten");
     }
 }

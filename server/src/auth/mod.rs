@@ -6,6 +6,7 @@
 mod attempts;
 mod families;
 mod passwords;
+mod refused;
 mod users;
 
 pub(crate) use attempts::network;
@@ -17,11 +18,13 @@ use crate::store::Login;
 use crate::store::{Owner, Store};
 use crate::{clock, random};
 use attempts::{Attempts, Caller};
+use dikas_archive::api::restore::{AuditAction, AuditEnd, AuditEntry};
 use dikas_archive::api::{LoginRequest, Ticket, Tokens};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
 use families::Families;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use refused::Refused;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
@@ -38,6 +41,9 @@ pub const BACKUP_TOKEN_PREFIX: &str = "dkb_";
 
 /// For how long a ticket lets somebody begin a download.
 const TICKET_LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// For how long failed logins are counted until the audit is told of them.
+const REFUSED_TOLD_AFTER: Duration = Duration::from_secs(60);
 
 /// For how long a device is known that nobody logs in on.
 const DEVICE_LIFE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
@@ -76,6 +82,7 @@ pub struct Auth {
     access_life: Duration,
     attempts: Attempts,
     families: Families,
+    refused: Refused,
     hashing: Semaphore,
     /// Passwords from devices that are known: strangers are not in their way.
     hashing_known: Semaphore,
@@ -120,7 +127,18 @@ impl Auth {
         let decoding = DecodingKey::from_secret(&secret);
         let (hashing, hashing_known) = (Semaphore::new(2), Semaphore::new(1));
         let (attempts, families) = (Attempts::default(), Families::open(Arc::clone(&store))?);
-        Ok(Self { store, encoding, decoding, access_life, attempts, families, hashing, hashing_known })
+        let refused = Refused::default();
+        Ok(Self {
+            store,
+            encoding,
+            decoding,
+            access_life,
+            attempts,
+            families,
+            refused,
+            hashing,
+            hashing_known,
+        })
     }
 
     /// Logs a user in.
@@ -134,20 +152,28 @@ impl Auth {
             Some(device) => Caller::Device(device),
             None => Caller::Stranger { from, name: &username },
         };
-        tokio::time::sleep(self.attempts.begin(caller, Instant::now())?).await;
+        let attempt = self.attempts.begin(caller, Instant::now());
+        let attempt = attempt.inspect_err(|_| self.refuse(&username, from))?;
+        tokio::time::sleep(attempt.held).await;
         let hashing = if device.is_some() { &self.hashing_known } else { &self.hashing };
         let permit = hashing.acquire().await.map_err(Failure::internal)?;
         let (auth, name) = (Arc::clone(self), username.clone());
         let user = crate::blocking(move || auth.user_with(&name, &password)).await?;
         drop(permit);
-        let user = user.ok_or_else(|| Failure::unauthorized("user name or password is wrong"))?;
-        self.attempts.succeed(caller);
+        let Some(user) = user else {
+            let address = from.map(|from| from.to_string());
+            tracing::info!(name = username, address, "a login failed");
+            self.refuse(&username, from);
+            return Err(Failure::unauthorized("user name or password is wrong"));
+        };
+        attempt.succeed();
         let auth = Arc::clone(self);
         crate::blocking(move || {
             let login = auth.families.begin(&user, clock::unix())?;
             let device_token = Some(auth.device_token(&user, device)?);
             let tokens = auth.tokens(&user, &login)?;
             auth.save_soon();
+            auth.note(&user.username, AuditAction::Login, from);
             Ok(Tokens { device_token, ..tokens })
         })
         .await
@@ -183,12 +209,15 @@ impl Auth {
     ///
     /// # Errors
     /// `unauthorized` for what is no token of a login; where it cannot be saved it has ended all the same.
-    pub fn log_out(&self, token: &str) -> Result<()> {
+    pub fn log_out(&self, token: &str, from: Option<IpAddr>) -> Result<()> {
         let mut lasting = validation();
         lasting.validate_exp = false;
         let claims = self.decoded(token, &lasting)?;
         let login = claims.login.filter(|_| claims.kind != Kind::Ticket).ok_or_else(ended)?;
-        self.families.end(&login);
+        if self.families.end(&login) {
+            let user = self.find_user(&claims.sub)?;
+            self.note(user.as_ref().map_or(&claims.sub, |user| &user.username), AuditAction::Logout, from);
+        }
         self.families.save(true)
     }
 
@@ -212,8 +241,33 @@ impl Auth {
     /// # Errors
     /// Where the disk or the database fails.
     pub fn tidy(&self) -> Result<()> {
+        self.tell_refused();
         self.families.forget_old(clock::unix());
-        self.families.save(true)
+        self.families.save(true).and(self.store.flush_notes())
+    }
+
+    /// Tells the audit what failed since it was told last. Blocks.
+    pub fn tell_refused(&self) {
+        for entry in self.refused.take(&clock::now()) {
+            self.store.note(entry);
+        }
+    }
+
+    /// Counts a failed login, and tells the audit of it and of those that follow within a minute.
+    fn refuse(self: &Arc<Self>, name: &str, from: Option<IpAddr>) {
+        if self.refused.add(name, from) {
+            let auth = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(REFUSED_TOLD_AFTER).await;
+                crate::writing(move || Ok(auth.tell_refused())).await
+            });
+        }
+    }
+
+    fn note(&self, who: &str, action: AuditAction, from: Option<IpAddr>) {
+        let address = from.map(|from| from.to_string());
+        let entry = AuditEntry::new(clock::now(), who.to_owned(), action, AuditEnd::Done);
+        self.store.note(AuditEntry { address, ..entry });
     }
 
     /// Saves logins at once where the store is free; else as soon as it is.

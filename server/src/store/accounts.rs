@@ -1,11 +1,15 @@
 //! Who may log in: users, which are documents like others, and backup tokens, which are not.
 
-use super::{Store, Write};
+use super::documents::{Rules, body};
+use super::{Store, Write, live_generation};
 use crate::failure::{Failure, Result};
-use crate::random;
+use crate::{clock, random};
 use dikas_archive::api::archives::BackupToken;
+use dikas_archive::api::restore::{AuditAction, AuditEnd, AuditEntry};
+use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
 use rusqlite::{OptionalExtension, Row};
+use serde_json::Value;
 
 impl Store {
     /// Keeps a new backup token; of its secret only the digest.
@@ -21,7 +25,7 @@ impl Store {
             let sql = "INSERT INTO tokens (id, hash, name, created, created_by) VALUES (?1, ?2, ?3, ?4, ?5)";
             let hash = Sha256::of(secret.as_bytes()).to_string();
             write.transaction.execute(sql, (&token.id, hash, name, now, created_by))?;
-            Ok(())
+            write.audit(&entry(now, created_by, AuditAction::TokenCreate).about(named(name, &token.id)))
         })?;
         Ok(token)
     }
@@ -40,10 +44,12 @@ impl Store {
     ///
     /// # Errors
     /// `not-found`
-    pub fn delete_token(&self, id: &str) -> Result<()> {
-        self.write(|write| match write.transaction.execute("DELETE FROM tokens WHERE id = ?1", [id])? {
-            0 => Err(Failure::not_found("there is no such backup token").on(id)),
-            _ => Ok(()),
+    pub fn delete_token(&self, id: &str, by: &str, now: &str) -> Result<()> {
+        self.write(|write| {
+            let sql = "DELETE FROM tokens WHERE id = ?1 RETURNING name";
+            let name: Option<String> = write.transaction.query_row(sql, [id], |row| row.get(0)).optional()?;
+            let name = name.ok_or_else(|| Failure::not_found("there is no such backup token").on(id))?;
+            write.audit(&entry(now, by, AuditAction::TokenRevoke).about(named(&name, id)))
         })
     }
 
@@ -69,6 +75,70 @@ impl Store {
         let sql = "UPDATE tokens SET last_used = ?1 WHERE id = ?2";
         writer.prepare_cached(sql)?.execute((minute, id)).map(drop)
     }
+}
+
+/// What becomes of a user in a write, for the audit.
+pub(super) struct UserAudit<'a>(Option<(&'a str, Option<Vec<u8>>)>);
+
+impl<'a> UserAudit<'a> {
+    /// Looks at the user before the write. Of other collections, and of what the server writes by itself, nothing is told.
+    pub(super) fn begin(
+        write: &Write<'_>,
+        collection: &CollectionName,
+        rules: Rules<'a>,
+        id: &str,
+    ) -> Result<Self> {
+        let Some(by) = rules.by.filter(|_| collection.as_str() == "users") else { return Ok(Self(None)) };
+        let before = match live_generation(&write.transaction, "users")? {
+            Some(live) => body(&write.transaction, live, id)?,
+            None => None,
+        };
+        Ok(Self(Some((by, before))))
+    }
+
+    /// Tells what the write has done, in its transaction.
+    pub(super) fn end(self, write: &Write<'_>, after: Option<&[u8]>) -> Result<()> {
+        let Some((by, before)) = self.0 else { return Ok(()) };
+        let action = match (&before, after) {
+            (None, None) => return Ok(()),
+            (Some(before), Some(after)) if before == after => return Ok(()),
+            (None, Some(_)) => AuditAction::UserCreate,
+            (Some(_), Some(_)) => AuditAction::UserChange,
+            (Some(_), None) => AuditAction::UserDelete,
+        };
+        let parsed = |body: Option<&[u8]>| body.and_then(|body| serde_json::from_slice::<Value>(body).ok());
+        let (before, after) = (parsed(before.as_deref()), parsed(after));
+        let user = after.as_ref().or(before.as_ref()).unwrap_or(&Value::Null);
+        let text = |field: &str| user[field].as_str().unwrap_or_default();
+        let about = named(text("username"), text("_id"));
+        let detail = changes(before.as_ref(), after.as_ref());
+        write.audit(&AuditEntry { detail, ..entry(&clock::now(), by, action).about(about) })
+    }
+}
+
+/// What has changed of a user that matters for a login; never a hash of a password.
+fn changes(before: Option<&Value>, after: Option<&Value>) -> Option<String> {
+    let field = |user: Option<&Value>, name: &str| user.and_then(|user| user.get(name)).cloned();
+    let shown = |value: Option<Value>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
+    let mut changes = Vec::new();
+    for name in ["username", "role", "isActive"] {
+        let (old, new) = (field(before, name), field(after, name));
+        if old != new {
+            changes.push(format!("{name}: {} -> {}", shown(old), shown(new)));
+        }
+    }
+    if field(before, "passwordHash") != field(after, "passwordHash") && before.is_some() && after.is_some() {
+        changes.push("another password".to_owned());
+    }
+    (!changes.is_empty()).then(|| changes.join("; "))
+}
+
+fn entry(now: &str, by: &str, action: AuditAction) -> AuditEntry {
+    AuditEntry::new(now.to_owned(), by.to_owned(), action, AuditEnd::Done)
+}
+
+fn named(name: &str, id: &str) -> String {
+    format!("{name} ({id})")
 }
 
 fn token(row: &Row<'_>) -> rusqlite::Result<BackupToken> {

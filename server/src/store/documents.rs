@@ -1,5 +1,6 @@
 //! Documents of the live generations.
 
+use super::accounts::UserAudit;
 use super::{Store, Write, live_generation, rot, unsigned};
 use crate::failure::{Failure, Result};
 use axum::http::StatusCode;
@@ -9,18 +10,20 @@ use serde::{Deserialize, Serialize};
 
 /// What a write has to keep to, beyond what holds for everybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct Rules<'a> {
     /// Counters may grow, and neither shrink nor vanish.
     pub counters_grow: bool,
     /// Collections are those of the catalog and those that there are.
     pub known_collections: bool,
+    /// Who writes: changes of users are in the audit then; none where the server does so by itself.
+    pub by: Option<&'a str>,
 }
 
-impl Rules {
+impl Rules<'_> {
     /// Only what holds for everybody.
-    pub const NONE: Self = Self { counters_grow: false, known_collections: false };
+    pub const NONE: Self = Self { counters_grow: false, known_collections: false, by: None };
     /// What a till has to keep to.
-    pub const TILL: Self = Self { counters_grow: true, known_collections: true };
+    pub const TILL: Self = Self { counters_grow: true, known_collections: true, by: None };
 }
 
 /// What became of the documents that were sent.
@@ -70,7 +73,7 @@ impl Store {
         &self,
         collection: &CollectionName,
         documents: &[Body],
-        rules: Rules,
+        rules: Rules<'_>,
         place: impl Fn(usize) -> Option<String>,
     ) -> Result<Tally> {
         self.write(|write| {
@@ -86,12 +89,14 @@ impl Store {
             let live = write.live_generation(name)?;
             let mut tally = Tally::default();
             for (index, (id, body)) in documents.iter().enumerate() {
+                let audit = UserAudit::begin(write, collection, rules, id)?;
                 put(write, collection, live, id, body, rules, &mut tally).map_err(|failure| {
                     match place(index) {
                         Some(place) => failure.at(place),
                         None => failure,
                     }
                 })?;
+                audit.end(write, Some(body))?;
             }
             Ok(tally)
         })
@@ -101,7 +106,7 @@ impl Store {
     ///
     /// # Errors
     /// `not-found`, `signed-document`, `counter-backwards`, `paused`
-    pub fn delete_document(&self, collection: &CollectionName, id: &str, rules: Rules) -> Result<()> {
+    pub fn delete_document(&self, collection: &CollectionName, id: &str, rules: Rules<'_>) -> Result<()> {
         self.write(|write| {
             self.may_write()?;
             let live = live_generation(&write.transaction, collection.as_str())?;
@@ -116,8 +121,10 @@ impl Store {
             if rules.counters_grow && collection.as_str() == "counters" {
                 return Err(counter_backwards(id));
             }
+            let audit = UserAudit::begin(write, collection, rules, id)?;
             let sql = "DELETE FROM documents WHERE generation = ?1 AND id = ?2";
             write.transaction.prepare_cached(sql)?.execute((live, id))?;
+            audit.end(write, None)?;
             write.note_deletion(live)
         })
     }
@@ -130,7 +137,7 @@ pub(super) fn put(
     live: i64,
     id: &str,
     new: &[u8],
-    rules: Rules,
+    rules: Rules<'_>,
     tally: &mut Tally,
 ) -> Result<()> {
     let (old, digest) = (stored(&write.transaction, live, id)?, rot::digest(id, new));
@@ -188,7 +195,7 @@ fn stored(connection: &Connection, generation: i64, id: &str) -> Result<Option<S
     Ok(connection.prepare_cached(sql)?.query_row((generation, id), read).optional()?)
 }
 
-fn body(connection: &Connection, generation: i64, id: &str) -> Result<Option<Vec<u8>>> {
+pub(super) fn body(connection: &Connection, generation: i64, id: &str) -> Result<Option<Vec<u8>>> {
     let sql = "SELECT body FROM documents WHERE generation = ?1 AND id = ?2";
     Ok(connection.prepare_cached(sql)?.query_row((generation, id), |row| row.get(0)).optional()?)
 }

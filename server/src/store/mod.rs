@@ -64,6 +64,8 @@ pub struct Store {
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Connection>,
     paused: Mutex<Option<Instant>>,
+    /// What the next write brings along for the audit.
+    audit_notes: audit::Notes,
     checks: check::Checks,
     installation: String,
     note: Mutex<Note>,
@@ -89,7 +91,8 @@ impl Store {
         blobs.open()?;
         let (writer, readers, paused) = (Mutex::new(writer), Mutex::default(), Mutex::default());
         let (checks, note) = (check::Checks::open(folder), Mutex::new(note));
-        Ok(Self { path, blobs, room, readers, writer, paused, checks, installation, note })
+        let audit_notes = audit::Notes::default();
+        Ok(Self { path, blobs, room, readers, writer, paused, audit_notes, checks, installation, note })
     }
 
     /// The blobs beside the database.
@@ -209,16 +212,35 @@ impl Store {
 
     /// Runs one writing transaction; an error leaves everything as it was.
     fn write<T>(&self, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<T> {
-        write_on(&mut lock(&self.writer), work)
+        self.write_on(&mut lock(&self.writer), work)
     }
 
     /// The same where no other write is under way; none where one is.
     fn write_if_free<T>(&self, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<Option<T>> {
         match self.writer.try_lock() {
-            Ok(mut connection) => write_on(&mut connection, work).map(Some),
-            Err(TryLockError::Poisoned(poisoned)) => write_on(&mut poisoned.into_inner(), work).map(Some),
+            Ok(mut connection) => self.write_on(&mut connection, work).map(Some),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                self.write_on(&mut poisoned.into_inner(), work).map(Some)
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
         }
+    }
+
+    /// Brings along what was noted for the audit.
+    fn write_on<T>(
+        &self,
+        connection: &mut Connection,
+        work: impl FnOnce(&mut Write<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let notes = self.audit_notes.take();
+        let result = transact(connection, |write| {
+            notes.iter().try_for_each(|entry| write.audit(entry))?;
+            work(write)
+        });
+        if result.is_err() {
+            self.audit_notes.put_back(notes);
+        }
+        result
     }
 
     fn reader(&self) -> rusqlite::Result<Connection> {
@@ -230,7 +252,7 @@ impl Store {
     }
 }
 
-fn write_on<T>(connection: &mut Connection, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<T> {
+fn transact<T>(connection: &mut Connection, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<T> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let before = position(&transaction)?;
     let mut write = Write { transaction, position: before };

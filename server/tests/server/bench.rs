@@ -134,6 +134,13 @@ impl Bench {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
+    /// What the audit tells of this action, the newest first.
+    pub(crate) async fn audit(&self, action: &str) -> Vec<Value> {
+        let page: Value = self.get("/audit").await.expect(StatusCode::OK).data();
+        let entries = page["entries"].as_array().unwrap().iter();
+        entries.filter(|entry| entry["action"] == action).cloned().collect()
+    }
+
     pub(crate) async fn snapshot(&self) -> Snapshot {
         self.post("/backup/snapshots", "").await.expect(StatusCode::CREATED).data()
     }

@@ -108,10 +108,14 @@ impl Sold {
 }
 
 async fn log_in(url: &str, logins: &[(String, String)]) -> Api {
-    for (username, password) in logins {
-        if let Some(api) = Api::try_login(url, username, password).await {
-            return api;
+    // A login that failed makes the next one of its name wait, half a minute at most.
+    for _ in 0..40 {
+        for (username, password) in logins {
+            if let Some(api) = Api::try_login(url, username, password).await {
+                return api;
+            }
         }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
     panic!("nobody can log in any more");
 }

@@ -1,6 +1,7 @@
 //! The page without a mouse, on a phone, and for a screen reader.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use dikas_e2e::api::Api;
 use dikas_e2e::browser::Browser;
 use dikas_e2e::server::Local;
 use dikas_e2e::{native, page, restoring};
@@ -104,6 +105,21 @@ async fn a_restore_by_keyboard_alone() {
     keys(&browser, &Key::Enter.to_string()).await;
     restoring::done(&browser).await;
     tab_to(&browser, "undo").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_on_which_somebody_signed_in_before_waits_for_no_stranger() {
+    let Some(browser) = Browser::start().await else { return };
+    let server = Local::demo().await;
+    page::sign_in(&browser, &server.url, &server.login).await;
+    browser.find("tr[data-category]").await;
+    browser.click("#logout").await;
+    browser.find("#login").await;
+    for _ in 0..6 {
+        assert!(Api::try_login(&server.url, &server.login.0, "guess").await.is_none());
+    }
+    page::sign_in(&browser, &server.url, &server.login).await;
+    browser.find("tr[data-category]").await;
 }
 
 /// Presses Tab until this element has the focus, and checks that each stop on the way can be seen.

@@ -46,12 +46,9 @@ async fn one_restore_at_a_time_and_another_admin_can_end_it() {
     session.try_preview().await.fails(GONE, "restore-gone");
     let state: Value = session.state(&session.secret).await.expect(OK).data();
     assert_eq!(state["state"], "aborted");
-    let audit: Value = bench.get("/audit?limit=1").await.expect(OK).data();
-    assert_eq!(
-        (&audit["entries"][0]["end"], &audit["entries"][0]["who"]),
-        (&"aborted".into(), &"other".into())
-    );
-    assert_eq!(audit["entries"][0]["archive"]["name"], "dikas_20261123_040000.zip");
+    let audit = bench.audit("restore").await;
+    assert_eq!((&audit[0]["end"], &audit[0]["who"]), (&"aborted".into(), &"other".into()));
+    assert_eq!(audit[0]["archive"]["name"], "dikas_20261123_040000.zip");
     Session::staged(&bench, &backup(), RestoreMode::Full).await.commit().await;
 }
 
@@ -154,8 +151,7 @@ async fn a_session_that_nobody_calls_ends() {
     session.try_preview().await.fails(GONE, "restore-gone");
     let state: Value = session.state(&session.secret).await.expect(OK).data();
     assert_eq!(state["state"], "expired");
-    let audit: Value = bench.get("/audit?limit=1").await.expect(OK).data();
-    assert_eq!(audit["entries"][0]["end"], "expired");
+    assert_eq!(bench.audit("restore").await[0]["end"], "expired");
     let session = Session::staged(&bench, &backup(), RestoreMode::Full).await;
     session.commit().await;
 }
@@ -177,9 +173,8 @@ async fn a_new_server_ends_what_was_open_and_remembers_what_was_done() {
     let state: Value = open.state(&open.secret).await.expect(OK).data();
     assert_eq!(state["state"], "interrupted");
     open.try_preview().await.fails(GONE, "restore-gone");
-    let audit: Value = bench.get("/audit").await.expect(OK).data();
-    let ends: Vec<_> = audit["entries"].as_array().unwrap().iter().map(|entry| &entry["end"]).collect();
-    assert_eq!(ends, ["interrupted", "done"]);
+    let audit = bench.audit("restore").await;
+    assert_eq!(audit.iter().map(|entry| &entry["end"]).collect::<Vec<_>>(), ["interrupted", "done"]);
     assert_eq!(live(&bench, "tables").await, [""; 0]);
     assert_eq!(live(&bench, "articles").await, LINES);
 }

@@ -11,7 +11,7 @@ use crate::archives::nightly;
 use crate::lifecycle::{http, http_at, login};
 use dikas_archive::api::Envelope;
 use dikas_archive::api::archives::{Attempt, KeptFor, ScheduleState, StoredArchive, Trigger};
-use dikas_archive::api::restore::{AuditEntry, AuditPage};
+use dikas_archive::api::restore::{AuditAction, AuditEntry, AuditPage};
 use dikas_server::schedule::config::Backup;
 use dikas_server::schedule::when::When;
 use dikas_server::{Config, Server, Setup};
@@ -124,7 +124,7 @@ impl Shop {
     /// Who backed up, and how that ended; the oldest first.
     fn audit(&self) -> Vec<AuditEntry> {
         let page: AuditPage = self.get("/audit");
-        page.entries.into_iter().rev().collect()
+        page.entries.into_iter().rev().filter(|entry| entry.action == AuditAction::Backup).collect()
     }
 
     /// What whoever watches over the server is told; it has to be well.
