@@ -205,6 +205,10 @@ kinds! {
     RestoreGone = "restore-gone",
     /// The backup is of another installation, and its business name was not typed.
     ForeignBackup = "foreign-backup",
+    /// The backup does not say which installation it is of, and the business name of the live one was not typed.
+    UnknownOrigin = "unknown-origin",
+    /// Files of the backup would not be restored, and their exact number was not acknowledged.
+    FilesLeftOut = "files-left-out",
     /// What the restore would drop or overwrite has changed since the preview.
     LiveChanged = "live-changed",
     /// The restore would drop or change signed documents, and their exact number was not acknowledged.

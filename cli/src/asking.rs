@@ -60,6 +60,8 @@ pub(crate) enum Settled {
 /// The way from a preview to its commit.
 pub(crate) struct Asking<'a> {
     pub(crate) consenting: &'a Consenting,
+    /// How many files of the backup may be left out, as accepted in advance.
+    pub(crate) without_files: Option<u64>,
     /// What the person has to type.
     pub(crate) word: &'a str,
     pub(crate) interrupt: &'a Interrupt,
@@ -105,7 +107,9 @@ impl Asking<'_> {
                     let message = "the live data changed again and again: try when the till is at rest";
                     return Err(Error::new(ErrorKind::LiveChanged, message).into());
                 }
-                Committed::LiveChanged { preview } | Committed::SignedLoss { preview } => preview,
+                Committed::LiveChanged { preview }
+                | Committed::SignedLoss { preview }
+                | Committed::FilesLeftOut { preview } => preview,
             };
             self.teller
                 .say("Nothing was changed: the live data has changed meanwhile. This is how it is now:");
@@ -113,6 +117,7 @@ impl Asking<'_> {
     }
 
     async fn ask_for_consent(&self, preview: &RestorePreview) -> Result<Consent, Failure> {
+        self.ask_about_files(preview.files_left_out).await?;
         let loss = preview.signed_loss;
         if loss > 0 && self.consenting.accept_signed_loss != Some(loss) {
             let message = "signed documents would be dropped or changed; --yes does not accept that";
@@ -138,7 +143,25 @@ impl Asking<'_> {
             }
         }
         let acknowledge_signed = (loss > 0).then_some(loss);
-        Ok(Consent { seq: preview.seq, acknowledge_signed, pause_till: false })
+        let acknowledge_files_left_out = (preview.files_left_out > 0).then_some(preview.files_left_out);
+        Ok(Consent { acknowledge_signed, acknowledge_files_left_out, ..Consent::to(preview) })
+    }
+
+    /// Goes on only where a person accepts that this number of files is left out.
+    async fn ask_about_files(&self, files: u64) -> Result<(), Failure> {
+        if files == 0 || self.without_files == Some(files) {
+            return Ok(());
+        }
+        let message = "files of the backup would not be restored; --yes does not accept that";
+        let accepted = self.without_files.map_or_else(|| "none".to_owned(), |number| number.to_string());
+        let error = Error::new(ErrorKind::FilesLeftOut, message)
+            .expected(format!("--without-files {files}"), accepted);
+        let question =
+            format!("{files} files of the backup would not be restored. Type how many, to accept that: ");
+        if self.consenting.may_ask() && ask(&question, self.interrupt).await? == files.to_string() {
+            return Ok(());
+        }
+        Err(unconfirmed(error))
     }
 }
 

@@ -38,9 +38,14 @@ pub(crate) struct Arguments {
     mode: Option<Mode>,
     #[command(flatten)]
     pub(crate) consenting: Consenting,
-    /// The business name of the backup, where it is of another installation.
+    /// The business name of the backup, where it is of another installation; that of the server's business, where the
+    /// backup does not say which it is of.
     #[arg(long, value_name = "NAME")]
     business: Option<String>,
+    /// Accepts that exactly this number of files of the backup is not restored: damaged ones, those without their document,
+    /// and entries that nothing explains. `--yes` never counts as that.
+    #[arg(long, value_name = "NUMBER")]
+    without_files: Option<u64>,
     /// Lets nobody write from the confirmation until all is live, for 30 seconds at most.
     #[arg(long)]
     pause_till: bool,
@@ -98,7 +103,8 @@ pub(crate) async fn restore(arguments: &Arguments, interrupt: &Interrupt) -> Res
     let preview = stage(&mut archive, &plan, &target, &watch).await.map_err(interrupted)?;
     watch.clear();
     let word = if choice == Choice::Full { "restore" } else { "yes" };
-    let asking = Asking { consenting: &arguments.consenting, word, interrupt, teller };
+    let (consenting, without_files) = (&arguments.consenting, arguments.without_files);
+    let asking = Asking { consenting, without_files, word, interrupt, teller };
     let settled = asking
         .settle(preview, &format!("restore {}", target.session().id), async |consent| {
             let consent = Consent { pause_till: arguments.pause_till, ..consent };
@@ -135,7 +141,8 @@ fn checked(plan: &Plan) -> serde_json::Value {
         "archive": plan.archive(),
         "collections": plan.collections(),
         "attachments": plan.attachments(),
-        "leftOut": plan.left_out(),
+        "filesLeftOut": plan.left_out().found(),
+        "leftOut": plan.left_out().iter().collect::<Vec<_>>(),
         "problems": plan.problems(),
     })
 }
@@ -157,16 +164,22 @@ async fn open<'a>(
             };
         match obstacle.map(|obstacle| *obstacle) {
             Some(Obstacle::Foreign { names }) if business.is_none() && arguments.consenting.may_ask() => {
-                let question = format!(
-                    "This backup is of another business than {}. Type the name of the backup's, {}, to go on: ",
-                    plain(&names.here),
-                    plain(&names.backup)
-                );
+                let here = plain(&names.here);
+                let question = match &names.backup {
+                    Some(backup) => format!(
+                        "This backup is of another business than {here}. Type the name of the backup's, {}, to go on: ",
+                        plain(backup)
+                    ),
+                    None => format!(
+                        "This backup does not say which business it is of. Type the name of the one it would be restored \
+                         into, {here}, to go on: "
+                    ),
+                };
                 business = Some(ask(&question, interrupt).await?);
             }
             Some(Obstacle::Foreign { names }) => {
                 let error = error.expected(
-                    format!("--business {:?}", names.backup),
+                    format!("--business {:?}", names.to_type()),
                     match &business {
                         Some(typed) => format!("{typed:?}"),
                         None => "none".to_owned(),

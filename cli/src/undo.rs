@@ -8,8 +8,8 @@ use crate::teller::Teller;
 use crate::terminal::{plain, plain_json};
 use dikas_archive::api::restore::{AuditAction, CommitRequest, RestorePoint};
 use dikas_archive::error::{Error, ErrorKind};
-use dikas_archive::job::restore::Committed;
 use dikas_archive::job::restore::sessions::Restores;
+use dikas_archive::job::restore::{Committed, Consent};
 use dikas_backup::interrupt::Interrupt;
 use serde_json::json;
 
@@ -65,10 +65,12 @@ pub(crate) async fn undo(arguments: &Arguments, interrupt: &Interrupt) -> Result
     teller.event("point", &json!({ "point": point }));
     teller.say(&format!("Back to the state from before:\n{}", described(&point)));
     let preview = restores.preview_of(&point.id).await?;
-    let asking = Asking { consenting: &arguments.consenting, word: "undo", interrupt, teller };
+    let asking =
+        Asking { consenting: &arguments.consenting, without_files: None, word: "undo", interrupt, teller };
     let what = format!("restore point {}", point.id);
     let settled = asking.settle(preview, &what, async |consent| {
-        let consent = CommitRequest { seq: consent.seq, acknowledge_signed: consent.acknowledge_signed };
+        let Consent { seq, acknowledge_signed, .. } = consent;
+        let consent = CommitRequest { seq, acknowledge_signed, acknowledge_files_left_out: None };
         match restores.activate(&point.id, &consent).await {
             Err(error) if is_unanswered(error.kind) => Ok(Committed::Unknown { error }),
             committed => committed,

@@ -18,18 +18,20 @@ pub(crate) fn plan(plan: &Plan) -> String {
         _ => "no manifest: collections are told by their documents".to_owned(),
     };
     let mut text = format!(
-        "{} ({of}) {}: {documents} documents and {} files to restore.\n",
+        "{} ({of}) {}: {documents} documents and {} files to restore, and these are sound.\n",
         plain(&archive.name),
         if plan.problems().is_empty() { "is sound" } else { "is damaged, but not in what was chosen" },
         plan.attachments().attachments
     );
-    if !plan.left_out().is_empty() {
-        text += &format!("{} files belong to no document and are left out:\n", plan.left_out().len());
-        text += &listed(plan.left_out().iter().map(|path| plain(path)));
+    let left_out = plan.left_out();
+    if left_out.found() > 0 {
+        text += &format!("ATTENTION: {} files of the backup would not be restored:\n", left_out.found());
+        text += &listed(left_out.iter().map(|why| plain(&why.to_string())), left_out.found());
     }
     if !plan.problems().is_empty() {
         text += "Damaged, and no part of this restore:\n";
-        text += &listed(plan.problems().iter().map(|problem| plain(&problem.to_string())));
+        let problems = plan.problems();
+        text += &listed(problems.iter().map(|problem| plain(&problem.to_string())), problems.found());
     }
     text
 }
@@ -77,6 +79,10 @@ pub(crate) fn preview(preview: &RestorePreview) -> String {
     }
     for warning in &preview.warnings {
         text += &format!("\nNote: {}\n", warning_in_words(warning));
+    }
+    if preview.files_left_out > 0 {
+        text +=
+            &format!("\nATTENTION: {} files of the backup would not be restored.\n", preview.files_left_out);
     }
     if preview.signed_loss > 0 {
         text += &format!(
@@ -144,8 +150,8 @@ fn euros(cents: u64) -> String {
     format!("{}.{:02} euros", cents / 100, cents % 100)
 }
 
-fn listed(names: impl ExactSizeIterator<Item = String>) -> String {
-    let more = names.len().saturating_sub(NAMES);
+fn listed(names: impl Iterator<Item = String>, count: u64) -> String {
+    let more = count.saturating_sub(NAMES as u64);
     let mut text: String = names.take(NAMES).map(|name| format!("  {name}\n")).collect();
     if more > 0 {
         text += &format!("  and {more} more\n");

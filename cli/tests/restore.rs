@@ -50,7 +50,10 @@ fn a_backup_restored_elsewhere_gives_the_same_backup() {
 fn a_backup_of_another_program_is_restored_line_by_line() {
     let Some(sample) = sample() else { return };
     let shop = Shop::empty();
-    let done = shop.restore(&sample, &["--yes"]);
+    let refused = shop.restore(&sample, &["--yes"]);
+    assert!(stderr(&refused).contains("--business \"DiKAS\""), "{}", stderr(&refused));
+    assert_eq!(shop.restores(), [""; 0]);
+    let done = shop.restore(&sample, &["--yes", "--business", "DiKAS"]);
     assert_ended(&done, 0);
     // It has no users: the admin is still there, and makes a backup.
     let backup = shop.create("backup.zip");
@@ -75,7 +78,8 @@ fn only_the_menu_is_put_back_and_all_else_stays_byte_for_byte() {
     let Some(sample) = sample() else { return };
     let shop = Shop::demo();
     let before = shop.create("before.zip");
-    let done = shop.restore(&sample, &["--category", "articles", "--mode", "identical", "--yes"]);
+    let own = ["--business", "Zum Goldenen Hirschen", "--category", "articles", "--yes"];
+    let done = shop.restore(&sample, &[&own[..], &["--mode", "identical"]].concat());
     assert_ended(&done, 0);
     let after = shop.create("after.zip");
     let (old, new, wanted) = (entries(&before), entries(&after), lines(&sample));
@@ -96,7 +100,7 @@ fn only_the_menu_is_put_back_and_all_else_stays_byte_for_byte() {
         assert_eq!(files(&after, collection), files(&sample, collection));
     }
     // The same once more changes nothing.
-    let again = shop.restore(&sample, &["--category", "articles", "--yes", "--json"]);
+    let again = shop.restore(&sample, &[&own[..], &["--json"]].concat());
     assert_ended(&again, 0);
     assert!(outcome_of(&stdout(&again))["restorePoint"].is_null());
 }

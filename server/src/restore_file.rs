@@ -27,7 +27,9 @@ pub(crate) struct Wish {
     pub(crate) choice: Choice,
     /// How many signed documents may be dropped or changed.
     pub(crate) acknowledge: Option<u64>,
-    /// Whose backup it is, where that is another business.
+    /// How many files of the archive may be left out.
+    pub(crate) without_files: Option<u64>,
+    /// Whose backup it is, where that is another business; what it is restored into, where it does not say.
     pub(crate) business_name: Option<String>,
     /// Whether to stop before the commit.
     pub(crate) dry_run: bool,
@@ -87,17 +89,22 @@ pub(crate) fn restore(
         let session = Session::begin(app, by, RestoreRequest { key: None, ..request })?;
         let staged = stage(&mut archive, &plan, &session, onlooker).await;
         let mut preview = staged.map_err(|error| session.refused(error))?;
+        let left_out: Vec<Error> = plan.left_out().iter().cloned().collect();
         let mut tries = 0;
         loop {
             onlooker.preview(&preview);
             if wish.dry_run {
-                return Ok(FileRestored { preview, outcome: None });
+                return Ok(FileRestored { preview, outcome: None, left_out });
             }
-            let consent = Consent { acknowledge_signed: wish.acknowledge, ..Consent::to(&preview) };
+            let consent = Consent {
+                acknowledge_signed: wish.acknowledge,
+                acknowledge_files_left_out: wish.without_files,
+                ..Consent::to(&preview)
+            };
             tries += 1;
             match commit(&session, &consent, onlooker).await.map_err(|error| session.refused(error)) {
                 Ok(Committed::Done { outcome }) => {
-                    return Ok(FileRestored { preview, outcome: Some(outcome) });
+                    return Ok(FileRestored { preview, outcome: Some(outcome), left_out });
                 }
                 Ok(_) => return Err(Failure::internal("a commit that ended in no way that it can").into()),
                 Err(Refused::Server(failure)) if failure.code() == "live-changed" && tries < TRIES => {

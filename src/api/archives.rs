@@ -195,6 +195,9 @@ pub struct FileRestored {
     pub preview: RestorePreview,
     /// What has changed; null after a dry run, which changes nothing.
     pub outcome: Option<RestoreOutcome>,
+    /// The files of the archive that are not restored, each with the reason; the first thousand.
+    #[serde(default)]
+    pub left_out: Vec<Error>,
 }
 
 /// Answer of `GET /backup/schedule`: what the server does by itself, and how it went.

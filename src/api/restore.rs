@@ -34,7 +34,8 @@ pub struct RestoreRequest {
     pub key: Option<String>,
     /// The archive, for the audit.
     pub archive: ArchiveInfo,
-    /// The business name of the backup, as a person typed it: needed where it is of another installation.
+    /// The business name of the backup, as a person typed it: needed where it is of another installation. Where the archive
+    /// does not say which it is of, that of the installation that it shall be restored into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_name: Option<String>,
     /// What becomes of the documents that are there.
@@ -62,6 +63,16 @@ pub struct ArchiveInfo {
     pub created: Option<String>,
     /// Whose data it is; null where the archive has no manifest.
     pub source: Option<SourceInfo>,
+}
+
+impl ArchiveInfo {
+    /// Whose data it is, where the archive says so in full.
+    pub fn origin(&self) -> Option<&SourceInfo> {
+        let says = |source: &&SourceInfo| {
+            !source.installation.trim().is_empty() && !source.business.trim().is_empty()
+        };
+        self.source.as_ref().filter(says)
+    }
 }
 
 /// What a restore makes of the documents that are there.
@@ -109,6 +120,10 @@ pub struct AnnouncedAttachments {
     pub batches: u64,
     /// Digest of the bodies of all batches, one after the other: a record per line, line feeds included.
     pub sha256: Sha256,
+    /// How many files of the archive are not among them though they concern the restore: damaged, without their document, or
+    /// not understood. A commit has to state this number.
+    #[serde(default)]
+    pub left_out: u64,
 }
 
 /// Answer of `POST /backup/restores`.
@@ -170,6 +185,9 @@ pub struct RestorePreview {
     pub untouched: Vec<UntouchedCollection>,
     /// How many signed documents would be dropped or changed, they or their files. A commit has to state this number.
     pub signed_loss: u64,
+    /// How many files of the backup would not be restored. A commit has to state this number.
+    #[serde(default)]
+    pub files_left_out: u64,
     /// What a person should think about first.
     pub warnings: Vec<RestoreWarning>,
 }
@@ -270,6 +288,9 @@ pub struct CommitRequest {
     /// [`RestorePreview::signed_loss`], where that is not 0 and a person agreed to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledge_signed: Option<u64>,
+    /// [`RestorePreview::files_left_out`], where that is not 0 and a person agreed to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledge_files_left_out: Option<u64>,
 }
 
 /// What a commit or an undo has done.
@@ -288,6 +309,9 @@ pub struct RestoreOutcome {
     pub collections: Vec<CollectionChanges>,
     /// How many signed documents were dropped or changed, as acknowledged.
     pub signed_loss: u64,
+    /// How many files of the backup were not restored, as acknowledged.
+    #[serde(default)]
+    pub files_left_out: u64,
     /// Whether every login of before has ended.
     pub logins_ended: bool,
     /// Whether the users of before were kept, because no admin could have logged in.
@@ -366,16 +390,23 @@ pub struct RunningRestore {
     pub called: String,
 }
 
-/// The `data` of the failure `foreign-backup`.
+/// The `data` of the failures `foreign-backup` and `unknown-origin`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ForeignBackup {
-    /// The business name of the backup, which has to be typed.
-    pub backup: String,
-    /// The business name of this installation.
+    /// The business name of the backup, which has to be typed; null where the backup does not say it.
+    pub backup: Option<String>,
+    /// The business name of this installation, which has to be typed where the backup does not say whose it is.
     pub here: String,
+}
+
+impl ForeignBackup {
+    /// The name that has to be typed.
+    pub fn to_type(&self) -> &str {
+        self.backup.as_deref().unwrap_or(&self.here)
+    }
 }
 
 /// Answer of `POST /backup/restores/{id}/pause`.
@@ -430,6 +461,9 @@ pub struct AuditEntry {
     pub collections: Vec<CollectionName>,
     /// How many signed documents were dropped or changed, as acknowledged.
     pub signed_loss: u64,
+    /// How many files of the archive were not restored, as acknowledged.
+    #[serde(default)]
+    pub files_left_out: u64,
     /// Why it failed; null unless it has.
     pub error: Option<String>,
     /// What was done to it: the user, backup token or archive; null where that goes without saying.
@@ -459,6 +493,7 @@ impl AuditEntry {
             mode: None,
             collections: Vec::new(),
             signed_loss: 0,
+            files_left_out: 0,
             error: None,
             subject: None,
             detail: None,

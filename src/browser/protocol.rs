@@ -122,6 +122,8 @@ pub enum RestoreCommand {
         seq: u64,
         /// How many signed documents that preview loses, if a person has agreed to that too.
         acknowledge_signed: Option<u64>,
+        /// How many files of the backup are left out, if a person has agreed to that too.
+        acknowledge_files_left_out: Option<u64>,
         /// Whether nobody shall write meanwhile.
         pause_till: bool,
     },
@@ -324,6 +326,8 @@ pub enum Event {
     Prepared {
         /// What a commit would change.
         preview: RestorePreview,
+        /// The files of the backup that would not be restored, each with the reason; the first thousand.
+        left_out: Vec<Error>,
     },
     /// How a restore session is doing.
     RestoreEnd {
@@ -363,9 +367,9 @@ pub enum Event {
 #[cfg_attr(all(test, not(target_arch = "wasm32")), derive(ts_rs::TS))]
 #[serde(untagged)]
 pub enum Refusal {
-    /// What would change now; of `live-changed` and `signed-loss`.
+    /// What would change now; of `live-changed`, `signed-loss` and `files-left-out`.
     Preview(RestorePreview),
-    /// Whose backup it is; of `foreign-backup`.
+    /// Whose backup it is; of `foreign-backup` and `unknown-origin`.
     Foreign(ForeignBackup),
     /// Which restore is in the way; of `restore-running`.
     Running(RunningRestore),

@@ -31,9 +31,9 @@ impl Job {
                 let choice = choice(mode, categories, collections)?;
                 self.prepare(&url, &name, &choice, business_name.as_deref(), (remote, file)).await
             }
-            RestoreCommand::Commit { seq, acknowledge_signed, pause_till } => {
+            RestoreCommand::Commit { seq, acknowledge_signed, acknowledge_files_left_out, pause_till } => {
                 let watch = PageWatch::new(self.signal.clone());
-                let consent = Consent { seq, acknowledge_signed, pause_till };
+                let consent = Consent { seq, acknowledge_signed, acknowledge_files_left_out, pause_till };
                 ended(commit(&*self.kept()?, &consent, &watch).await?)
             }
             RestoreCommand::Abort => {
@@ -55,7 +55,7 @@ impl Job {
                 Ok(Event::Preview { preview: self.restores(&url)?.preview_of(&id).await? })
             }
             RestoreCommand::Undo { point: Item { url, id }, seq, acknowledge_signed } => {
-                let consent = CommitRequest { seq, acknowledge_signed };
+                let consent = CommitRequest { seq, acknowledge_signed, acknowledge_files_left_out: None };
                 ended(self.restores(&url)?.activate(&id, &consent).await?)
             }
         }
@@ -78,7 +78,7 @@ impl Job {
         let preview = stage(&mut archive, &plan, &target, &watch).await?;
         watch.watch.flush();
         self.restore.replace(Some(Rc::new(target)));
-        Ok(Event::Prepared { preview })
+        Ok(Event::Prepared { preview, left_out: plan.left_out().iter().cloned().collect() })
     }
 
     fn kept(&self) -> Result<Rc<HttpTarget<Fetch>>> {
@@ -137,6 +137,9 @@ fn ended(committed: Committed) -> Result<Event, Failure> {
             "the number of signed documents that would be lost was not stated",
             preview,
         ),
+        Committed::FilesLeftOut { preview } => {
+            (ErrorKind::FilesLeftOut, "the number of files that would be left out was not stated", preview)
+        }
     };
     Err(Failure { data: Some(Box::new(Refusal::Preview(preview))), ..Error::new(kind, message).into() })
 }

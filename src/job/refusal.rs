@@ -104,6 +104,8 @@ pub fn kind_of(status: u16, code: &str) -> Option<ErrorKind> {
         (_, "restore-running") => ErrorKind::RestoreRunning,
         (_, "restore-gone") => ErrorKind::RestoreGone,
         (_, "foreign-backup") => ErrorKind::ForeignBackup,
+        (_, "unknown-origin") => ErrorKind::UnknownOrigin,
+        (_, "files-left-out") => ErrorKind::FilesLeftOut,
         (_, "incomplete") => ErrorKind::Incomplete,
         (_, "live-changed") => ErrorKind::LiveChanged,
         (_, "signed-loss") => ErrorKind::SignedLoss,

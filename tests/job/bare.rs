@@ -82,6 +82,11 @@ fn mixed() -> Vec<u8> {
     ])
 }
 
+/// What a restore leaves out.
+fn left_out(plan: &Plan) -> Vec<&str> {
+    plan.left_out().iter().filter_map(|why| why.subject.as_deref()).collect()
+}
+
 #[test]
 fn without_a_manifest_documents_tell_where_they_belong() {
     let (plan, collections, records) = staged(&mixed(), &Choice::Full);
@@ -104,7 +109,7 @@ fn without_a_manifest_documents_tell_where_they_belong() {
         .map(|record| (record.name.as_str(), record.media_type.as_str(), record.size))
         .collect();
     assert_eq!(files, [("a.txt", "text/plain", 4), ("b.png", "image/png", PNG.len() as u64)]);
-    assert_eq!(plan.left_out(), ["attachments/articles/art_9/lost.png", "attachments/readme", "notes.txt"]);
+    assert_eq!(left_out(&plan), ["attachments/articles/art_9/lost.png", "attachments/readme", "notes.txt"]);
     assert_eq!(plan.archive().source, None);
 }
 
@@ -115,7 +120,9 @@ fn what_was_not_chosen_is_passed_over_wherever_it_stands() {
         collections,
         [("vouchers".to_owned(), "{\"_id\":\"x\",\"documentType\":\"Voucher\"}\n".to_owned())]
     );
-    assert!(records.is_empty() && plan.left_out().is_empty());
+    assert!(records.is_empty());
+    // Each of these may be a file of a voucher.
+    assert_eq!(left_out(&plan), ["attachments/readme", "notes.txt"]);
     assert_eq!(refused(&mixed(), &only(Category::Disco)).kind, ErrorKind::BadArgument);
 }
 
@@ -216,9 +223,19 @@ fn with_a_manifest_every_chosen_entry_is_what_it_says() {
     assert_eq!((collections.len(), records.len()), (2, store.contents().records.len()));
 
     let picture = whole.iter().map(|(name, _)| name).find(|name| name.starts_with("attachments/articles/"));
-    for name in [&"articles.jsonl.br".to_owned(), picture.unwrap()] {
+    let (part, picture) = ("articles.jsonl.br".to_owned(), picture.unwrap());
+    // Without a part nothing is restored; a file can be left out, if a person says so.
+    let problem = |bytes: &[u8], name: &String| match name == &part {
+        true => refused(bytes, &Choice::Full),
+        false => {
+            let (plan, _, _) = staged(bytes, &Choice::Full);
+            assert_eq!(left_out(&plan), [name.as_str()]);
+            plan.left_out()[0].clone()
+        }
+    };
+    for name in [&part, picture] {
         let without: Vec<_> = whole.iter().filter(|(other, _)| other != name).cloned().collect();
-        let error = refused(&packed(&without), &Choice::Full);
+        let error = problem(&packed(&without), name);
         assert_eq!((error.kind, error.subject.as_deref()), (ErrorKind::MissingEntry, Some(name.as_str())));
         assert!(run(&packed(&without), &only(Category::Customers), &Server::calm()).is_ok());
 
@@ -226,7 +243,7 @@ fn with_a_manifest_every_chosen_entry_is_what_it_says() {
         for (_, content) in other.iter_mut().filter(|(other, _)| other == name) {
             content.push(b'x');
         }
-        let error = refused(&packed(&other), &Choice::Full);
+        let error = problem(&packed(&other), name);
         let damaged = [ErrorKind::DamagedEntry, ErrorKind::DamagedPart].contains(&error.kind);
         assert!(damaged && error.subject.as_ref() == Some(name), "{error}");
         assert!(run(&packed(&other), &only(Category::Customers), &Server::calm()).is_ok());

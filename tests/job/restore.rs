@@ -314,9 +314,9 @@ fn what_stands_in_the_way_is_told() {
     let NotOpened { error, obstacle } = open(&foreign, None).unwrap_err();
     assert_eq!(error.kind, ErrorKind::ForeignBackup);
     let Some(Obstacle::Foreign { names }) = obstacle.map(|it| *it) else { panic!() };
-    assert_eq!((names.backup.as_str(), names.here.as_str()), ("Gasthaus Ähre", "Hier"));
+    assert_eq!((names.to_type(), names.here.as_str()), ("Gasthaus Ähre", "Hier"));
     assert!(open(&foreign, Some("Gasthaus")).is_err());
-    assert!(open(&foreign, Some(&names.backup)).is_ok());
+    assert!(open(&foreign, Some(names.to_type())).is_ok());
 
     let mut busy = Server::calm();
     let running = RunningRestore {
@@ -410,7 +410,7 @@ fn a_refused_commit_brings_a_fresh_preview() {
         let Committed::SignedLoss { preview } = committed else { panic!("{committed:?}") };
         assert_eq!(preview.signed_loss, 7);
     }
-    let request = CommitRequest { seq: 44, acknowledge_signed: Some(7) };
+    let request = CommitRequest { seq: 44, acknowledge_signed: Some(7), acknowledge_files_left_out: None };
     assert!(matches!(block_on(target.commit(&request)).unwrap(), Committed::Done { .. }));
     // What has been committed cannot be aborted, and nobody minds.
     block_on(target.abort()).unwrap();

@@ -156,6 +156,7 @@ impl<'a> Server<'a> {
             collections: Vec::new(),
             untouched: Vec::new(),
             signed_loss: self.signed_loss.get(),
+            files_left_out: 0,
             warnings: Vec::new(),
         }
     }
@@ -260,7 +261,7 @@ impl<'a> Server<'a> {
             && *here != source.installation
             && request.business_name.as_ref() != Some(&source.business)
         {
-            let names = ForeignBackup { backup: source.business.clone(), here: "Hier".to_owned() };
+            let names = ForeignBackup { backup: Some(source.business.clone()), here: "Hier".to_owned() };
             return with_data(409, "foreign-backup", &names);
         }
         assert!(request.collections.is_sorted_by(|one, next| one.name < next.name));
@@ -297,6 +298,7 @@ impl<'a> Server<'a> {
             restore_point: Some("0".repeat(32)),
             collections: Vec::new(),
             signed_loss: self.signed_loss.get(),
+            files_left_out: asked.acknowledge_files_left_out.unwrap_or_default(),
             logins_ended: self.ends_logins.get(),
             users_kept: false,
         };

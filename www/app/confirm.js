@@ -17,7 +17,7 @@ import { restoring } from './restoring.js';
  * @param {Preview} preview
  * @returns {Promise<Agreement | null>} null for no
  */
-export function confirmation({ collections, signedLoss }) {
+export function confirmation({ collections, signedLoss, filesLeftOut }) {
   const w = words().confirm;
   const { point, mode, refused } = restoring;
   const full = mode === 'full' && !point;
@@ -57,6 +57,9 @@ export function confirmation({ collections, signedLoss }) {
   const loss =
     signedLoss > 0 &&
     typed('acknowledge', w.acknowledge(number(signedLoss)), (value) => digits(value) === String(signedLoss), { inputmode: 'numeric' });
+  const files =
+    filesLeftOut > 0 &&
+    typed('acknowledge-files', w.acknowledgeFiles(number(filesLeftOut)), (value) => digits(value) === String(filesLeftOut), { inputmode: 'numeric' });
   const word = full && typed('word', w.type(w.word), (value) => value.toUpperCase() === w.word, { autocapitalize: 'characters' });
   const pause = h('input', { type: 'checkbox', id: 'pause', checked: refused === 'live-changed' });
   const yes = h('button', { class: 'danger', id: 'confirm-yes' }, redo ? w.redo : point ? w.undo : w.restore);
@@ -74,6 +77,7 @@ export function confirmation({ collections, signedLoss }) {
         'form',
         { onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), dialog.close('yes')) },
         loss,
+        files,
         word,
         !point && h('label', { class: 'pick', for: 'pause' }, pause, h('span', {}, h('span', { class: 'name' }, w.pause), h('span', { class: 'about' }, w.pauseAbout))),
         h(
@@ -86,7 +90,11 @@ export function confirmation({ collections, signedLoss }) {
     );
     function closed() {
       dialog.remove();
-      const agreement = { acknowledgeSigned: signedLoss > 0 ? signedLoss : undefined, pauseTill: pause.checked };
+      const agreement = {
+        acknowledgeSigned: signedLoss > 0 ? signedLoss : undefined,
+        acknowledgeFilesLeftOut: filesLeftOut > 0 ? filesLeftOut : undefined,
+        pauseTill: pause.checked,
+      };
       resolve(dialog.returnValue === 'yes' ? agreement : null);
     }
     document.body.append(dialog);

@@ -4,6 +4,7 @@
 import { categoryName, collectionName, inOrder } from './contents.js';
 import { confirmation } from './confirm.js';
 import { h, icon } from './dom.js';
+import { explained } from './failure.js';
 import { dateTime, money, number, words } from './language.js';
 import { restoring } from './restoring.js';
 
@@ -14,6 +15,9 @@ import { restoring } from './restoring.js';
  * @typedef {import('../engine/protocol.js').RestoreWarning} Warning
  * @typedef {import('./language.js').Words['preview']['counts']} Counts
  */
+
+/** The most files that are named one by one. */
+const TOLD = 100;
 
 const KINDS = /** @type {const} */ (['new', 'changed', 'same', 'dropped', 'kept']);
 
@@ -40,6 +44,7 @@ export function previewPanel(preview) {
     nothing && h('p', { class: 'note', id: 'nothing' }, icon('info'), h('span', {}, w.nothing)),
     preview.signedLoss > 0 &&
       h('p', { class: 'problem', id: 'signed-loss' }, icon('alert'), h('span', {}, w.signedLoss(preview.signedLoss))),
+    preview.filesLeftOut > 0 && leftOut(preview.filesLeftOut),
     warnings(preview.warnings),
     changeList(preview.collections, w.counts),
     untouched(preview),
@@ -52,6 +57,24 @@ export function previewPanel(preview) {
         h('button', { type: 'button', class: 'danger big', id: 'proceed', onclick: confirm }, icon('again'), redo ? w.redo : point ? w.undo : w.restore),
       h('button', { type: 'button', id: 'preview-back', onclick: () => restoring.back() }, w.back),
     ),
+  );
+}
+
+/**
+ * The files of the backup that would not be restored.
+ *
+ * @param {number} count
+ */
+function leftOut(count) {
+  const w = words().preview;
+  const told = restoring.notRestored.slice(0, TOLD);
+  const reasons = told.map(({ kind, subject }) => h('li', {}, h('bdi', {}, subject ?? ''), `: ${explained(kind)[0] ?? ''}`));
+  if (count > told.length) reasons.push(h('li', {}, w.moreLeftOut(count - told.length)));
+  return h(
+    'div',
+    { class: 'problem', id: 'files-left-out' },
+    icon('alert'),
+    h('div', {}, h('p', {}, w.filesLeftOut(count)), h('details', { class: 'more' }, h('summary', {}, w.whichLeftOut), h('ul', {}, reasons))),
   );
 }
 

@@ -10,7 +10,7 @@ import { bytes, dateTime, number, relative, words } from './language.js';
 import { pointsCard } from './points.js';
 import { previewPanel } from './preview.js';
 import { restoredPanel } from './restored.js';
-import { restoring } from './restoring.js';
+import { NAMES, restoring } from './restoring.js';
 import { runningPanel } from './running.js';
 import { served } from './served.js';
 
@@ -68,7 +68,7 @@ function failure() {
   const again = { chosen: () => restoring.prepare(), idle: unsure ? () => restoring.recover() : undefined }[
     restoring.state === 'chosen' ? 'chosen' : 'idle'
   ];
-  const useless = running || error.kind === 'foreign-backup' || restoring.state === 'ready';
+  const useless = running || NAMES.includes(error.kind ?? '') || restoring.state === 'ready';
   const panel = failurePanel(error, {
     title: unsure ? w.unsureTitle : w.failedTitle,
     about: unsure ? 'unsure' : restoring.state === 'ready' ? 'restoreKept' : restoring.backup ? 'restore' : 'restoreFile',
@@ -155,13 +155,13 @@ function facts({ name, manifest, summary: { size, collections, attachments, prob
   const age = made && !Number.isNaN(made.getTime()) ? ` (${relative(made)})` : '';
   const says = manifest ? verdict.known(manifest.version) : problems.some(concernsManifest) ? w.badManifest : verdict.none;
   const foreign = h('p', { class: 'note warn', id: 'foreign', hidden: true });
-  if (manifest) {
-    const { installation, business } = manifest.source;
-    void served().then(({ source }) => {
-      foreign.hidden = source.installation === installation;
-      fill(foreign, icon('alert'), h('span', {}, words().restore.foreign(business, source.business)));
-    }, () => {});
-  }
+  const origin = originOf(manifest);
+  void served().then(({ source }) => {
+    foreign.hidden = source.installation === origin?.installation;
+    const { foreign: other, unknownOrigin } = words().restore;
+    const says = origin ? other(origin.business, source.business) : unknownOrigin(source.business);
+    fill(foreign, icon('alert'), h('span', {}, says));
+  }, () => {});
   return h(
     'section',
     { class: 'opened', id: 'restore-facts', 'aria-labelledby': 'restore-name' },
@@ -183,6 +183,16 @@ function facts({ name, manifest, summary: { size, collections, attachments, prob
 }
 
 /**
+ * Whose backup it is, where it says so in full.
+ *
+ * @param {Backup['manifest']} manifest
+ */
+function originOf(manifest) {
+  const { installation = '', business = '' } = manifest?.source ?? {};
+  return installation.trim() && business.trim() ? { installation, business } : null;
+}
+
+/**
  * What of it, and how.
  *
  * @param {Backup} backup
@@ -198,7 +208,7 @@ function choiceCard({ manifest, summary: { collections, problems } }) {
   const trouble = h('p', { class: 'hint', id: 'restore-trouble', role: 'status' });
   const show = h('button', { class: 'primary big', id: 'show-changes' }, icon('eye'), w.show);
   const names = h('div', { class: 'field', hidden: true });
-  let wanted = restoring.foreign?.backup ?? '';
+  let wanted = '';
 
   function update() {
     const nothing = restoring.mode !== 'full' && known.size === restoring.leftOut.size;
@@ -217,9 +227,12 @@ function choiceCard({ manifest, summary: { collections, problems } }) {
     update();
   }
 
-  /** @param {string} backup */
-  function askName(backup) {
-    wanted = backup;
+  /**
+   * @param {string | null} backup the name of the backup's business, where it is known
+   * @param {string} here
+   */
+  function askName(backup, here) {
+    wanted = (backup ?? here).trim();
     const input = h('input', {
       id: 'business-name',
       autocomplete: 'off',
@@ -229,14 +242,16 @@ function choiceCard({ manifest, summary: { collections, problems } }) {
       oninput: () => ((restoring.businessName = input.value), update()),
     });
     names.hidden = false;
-    fill(names, h('label', { for: 'business-name' }, w.typeName(backup)), input);
+    fill(names, h('label', { for: 'business-name' }, backup === null ? w.typeHere(here) : w.typeName(backup)), input);
     update();
   }
 
-  if (restoring.foreign) askName(restoring.foreign.backup);
-  else if (manifest) {
-    const { installation, business } = manifest.source;
-    void served().then(({ source }) => source.installation !== installation && askName(business), () => {});
+  const origin = originOf(manifest);
+  if (restoring.foreign) askName(restoring.foreign.backup, restoring.foreign.here);
+  else {
+    void served().then(({ source }) => {
+      if (source.installation !== origin?.installation) askName(origin?.business ?? null, source.business);
+    }, () => {});
   }
 
   choose(restoring.mode);

@@ -20,7 +20,7 @@ import { Work } from './work.js';
  * @typedef {import('./failure.js').Problem} Problem
  * @typedef {Awaited<ReturnType<typeof prepareRestore>>} Prepared
  * @typedef {{ file: File | string, name: string, manifest: Manifest | null, summary: Summary }} Backup
- * @typedef {{ acknowledgeSigned?: number, pauseTill: boolean }} Agreement
+ * @typedef {{ acknowledgeSigned?: number, acknowledgeFilesLeftOut?: number, pauseTill: boolean }} Agreement
  * @typedef {{ id: string, secret: string, committing: boolean }} Session
  * @typedef {Awaited<ReturnType<typeof restoreEnd>>} End
  */
@@ -40,10 +40,14 @@ class Restoring extends Work {
   /** Categories that are not chosen; a full restore takes them all the same. @type {Set<string>} */
   leftOut = new Set();
 
-  /** The business name of a foreign backup, as it is typed. */
+  /** The business name that has to be typed for a backup that is foreign or of unknown origin, as it is typed. */
   businessName = '';
 
-  /** Whose backup it is, once the server has said that it is not its own. @type {{ backup: string, here: string } | null} */
+  /**
+   * Whose backup it is, once the server has said that it is not its own or does not say.
+   *
+   * @type {{ backup: string | null, here: string } | null}
+   */
   foreign = null;
 
   /** What is to be undone, instead of a backup. @type {Point | null} */
@@ -52,7 +56,14 @@ class Restoring extends Work {
   /** @type {Preview | null} */
   preview = null;
 
-  /** Why a commit did not come about and the preview is a fresh one. @type {'live-changed' | 'signed-loss' | null} */
+  /** Files of the backup that would not be restored, each with the reason. @type {readonly Problem[]} */
+  notRestored = [];
+
+  /**
+   * Why a commit did not come about and the preview is a fresh one.
+   *
+   * @type {'live-changed' | 'signed-loss' | 'files-left-out' | null}
+   */
   refused = null;
 
   /** @type {Outcome | null} */
@@ -109,7 +120,7 @@ class Restoring extends Work {
     void this.#abort();
     this.leftOut.clear();
     Object.assign(this, { backup: null, point: null, preview: null, outcome: null, error: null, foreign: null });
-    Object.assign(this, { mode: 'full', businessName: '', refused: null, unsure: false, recovered: null });
+    Object.assign(this, { mode: 'full', businessName: '', refused: null, unsure: false, recovered: null, notRestored: [] });
     if (draw) this.#become('idle');
   }
 
@@ -141,11 +152,12 @@ class Restoring extends Work {
     });
     if (!prepared) {
       note(null);
-      if (this.error?.kind === 'foreign-backup') this.foreign = /** @type {any} */ (this.error.data ?? null);
+      if (NAMES.includes(this.error?.kind ?? '')) this.foreign = /** @type {any} */ (this.error?.data ?? null);
       return this.#become('chosen');
     }
     this.#prepared = prepared;
     this.preview = prepared.preview;
+    this.notRestored = prepared.leftOut;
     this.#become('ready');
   }
 
@@ -188,7 +200,7 @@ class Restoring extends Work {
     forgetServed();
     if (outcome) return this.#done(outcome);
     const { kind, data } = this.error ?? {};
-    if ((kind === 'live-changed' || kind === 'signed-loss') && data) {
+    if ((kind === 'live-changed' || kind === 'signed-loss' || kind === 'files-left-out') && data) {
       Object.assign(this, { preview: data, refused: kind, error: null });
       return this.#become('ready');
     }
@@ -288,6 +300,9 @@ class Restoring extends Work {
     this.fire('change');
   }
 }
+
+/** Refusals that end once a business name is typed. */
+export const NAMES = ['foreign-backup', 'unknown-origin'];
 
 /** Failures of an undo that leave open whether it has come about. */
 const UNANSWERED = ['unreachable', 'gateway', 'bad-answer', 'server-error', 'unauthorized', 'internal'];

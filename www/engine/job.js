@@ -36,7 +36,7 @@ export class BackupError extends Error {
     this.actual = actual;
     /** The id of what `resumeBackup` can go on with; null where nothing is left. */
     this.interrupted = interrupted;
-    /** What the server says beside "foreign-backup", "restore-running", "live-changed" and "signed-loss". */
+    /** What the server says beside "foreign-backup", "unknown-origin", "restore-running", "live-changed", "signed-loss" and "files-left-out". */
     this.data = data;
   }
 }

@@ -458,7 +458,7 @@ damaged?: Array<Missing>, };
 /**
  * The stable codes. A code never changes its meaning; new ones may come.
  */
-export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "orphaned" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "redirected" | "gateway" | "proxy-limit" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "live-changed" | "signed-loss" | "damaged-document" | "damaged-database" | "server-error" | "bad-answer" | "incomplete" | "internal";
+export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "orphaned" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "redirected" | "gateway" | "proxy-limit" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "unknown-origin" | "files-left-out" | "live-changed" | "signed-loss" | "damaged-document" | "damaged-database" | "server-error" | "bad-answer" | "incomplete" | "internal";
 
 /**
  * What the worker answers.
@@ -615,7 +615,11 @@ secret: string, } | { "type": "prepared",
 /**
  * What a commit would change.
  */
-preview: RestorePreview, } | { "type": "restoreEnd", 
+preview: RestorePreview, 
+/**
+ * The files of the backup that would not be restored, each with the reason; the first thousand.
+ */
+leftOut: Array<Error>, } | { "type": "restoreEnd", 
 /**
  * Whether it is open, and how it ended.
  */
@@ -672,15 +676,15 @@ old: string | null,
 new: string | null, };
 
 /**
- * The `data` of the failure `foreign-backup`.
+ * The `data` of the failures `foreign-backup` and `unknown-origin`.
  */
 export type ForeignBackup = { 
 /**
- * The business name of the backup, which has to be typed.
+ * The business name of the backup, which has to be typed; null where the backup does not say it.
  */
-backup: string, 
+backup: string | null, 
 /**
- * The business name of this installation.
+ * The business name of this installation, which has to be typed where the backup does not say whose it is.
  */
 here: string, };
 
@@ -1161,6 +1165,10 @@ seq: number,
  */
 acknowledgeSigned: number | null, 
 /**
+ * How many files of the backup are left out, if a person has agreed to that too.
+ */
+acknowledgeFilesLeftOut: number | null, 
+/**
  * Whether nobody shall write meanwhile.
  */
 pauseTill: boolean, } } | "abort" | { "askEnd": { 
@@ -1214,6 +1222,10 @@ collections: Array<CollectionChanges>,
  * How many signed documents were dropped or changed, as acknowledged.
  */
 signedLoss: number, 
+/**
+ * How many files of the backup were not restored, as acknowledged.
+ */
+filesLeftOut: number, 
 /**
  * Whether every login of before has ended.
  */
@@ -1273,6 +1285,10 @@ untouched: Array<UntouchedCollection>,
  * How many signed documents would be dropped or changed, they or their files. A commit has to state this number.
  */
 signedLoss: number, 
+/**
+ * How many files of the backup would not be restored. A commit has to state this number.
+ */
+filesLeftOut: number, 
 /**
  * What a person should think about first.
  */

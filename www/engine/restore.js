@@ -6,6 +6,7 @@ import { given } from "./remote.js";
 
 /**
  * @import { Auth } from "./job.js"
+ * @import { Error as Failure } from "./protocol.js"
  * @import { Category, Command, Notice, Progress } from "./protocol.js"
  * @import { RestoreOutcome, RestorePoint, RestorePreview } from "./protocol.js"
  */
@@ -17,7 +18,8 @@ import { given } from "./remote.js";
 
 /**
  * @typedef {object} Agreement
- * @property {number} [acknowledgeSigned] The `signedLoss` of the last preview, where a person has agreed to it.
+ * @property {number | null} [acknowledgeSigned] The `signedLoss` of the last preview, where a person has agreed to it.
+ * @property {number | null} [acknowledgeFilesLeftOut] The `filesLeftOut` of the last preview, where a person has agreed to it.
  * @property {boolean} [pauseTill] Whether tills wait meanwhile, 30 seconds at most.
  * @property {(progress: Progress) => void} [onProgress]
  */
@@ -25,9 +27,10 @@ import { given } from "./remote.js";
 /**
  * @typedef {object} Prepared
  * @property {RestorePreview} preview What would change.
+ * @property {Failure[]} leftOut The files of the backup that would not be restored, each with the reason; the first thousand.
  * @property {string} id Of the session on the server.
  * @property {(agreement?: Agreement) => Promise<RestoreOutcome>} commit Makes it live: all of it or nothing. With kind
- *   "live-changed" or "signed-loss" the error has a fresh preview as its `data`, and that is the one to agree to when it
+ *   "live-changed", "signed-loss" or "files-left-out" the error has a fresh preview as its `data`, and that is the one to agree to when it
  *   is called once more.
  * @property {() => Promise<void>} abort Throws away what was sent. Until then, or a commit, the server keeps it half an hour.
  */
@@ -41,8 +44,9 @@ import { given } from "./remote.js";
  * @param {string} [options.url] Address of the server, without `/api/v1`; by default the one of the engine.
  * @param {Auth} options.auth
  * @param {Choice} options.choice
- * @param {string} [options.businessName] Needed for a backup of another installation, as a person has typed it: the error
- *   of kind "foreign-backup" has both names as its `data`.
+ * @param {string} [options.businessName] As a person has typed it. Needed for a backup of another installation: its own, and
+ *   the error of kind "foreign-backup" has both names as its `data`. Needed too where the backup does not say which it is of:
+ *   that of the server's, and the error is of kind "unknown-origin".
  * @param {(session: { id: string, secret: string }) => void} [options.onBegun] Called when the server has opened a
  *   session: with the secret, {@link restoreEnd} tells how it ended, whatever becomes of this page.
  * @param {(progress: Progress) => void} [options.onProgress] Called about ten times a second.
@@ -77,10 +81,11 @@ export async function prepareRestore({ file, name, url, auth, choice, businessNa
   let { seq } = answer.event.preview;
   return {
     preview: answer.event.preview,
+    leftOut: answer.event.leftOut,
     id,
-    async commit({ acknowledgeSigned, pauseTill = false, onProgress } = {}) {
+    async commit({ acknowledgeSigned = null, acknowledgeFilesLeftOut = null, pauseTill = false, onProgress } = {}) {
       /** @type {Command} */
-      const command = { restore: { commit: { seq, acknowledgeSigned: acknowledgeSigned ?? null, pauseTill } } };
+      const command = { restore: { commit: { seq, acknowledgeSigned, acknowledgeFilesLeftOut, pauseTill } } };
       try {
         const { event } = await ask(command, "restored", { auth, onProgress });
         end();

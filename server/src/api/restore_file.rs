@@ -45,8 +45,10 @@ const LEFT_FOR_OTHERS: usize = 16;
             `update`, which is usual, for chosen categories; `full` without."),
         ("acknowledge" = Option<u64>, Query, description = "How many signed documents may be dropped or changed: exactly \
             as many as the preview says."),
+        ("withoutFiles" = Option<u64>, Query, description = "How many files of the archive may be left out, because they \
+            are damaged, without their document or not understood: exactly as many as the preview says."),
         ("businessName" = Option<String>, Query, description = "The business name of the backup, where it is of another \
-            installation."),
+            installation; that of this installation, where the backup does not say which it is of."),
         ("dryRun" = Option<bool>, Query, description = "Answers what would change, and changes nothing.")),
     request_body(content = Vec<u8>, content_type = "application/zip", description = "The archive, of any size."),
     responses(
@@ -56,7 +58,9 @@ const LEFT_FOR_OTHERS: usize = 16;
         (status = BAD_REQUEST, description = "`bad-request`: the field says what is wrong."),
         (status = CONFLICT, description = "Nothing has changed. `signed-loss`: not as many signed documents were \
             acknowledged as would be lost; `data` is the preview. `foreign-backup`: the backup is of another installation, and \
-            its business name was not given; `data` has both names. `live-changed`: a till came in the way again and again. \
+            its business name was not given; `data` has both names. `unknown-origin`: the backup does not say which \
+            installation it is of, and the name of this one was not given. `files-left-out`: not as many files were \
+            acknowledged as would be left out; `data` is the preview, and a dry run names them. `live-changed`: a till came in the way again and again. \
             `restore-running`: another one is open, and `data` says whose."),
         (status = UNPROCESSABLE_ENTITY, description = "The archive is damaged, or none; the field names the entry."),
         (status = INSUFFICIENT_STORAGE, description = "`no-space`: the archive, or what is in it, does not fit.")),
@@ -92,7 +96,7 @@ pub(super) async fn restore_file(
 /// Reads what a script wants.
 fn wish(query: Vec<(String, String)>) -> Result<Wish> {
     let (mut categories, mut mode) = (Vec::new(), None);
-    let (mut acknowledge, mut business_name, mut dry_run) = (None, None, false);
+    let (mut acknowledge, mut without_files, mut business_name, mut dry_run) = (None, None, None, false);
     for (name, value) in query {
         let wrong = |expected: &str| {
             Failure::bad_request(format!("expected {expected}, found {value:?}")).on(name.as_str())
@@ -104,6 +108,7 @@ fn wish(query: Vec<(String, String)>) -> Result<Wish> {
             }
             "mode" => mode = Some(value),
             "acknowledge" => acknowledge = Some(value.parse().map_err(|_| wrong("a number"))?),
+            "withoutFiles" => without_files = Some(value.parse().map_err(|_| wrong("a number"))?),
             "businessName" => business_name = Some(value),
             "dryRun" => dry_run = value.parse().map_err(|_| wrong("true or false"))?,
             _ => return Err(Failure::bad_request("there is no such parameter").on(name)),
@@ -129,7 +134,7 @@ fn wish(query: Vec<(String, String)>) -> Result<Wish> {
         None => Choice::Full,
         Some(manner) => Choice::Selected { categories, collections: Vec::new(), manner },
     };
-    Ok(Wish { choice, acknowledge, business_name, dry_run })
+    Ok(Wish { choice, acknowledge, without_files, business_name, dry_run })
 }
 
 /// Takes the body in.

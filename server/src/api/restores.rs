@@ -36,7 +36,8 @@ const LIST_BYTES: usize = 1 << 20;
         (status = BAD_REQUEST, description = "What is announced cannot be; the field says what."),
         (status = CONFLICT, description = "`restore-running`: another one is open, and `data` says whose. \
             `foreign-backup`: the backup is of another installation, and its business name was not typed; `data` has \
-            both names."),
+            both names. `unknown-origin`: the backup does not say which installation it is of, and the business name of \
+            this one was not typed."),
         (status = INSUFFICIENT_STORAGE, description = "`no-space`: what is announced does not fit; nothing was begun.")),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn begin_restore(

@@ -467,8 +467,9 @@ pub(super) fn business(connection: &Connection) -> Result<String> {
         business_name: String,
     }
     let settings = documents::documents(connection, "settings")?;
-    let mut names = settings.iter().filter_map(|body| serde_json::from_slice::<Settings>(body).ok());
-    Ok(names.next().map_or_else(|| NAMELESS.to_owned(), |settings| settings.business_name))
+    let names = settings.iter().filter_map(|body| serde_json::from_slice::<Settings>(body).ok());
+    let mut names = names.map(|settings| settings.business_name).filter(|name| !name.trim().is_empty());
+    Ok(names.next().unwrap_or_else(|| NAMELESS.to_owned()))
 }
 
 fn log_bytes(log: &PathBuf) -> u64 {

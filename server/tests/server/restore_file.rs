@@ -120,9 +120,9 @@ async fn the_backup_of_another_business_needs_its_name() {
     let other = Bench::new().await;
     let refused = restore(&other, "", &archive).await.fails_with_data(CONFLICT, "foreign-backup");
     let names: ForeignBackup = refused.frame("data");
-    assert_eq!(names.backup, "Café Zwölf & Söhne");
+    assert_eq!(names.to_type(), "Café Zwölf & Söhne");
     restore(&other, "?businessName=Anton", &archive).await.fails_with_data(CONFLICT, "foreign-backup");
-    let query = format!("?businessName={}", crate::bench::encode(&names.backup));
+    let query = format!("?businessName={}", crate::bench::encode(names.to_type()));
     restore(&other, &query, &archive).await.expect(OK);
     let article = other.app.store().document(&"articles".parse().unwrap(), "art_1").unwrap();
     assert!(article.is_some());
@@ -183,6 +183,56 @@ async fn a_script_is_told_line_by_line() {
 }
 
 #[tokio::test]
+async fn an_archive_without_a_manifest_needs_the_name_of_this_business_and_the_number_of_files_left_out() {
+    let part = dikas_archive::codec::encode(b"{\"_id\":\"art_1\"}\n").unwrap().bytes;
+    let archive = zipped(&[
+        ("shop/articles.jsonl.br", &part),
+        ("shop/attachments/articles/art_1/a.txt", b"text"),
+        ("shop/attachments/articles/art_2/lost.txt", b"of a document that is not there"),
+        ("shop/attachments/loose.txt", b"of nothing"),
+    ]);
+    let bench = Bench::new().await;
+    let refused = restore(&bench, "", &archive).await.fails_with_data(CONFLICT, "unknown-origin");
+    assert_eq!(
+        refused.frame::<ForeignBackup>("data"),
+        ForeignBackup { backup: None, here: "DiKAS".to_owned() }
+    );
+    for mode in ["", "&category=articles", "&category=articles&mode=identical"] {
+        let named = format!("?businessName=DiKAS{mode}");
+        let tried: FileRestored =
+            restore(&bench, &format!("{named}&dryRun=true"), &archive).await.expect(OK).data();
+        let subjects: Vec<_> = tried.left_out.iter().filter_map(|why| why.subject.as_deref()).collect();
+        assert_eq!(subjects, ["attachments/articles/art_2/lost.txt", "attachments/loose.txt"]);
+        for wrong in ["", "&withoutFiles=1", "&withoutFiles=3"] {
+            let refused = restore(&bench, &format!("{named}{wrong}"), &archive).await;
+            let refused = refused.fails_with_data(CONFLICT, "files-left-out");
+            assert_eq!(refused.frame::<RestorePreview>("data").files_left_out, 2);
+        }
+        let query = format!("{named}&withoutFiles=2");
+        let restored: FileRestored = restore(&bench, &query, &archive).await.expect(OK).data();
+        assert_eq!(restored.outcome.unwrap().files_left_out, 2);
+    }
+}
+
+/// A ZIP of these entries, stored, as another tool would write it.
+fn zipped(entries: &[(&str, &[u8])]) -> Bytes {
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for (name, data) in entries {
+        let size = (data.len() as u32).to_le_bytes();
+        let fixed = [&[20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0], &crc32fast::hash(data).to_le_bytes()[..]].concat();
+        let sizes = [&size[..], &size, &(name.len() as u16).to_le_bytes(), &[0, 0]].concat();
+        let at = (bytes.len() as u32).to_le_bytes();
+        bytes.extend([&b"PK\x03\x04"[..], &fixed, &sizes, name.as_bytes(), data].concat());
+        let rest = [&[0; 10][..], &at, name.as_bytes()].concat();
+        directory.extend([&b"PK\x01\x02\x14\x03"[..], &fixed, &sizes, &rest].concat());
+    }
+    let count = (entries.len() as u16).to_le_bytes();
+    let lengths = [(directory.len() as u32).to_le_bytes(), (bytes.len() as u32).to_le_bytes()].concat();
+    bytes.extend([&directory[..], b"PK\x05\x06\0\0\0\0", &count, &count, &lengths, &[0, 0]].concat());
+    bytes.into()
+}
+
+#[tokio::test]
 async fn another_restore_and_a_full_disk_are_told_at_once() {
     let bench = Bench::with(|config| config.jobs.spare_bytes = u64::MAX / 2).await;
     let full = restore(&bench, "", &Bytes::from_static(b"x")).await;
@@ -193,6 +243,7 @@ async fn another_restore_and_a_full_disk_are_told_at_once() {
     let archive = backup(&bench).await;
     let request = serde_json::json!({
         "archive": { "name": "x.zip", "size": 1, "created": null, "source": null },
+        "businessName": "DiKAS",
         "mode": "update",
         "collections": [{ "name": "articles", "documents": 0, "bytes": 0, "batches": 0,
             "sha256": dikas_archive::digest::Sha256::of(b"") }],

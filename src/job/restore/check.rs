@@ -27,8 +27,11 @@ const STEP_BYTES: usize = 4 << 20;
 /// Memory holds a batch of each collection that is open, 32 MiB of them at most, the list of attachments, and without a
 /// manifest some 40 bytes for each document, by which one that is there twice is found.
 ///
+/// A file that is damaged, missing, or without its document is left out, and so is what nothing explains:
+/// [`Plan::left_out`] has them, and a commit needs their number.
+///
 /// # Errors
-/// What is damaged or missing, with its entry named, unless it concerns only what was not chosen; `bad-manifest`;
+/// Of documents, what is damaged or missing, with its entry named, unless it concerns only what was not chosen; `bad-manifest`;
 /// `missing-entry` where this is no backup at all; `bad-argument` where it holds nothing of what was chosen; those of
 /// [`Watch::checkpoint`].
 pub async fn check<R: Read + Seek>(
@@ -53,11 +56,11 @@ pub async fn check<R: Read + Seek>(
         archive: ArchiveInfo { name: name.to_owned(), size: archive.length(), sha256: None, created, source },
         mode: choice.mode(),
         collections: Vec::new(),
-        attachments: AnnouncedAttachments { attachments: 0, bytes: 0, batches: 0, sha256: Sha256::of(b"") },
+        attachments: announced_attachments(&[])?,
         chosen,
         groups: Vec::new(),
         files: Vec::new(),
-        left_out: Vec::new(),
+        left_out: Problems::default(),
         problems: Problems::default(),
     };
     checking.read_groups(archive, groups, &mut plan).await?;
@@ -66,19 +69,21 @@ pub async fn check<R: Read + Seek>(
     plan.collections = sums.into_iter().map(|(name, sum)| announced(name, &sum)).collect();
     for file in files {
         if !owners.is_there(&file) {
-            plan.left_out.push(file.path);
+            plan.left_out.push(files::without_document(file));
             continue;
         }
-        let record = files::check(archive, &file, &meter).await?;
-        plan.files.push(StagedFile { path: file.path, record });
+        match files::check(archive, &file, &meter).await {
+            Ok(record) => plan.files.push(StagedFile { path: file.path, record }),
+            Err(error) if is_fatal(&error) => return Err(error),
+            Err(error) => plan.left_out.push(error),
+        }
     }
     // All that was chosen has been read and is sound: what else the directory shows concerns the rest.
     plan.problems.append_new(archive.verify_unread().problems);
+    not_understood(archive, &mut plan.left_out);
     files::sort(&mut plan.files);
     plan.attachments = announced_attachments(&plan.files)?;
-    if archive.manifest()?.is_none() && choice == &Choice::Full {
-        plan.left_out.extend(unknown_entries(archive));
-    }
+    plan.attachments.left_out = plan.left_out.found();
     plan.archive.sha256 = Some(digest_of_file(archive, &meter).await?);
     Ok(plan)
 }
@@ -91,12 +96,15 @@ fn to_read<R: Read + Seek>(archive: &BackupReader<R>, groups: &[Group], files: &
     entries.map(|entry| entry.stored_size).fold(archive.length(), u64::saturating_add)
 }
 
-/// What nobody reads, in an archive without a manifest.
-fn unknown_entries<R: Read + Seek>(archive: &BackupReader<R>) -> Vec<String> {
-    let entries = archive.entries().iter().enumerate();
-    let unknown =
-        entries.filter(|(at, entry)| archive.kind(*at) == EntryKind::Other && entry.name != MANIFEST_NAME);
-    unknown.map(|(_, entry)| entry.name.clone()).collect()
+/// Adds the entries that neither the manifest nor a rule knows: each may be a file whose name was changed.
+fn not_understood<R: Read + Seek>(archive: &BackupReader<R>, left_out: &mut Problems) {
+    for (_, entry) in
+        archive.entries().iter().enumerate().filter(|(at, _)| archive.kind(*at) == EntryKind::Other)
+    {
+        let message = "nothing in the backup says what this entry is";
+        let unknown = || Error::new(ErrorKind::Orphaned, message).on(entry.name.as_str());
+        left_out.push(entry.problem.clone().unwrap_or_else(unknown));
+    }
 }
 
 async fn digest_of_file<R: Read + Seek>(
@@ -157,7 +165,8 @@ fn announced_attachments(files: &[StagedFile]) -> Result<AnnouncedAttachments> {
         sum.add(&batch);
     }
     let bytes = files.iter().map(|file| file.record.size).fold(0, u64::saturating_add);
-    Ok(AnnouncedAttachments { attachments: sum.count, bytes, batches: sum.batches, sha256: sum.sha256() })
+    let (attachments, batches, sha256) = (sum.count, sum.batches, sum.sha256());
+    Ok(AnnouncedAttachments { attachments, bytes, batches, sha256, left_out: 0 })
 }
 
 struct Checking<'a, W> {

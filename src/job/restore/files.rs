@@ -54,7 +54,7 @@ pub(super) fn sort(files: &mut [StagedFile]) {
     files.sort_by_cached_key(key);
 }
 
-/// The attachments of the chosen collections; in a full restore also those whose owner nobody knows.
+/// The attachments of the chosen collections, and those whose owner nothing tells.
 pub(super) fn chosen<R: Read + Seek>(archive: &BackupReader<R>, chosen: &Chosen) -> Result<Vec<Found>> {
     if let Some(manifest) = archive.manifest()? {
         let files = manifest.attachments.iter().filter(|file| chosen.has(&file.record.collection));
@@ -73,11 +73,22 @@ pub(super) fn chosen<R: Read + Seek>(archive: &BackupReader<R>, chosen: &Chosen)
         let owner = collection.and_then(|collection| Some((collection_named(&collection)?, id?, name)));
         let wanted = match &owner {
             Some((collection, ..)) => chosen.has(collection),
-            None => chosen.is_all(),
+            // It may be a file of what was chosen.
+            None => true,
         };
         wanted.then_some(Found { path, owner, record: None })
     };
     Ok(archive.attachments().into_iter().filter_map(by_folder).collect())
+}
+
+/// Says that the document of a file will not be restored.
+pub(super) fn without_document(file: Found) -> Error {
+    let message = "the document that this file belongs to is not in the backup";
+    let error = Error::new(ErrorKind::Orphaned, message).on(file.path);
+    match file.owner {
+        Some((collection, id, _)) => error.expected(format!("the document {id:?} in {collection}"), "none"),
+        None => error,
+    }
 }
 
 /// Reads a file, compares it with what the manifest says, or finds out what there is to say.

@@ -41,7 +41,7 @@ pub struct NotOpened {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Obstacle {
-    /// The backup is of another installation: its business name has to be typed.
+    /// The backup is of another installation, or does not say of which: a business name has to be typed.
     Foreign {
         /// Both names.
         names: ForeignBackup,
@@ -63,7 +63,7 @@ impl<T: Transport> HttpTarget<T> {
     /// Opens a session, or finds the one that is open for the same request.
     ///
     /// # Errors
-    /// `foreign-backup` and `restore-running`, with what stands in the way; `server-full`; those of
+    /// `foreign-backup`, `unknown-origin` and `restore-running`, with what stands in the way; `server-full`; those of
     /// [`client::send`](crate::job::client::send), here and in every method of [`Target`].
     pub async fn open(transport: T, request: &RestoreRequest) -> Result<Self, NotOpened> {
         let client = Client::new(transport);
@@ -197,7 +197,9 @@ impl<T: Transport> Target for HttpTarget<T> {
 impl NotOpened {
     fn of(refused: Refused) -> Self {
         let obstacle = match refused.error.kind {
-            ErrorKind::ForeignBackup => refused.data().map(|names| Obstacle::Foreign { names }),
+            ErrorKind::ForeignBackup | ErrorKind::UnknownOrigin => {
+                refused.data().map(|names| Obstacle::Foreign { names })
+            }
             ErrorKind::RestoreRunning => refused.data().map(|session| Obstacle::Running { session }),
             _ => None,
         };

@@ -118,10 +118,6 @@ impl Chosen {
             Chosen::Only(names) => names.contains(collection),
         }
     }
-
-    fn is_all(&self) -> bool {
-        *self == Chosen::All
-    }
 }
 
 /// An archive that was read and found sound, as far as it was chosen, and what a restore of it sends.
@@ -134,7 +130,7 @@ pub struct Plan {
     chosen: Chosen,
     groups: Vec<Group>,
     files: Vec<StagedFile>,
-    left_out: Vec<String>,
+    left_out: Problems,
     problems: Problems,
 }
 
@@ -154,8 +150,8 @@ impl Plan {
         &self.attachments
     }
 
-    /// Entries that belong to no document that will be restored, and are left out.
-    pub fn left_out(&self) -> &[String] {
+    /// Files of the archive that will not be restored though they concern what was chosen, each with the reason.
+    pub fn left_out(&self) -> &Problems {
         &self.left_out
     }
 
@@ -164,8 +160,8 @@ impl Plan {
         &self.problems
     }
 
-    /// What to open a session with. `business_name` is that of the backup as a person typed it, for a server that has
-    /// refused with `foreign-backup`.
+    /// What to open a session with. `business_name` is what a person typed, for a server that has refused with
+    /// `foreign-backup` or `unknown-origin`.
     ///
     /// Its key follows from all that it says: whoever asks again for the same, be it in another process with the same
     /// file, finds the session that is still open, and may send everything once more.
@@ -254,6 +250,11 @@ pub enum Committed {
         /// A fresh one, with the number.
         preview: RestorePreview,
     },
+    /// Nothing has changed: the number of files that the restore leaves out was not stated.
+    FilesLeftOut {
+        /// A fresh one, with the number.
+        preview: RestorePreview,
+    },
     /// Nobody knows: the answer got lost, and the server cannot be asked. [`sessions::ended`] will tell, within a day.
     Unknown {
         /// What came instead of the answer.
@@ -270,14 +271,21 @@ pub struct Consent {
     pub seq: u64,
     /// How many signed documents may be dropped or changed; null where nothing was said about that.
     pub acknowledge_signed: Option<u64>,
+    /// How many files of the backup may be left out; null where nothing was said about that.
+    pub acknowledge_files_left_out: Option<u64>,
     /// Whether the till pauses until the commit, so that nothing can come between.
     pub pause_till: bool,
 }
 
 impl Consent {
-    /// To what this preview shows, as long as no signed document is lost.
+    /// To what this preview shows, as long as no signed document is lost and no file left out.
     pub fn to(preview: &RestorePreview) -> Self {
-        Self { seq: preview.seq, acknowledge_signed: None, pause_till: false }
+        Self {
+            seq: preview.seq,
+            acknowledge_signed: None,
+            acknowledge_files_left_out: None,
+            pause_till: false,
+        }
     }
 }
 
@@ -292,6 +300,6 @@ pub async fn commit(target: &impl Target, consent: &Consent, watch: &impl Watch)
     if consent.pause_till {
         target.pause().await?;
     }
-    let Consent { seq, acknowledge_signed, .. } = *consent;
-    target.commit(&CommitRequest { seq, acknowledge_signed }).await
+    let Consent { seq, acknowledge_signed, acknowledge_files_left_out, .. } = *consent;
+    target.commit(&CommitRequest { seq, acknowledge_signed, acknowledge_files_left_out }).await
 }

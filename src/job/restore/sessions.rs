@@ -90,6 +90,7 @@ pub(super) fn refused_with_preview(refused: Refused) -> Result<Committed> {
     match (refused.error.kind, refused.data::<RestorePreview>()) {
         (ErrorKind::LiveChanged, Some(preview)) => Ok(Committed::LiveChanged { preview }),
         (ErrorKind::SignedLoss, Some(preview)) => Ok(Committed::SignedLoss { preview }),
+        (ErrorKind::FilesLeftOut, Some(preview)) => Ok(Committed::FilesLeftOut { preview }),
         _ => Err(refused.error),
     }
 }

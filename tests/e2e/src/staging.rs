@@ -3,7 +3,8 @@
 use crate::api::{Api, try_send};
 use dikas_archive::api::restore::{
     AnnouncedAttachments, AnnouncedCollection, ArchiveInfo, BATCH_BYTES, BATCH_LINES, CommitRequest,
-    RestoreBegun, RestoreMode, RestoreOutcome, RestorePreview, RestoreRequest, RestoreSession, SECRET_HEADER,
+    ForeignBackup, RestoreBegun, RestoreMode, RestoreOutcome, RestorePreview, RestoreRequest, RestoreSession,
+    SECRET_HEADER,
 };
 use dikas_archive::api::{AttachmentRecord, CRC32_HEADER, Envelope, NDJSON};
 use dikas_archive::digest::Sha256;
@@ -57,6 +58,7 @@ impl Backup {
                 bytes: self.files.0.iter().map(|record| record.size).sum(),
                 batches: records.len() as u64,
                 sha256: Sha256::of(&records.concat()),
+                left_out: 0,
             },
         }
     }
@@ -100,9 +102,19 @@ impl Staging {
 
     /// Opens a session.
     pub async fn begin(api: &Api, backup: &Backup, mode: RestoreMode) -> Option<Self> {
-        let body = serde_json::to_string(&backup.request(mode)).unwrap();
-        let request = api.request(Method::POST, "/backup/restores").header("content-type", JSON).body(body);
-        let begun: RestoreBegun = data(try_send(request).await?, StatusCode::CREATED);
+        let mut request = backup.request(mode);
+        let send = |request: &RestoreRequest| {
+            let body = serde_json::to_string(request).unwrap();
+            try_send(api.request(Method::POST, "/backup/restores").header("content-type", JSON).body(body))
+        };
+        let mut answer = send(&request).await?;
+        // The archive does not say whose it is: the server asks for its own name.
+        if answer.0 == StatusCode::CONFLICT {
+            let names: Envelope<ForeignBackup> = serde_json::from_slice(&answer.1).unwrap();
+            request.business_name = names.data.map(|names| names.here);
+            answer = send(&request).await?;
+        }
+        let begun: RestoreBegun = data(answer, StatusCode::CREATED);
         Some(Self { api: api.clone(), id: begun.id, secret: begun.secret })
     }
 
@@ -147,7 +159,12 @@ impl Staging {
     /// Makes it live, acknowledging what the preview says.
     pub async fn commit(&self, preview: &RestorePreview) -> Option<RestoreOutcome> {
         let acknowledge_signed = Some(preview.signed_loss);
-        let body = serde_json::to_string(&CommitRequest { seq: preview.seq, acknowledge_signed }).unwrap();
+        let body = serde_json::to_string(&CommitRequest {
+            seq: preview.seq,
+            acknowledge_signed,
+            acknowledge_files_left_out: None,
+        })
+        .unwrap();
         let request = self.request(Method::POST, "commit").header("content-type", JSON).body(body);
         Some(data(try_send(request).await?, StatusCode::OK))
     }

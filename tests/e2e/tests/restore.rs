@@ -97,7 +97,10 @@ async fn the_sample_comes_whole_into_an_empty_server() {
     page::sign_in(&browser, &server.url, &server.login).await;
     open(&browser, &file).await;
     browser.shot("restore-sample").await;
-    assert!(browser.visible("#foreign").await.is_none(), "nobody knows where it comes from");
+    // It does not say where it comes from: the name of the live business has to be typed.
+    browser.find("#foreign").await;
+    assert!(browser.visible("#show-changes:enabled").await.is_none());
+    browser.fill("#business-name", "DiKAS").await;
     let shown = preview(&browser).await;
     // What it does not cover stays, the login with it.
     browser.find("#untouched").await;
@@ -118,6 +121,7 @@ async fn the_menu_alone_with_its_pictures_and_nothing_else() {
     let before = api.everything().await;
     page::sign_in(&browser, &server.url, &server.login).await;
     open(&browser, &file).await;
+    browser.fill("#business-name", "Zum Goldenen Hirschen").await;
     restoring::choose(&browser, "identical", &["articles"]).await;
     browser.shot("restore-some").await;
     let shown = preview(&browser).await;

@@ -491,7 +491,11 @@ async fn preview_undo(api: &Api, point: &str) -> Option<RestorePreview> {
 
 /// Makes a restore point live; none where the server went away.
 async fn undo_to(api: &Api, point: &str, preview: &RestorePreview) -> Option<RestoreOutcome> {
-    let consent = CommitRequest { seq: preview.seq, acknowledge_signed: Some(preview.signed_loss) };
+    let consent = CommitRequest {
+        seq: preview.seq,
+        acknowledge_signed: Some(preview.signed_loss),
+        acknowledge_files_left_out: None,
+    };
     let path = format!("/backup/restore-points/{point}/activate");
     let body = serde_json::to_string(&consent).unwrap();
     let request = api.request(Method::POST, &path).header("content-type", "application/json");

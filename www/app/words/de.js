@@ -319,6 +319,8 @@ export const de = {
     'restore-running': ['Auf diesem Server wird gerade schon ein Backup wiederhergestellt.', 'Warten Sie, bis es fertig ist, oder brechen Sie die andere Wiederherstellung ab.'],
     'restore-gone': ['Der Server hat die Wiederherstellung nicht mehr: Sie wurde beendet, hat zu lange gedauert, oder der Server wurde neu gestartet.', 'An den Daten auf dem Server hat sie nichts geändert. Beginnen Sie noch einmal mit derselben Datei.'],
     'foreign-backup': ['Dieses Backup stammt von einem anderen Betrieb.', 'Wenn Sie es trotzdem hier einspielen wollen, geben Sie den Namen des Betriebs ein, von dem es stammt.'],
+    'unknown-origin': ['Dieses Backup sagt nicht, aus welchem Betrieb es stammt.', 'Wenn es hierher gehört, geben Sie den Namen des Betriebs ein, in den es kommt.'],
+    'files-left-out': ['Dateien des Backups würden nicht wiederhergestellt.', 'Sehen Sie nach, welche es sind, und bestätigen Sie ihre Zahl, wenn Sie ohne sie wiederherstellen wollen.'],
     'live-changed': ['Seit der Vorschau hat sich auf dem Server etwas geändert, das verloren ginge.', 'Es wurde nichts wiederhergestellt. Sehen Sie sich die neue Vorschau an und bestätigen Sie noch einmal.'],
     'signed-loss': ['Signierte Belege würden verloren gehen oder geändert.', 'Es wurde nichts wiederhergestellt. Bestätigen Sie ausdrücklich die genaue Zahl, oder stellen Sie nur einzelne Bereiche wieder her.'],
     'damaged-document': ['Auf dem Server steht etwas anderes, als gespeichert wurde: Der Datenträger hat es verändert.', 'Lassen Sie den Datenträger des Servers prüfen, stellen Sie das Beschädigte aus einem früheren Backup wieder her, oder erstellen Sie das Backup ohne es.'],

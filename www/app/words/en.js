@@ -322,6 +322,8 @@ export const en = {
     'restore-running': ['Another backup is being restored on this server at the moment.', 'Wait until that has ended, or stop the other restore.'],
     'restore-gone': ['The server no longer has this restore: it was ended, took too long, or the server was started anew.', 'It has changed nothing on the server. Begin again with the same file.'],
     'foreign-backup': ['This backup is of another business.', 'If you want to restore it here nevertheless, type the name of the business that it is of.'],
+    'unknown-origin': ['This backup does not say which business it comes from.', 'If it belongs here, type the name of the business that it goes into.'],
+    'files-left-out': ['Files of the backup would not be restored.', 'Look at which ones they are, and confirm their number if you want to restore without them.'],
     'live-changed': ['Since the preview, something has changed on the server that would be lost.', 'Nothing was restored. Look at the new preview and confirm once more.'],
     'signed-loss': ['Signed documents would be lost or changed.', 'Nothing was restored. Confirm their exact number expressly, or restore single areas only.'],
     'damaged-document': ['Something is stored on the server other than it was written: its disk has changed it.', 'Have the server’s disk checked, restore what is damaged from an earlier backup, or create the backup without it.'],

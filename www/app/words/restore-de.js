@@ -34,6 +34,8 @@ export const restoreDe = {
     },
     foreign: (backup, here) =>
       `Dieses Backup stammt von einer anderen Installation: von ${backup}. Sie sind dabei, es in ${here} einzuspielen.`,
+    unknownOrigin: (here) =>
+      `Dieses Backup sagt nicht, aus welchem Betrieb es stammt. Sie sind dabei, es in ${here} einzuspielen.`,
     choice: 'Was wiederhergestellt wird, und wie',
     what: 'Was wiederhergestellt wird',
     how: 'Wie wiederhergestellt wird',
@@ -43,6 +45,7 @@ export const restoreDe = {
       update: ['Ergänzen und aktualisieren', 'Was in den gewählten Kategorien fehlt, kommt hinzu, was abweicht, wird vom Backup überschrieben, und was es nur jetzt gibt, bleibt.'],
     },
     typeName: (business) => `Um ein Backup einer anderen Installation einzuspielen, geben Sie den Namen ihres Betriebs ein: ${business}`,
+    typeHere: (here) => `Um ein Backup unbekannter Herkunft einzuspielen, geben Sie den Namen des Betriebs ein, in den es kommt: ${here}`,
     unnamed: 'Der Name des Betriebs ist noch einzugeben.',
     show: 'Zeigen, was sich ändern würde',
     harmless: 'Dabei gehen die Daten zum Server und werden dort mit dem jetzigen Stand verglichen. Es ändert sich noch nichts.',
@@ -97,7 +100,12 @@ export const restoreDe = {
     refused: {
       'live-changed': 'Es wurde nichts geändert: Inzwischen hat jemand etwas gespeichert, das verloren ginge. Das ist die Vorschau von jetzt; sehen Sie sie noch einmal an und bestätigen Sie erneut. Sie können die Kassen für den Moment der Änderung warten lassen.',
       'signed-loss': 'Es wurde nichts geändert: Die Zahl der signierten Dokumente, die verloren gingen, ist jetzt eine andere. Sehen Sie die Vorschau noch einmal an und bestätigen Sie erneut.',
+      'files-left-out': 'Es wurde nichts geändert: Die Zahl der Dateien, die nicht wiederhergestellt würden, ist jetzt eine andere. Sehen Sie die Vorschau noch einmal an und bestätigen Sie erneut.',
     },
+    filesLeftOut: (n) =>
+      `${count(n, 'Datei des Backups würde', 'Dateien des Backups würden')} nicht wiederhergestellt: beschädigt, ohne zugehöriges Dokument oder nicht erkannt.`,
+    whichLeftOut: 'Welche, und warum',
+    moreLeftOut: (n) => `und ${count(n, 'weitere', 'weitere')}`,
     signedLoss: (n) =>
       `${count(n, 'signiertes Dokument (Beleg, Tagesabschluss oder Rechnung) würde', 'signierte Dokumente (Belege, Tagesabschlüsse oder Rechnungen) würden')} verloren gehen oder geändert. Sie sind aufbewahrungspflichtig: Tun Sie das nur mit einem Backup des jetzigen Stands in der Hand.`,
     warnings: {
@@ -140,6 +148,7 @@ export const restoreDe = {
     addsOnly: 'Es kommt nur etwas hinzu; überschrieben wird nichts.',
     canUndo: 'Der jetzige Stand bleibt auf dem Server aufgehoben, sodass Sie es rückgängig machen können.',
     acknowledge: (n) => `Geben Sie die Zahl der signierten Dokumente ein, die verloren gehen oder geändert werden: ${n}`,
+    acknowledgeFiles: (n) => `Geben Sie die Zahl der Dateien ein, die nicht wiederhergestellt werden: ${n}`,
     word: 'WIEDERHERSTELLEN',
     type: (word) => `Geben Sie zur Bestätigung ${word} ein`,
     pause: 'Die Kassen für den Moment der Änderung anhalten',

@@ -33,6 +33,8 @@ export const restoreEn = {
     },
     foreign: (/** @type {string} */ backup, /** @type {string} */ here) =>
       `This backup is of another installation: of ${backup}. You are about to restore it into ${here}.`,
+    unknownOrigin: (/** @type {string} */ here) =>
+      `This backup does not say which business it comes from. You are about to restore it into ${here}.`,
     choice: 'What to restore, and how',
     what: 'What to restore',
     how: 'How to restore',
@@ -42,6 +44,7 @@ export const restoreEn = {
       update: ['Add and update', 'What is missing in the chosen categories is added, what differs is overwritten by the backup, and what exists only now stays.'],
     },
     typeName: (/** @type {string} */ business) => `To restore a backup of another installation, type its business name: ${business}`,
+    typeHere: (/** @type {string} */ here) => `To restore a backup of unknown origin, type the name of the business that it goes into: ${here}`,
     unnamed: 'The business name is still to be typed.',
     show: 'Show what would change',
     harmless: 'This sends the data to the server and compares it with what is there. Nothing changes yet.',
@@ -96,7 +99,12 @@ export const restoreEn = {
     refused: {
       'live-changed': 'Nothing was changed: meanwhile somebody has written something that would be lost. This is the preview of now; look at it again and confirm once more. You can have the tills wait for the moment of the change.',
       'signed-loss': 'Nothing was changed: the number of signed documents that would be lost is another one now. Look at it again and confirm once more.',
+      'files-left-out': 'Nothing was changed: the number of files that would not be restored is another one now. Look at it again and confirm once more.',
     },
+    filesLeftOut: (/** @type {number} */ n) =>
+      `${count(n, 'file of the backup', 'files of the backup')} would not be restored: damaged, without a document, or not recognised.`,
+    whichLeftOut: 'Which, and why',
+    moreLeftOut: (/** @type {number} */ n) => `and ${count(n, 'other', 'others')}`,
     signedLoss: (/** @type {number} */ n) =>
       `${count(n, 'signed document (receipt, end-of-day report or invoice)', 'signed documents (receipts, end-of-day reports or invoices)')} would be lost or changed. Fiscal law demands that they are kept: do this only with a backup of now in your hands.`,
     warnings: {
@@ -139,6 +147,7 @@ export const restoreEn = {
     addsOnly: 'This only adds; nothing that there is now is overwritten.',
     canUndo: 'The state of now is kept on the server, so that you can undo it.',
     acknowledge: (/** @type {string} */ n) => `Type the number of signed documents that will be lost or changed: ${n}`,
+    acknowledgeFiles: (/** @type {string} */ n) => `Type the number of files that will not be restored: ${n}`,
     word: 'RESTORE',
     type: (/** @type {string} */ word) => `Type ${word} to confirm`,
     pause: 'Pause the tills for the moment of the change',

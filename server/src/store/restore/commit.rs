@@ -23,6 +23,8 @@ pub(super) struct Author<'a> {
     pub(super) action: AuditAction,
     pub(super) archive: Option<&'a ArchiveInfo>,
     pub(super) mode: Option<RestoreMode>,
+    /// How many files of the archive were left out, as acknowledged.
+    pub(super) files_left_out: u64,
 }
 
 /// Carries the plan out: all of it, or an error and nothing. `at` learns how far it is.
@@ -80,6 +82,7 @@ pub(super) fn apply(
         mode: author.mode,
         collections: plan.collections.iter().map(|part| part.incoming.collection.clone()).collect(),
         signed_loss: plan.signed_loss(),
+        files_left_out: author.files_left_out,
         ..AuditEntry::new(committed.clone(), author.user.to_owned(), author.action, AuditEnd::Done)
     })?;
     at("commit-audited");
@@ -87,6 +90,7 @@ pub(super) fn apply(
         committed,
         seq: unsigned(seq),
         restore_point: (!changed.is_empty()).then_some(point),
+        files_left_out: author.files_left_out,
         signed_loss: plan.signed_loss(),
         logins_ended: plan.logins_end,
         users_kept: plan.users_kept,

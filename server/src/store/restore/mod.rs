@@ -157,7 +157,7 @@ impl Restores {
     /// Opens a session.
     ///
     /// # Errors
-    /// `bad-request`, `foreign-backup`, `restore-running`, `no-space`
+    /// `bad-request`, `foreign-backup`, `unknown-origin`, `restore-running`, `no-space`
     pub fn begin(&self, owner: &Owner, user: &str, request: RestoreRequest) -> Result<RestoreBegun> {
         request::check(&request)?;
         self.expire()?;
@@ -211,10 +211,21 @@ impl Restores {
         })
     }
 
-    /// Lets a backup of another installation pass only if somebody typed whose it is.
+    /// Lets a backup of another installation pass only if a person typed whose it is, and one that does not say whose it is
+    /// only if the person typed what it is restored into.
     fn check_origin(&self, request: &RestoreRequest) -> Result<()> {
-        let Some(source) = &request.archive.source else { return Ok(()) };
         let typed = request.business_name.as_deref().map(str::trim);
+        let Some(source) = request.archive.origin() else {
+            let here = self.store.read(business)?;
+            if typed == Some(here.trim()) {
+                return Ok(());
+            }
+            let message = format!(
+                "the backup does not say which installation it is of: the business name of this one, {here:?}, has to be typed"
+            );
+            let names = ForeignBackup { backup: None, here };
+            return Err(Failure::conflict("unknown-origin", message).on("businessName").with(&names));
+        };
         if source.installation == self.store.installation() || typed == Some(source.business.trim()) {
             return Ok(());
         }
@@ -224,7 +235,7 @@ impl Restores {
              be typed",
             source.business
         );
-        let both = ForeignBackup { backup: source.business.clone(), here };
+        let both = ForeignBackup { backup: Some(source.business.clone()), here };
         Err(Failure::conflict("foreign-backup", message).on("businessName").with(&both))
     }
 
@@ -284,7 +295,8 @@ impl Restores {
             Plan::compute(connection, incoming)
         })?;
         self.prepare(session, &mut plan, work.plan.take().as_ref())?;
-        let preview = plan.preview();
+        let files_left_out = session.request.attachments.left_out;
+        let preview = RestorePreview { files_left_out, ..plan.preview() };
         work.plan = Some(plan);
         Ok(preview)
     }
@@ -292,11 +304,19 @@ impl Restores {
     /// Makes what is staged live: all of it, or nothing. Repeated, it answers what the first call did.
     ///
     /// # Errors
-    /// `incomplete`, `live-changed`, `signed-loss`, `restore-gone`, `forbidden`
+    /// `incomplete`, `live-changed`, `signed-loss`, `files-left-out`, `restore-gone`, `forbidden`
     pub fn commit(&self, id: &str, owner: &Owner, request: CommitRequest) -> Result<RestoreOutcome> {
         let done = self.with(id, owner, |session, work| {
             if work.plan.is_none() {
                 self.plan(session, work)?;
+            }
+            let left_out = session.request.attachments.left_out;
+            if request.acknowledge_files_left_out.unwrap_or_default() != left_out {
+                let message = format!(
+                    "{left_out} files of the backup would not be restored, and their exact number was not acknowledged"
+                );
+                let failure = Failure::conflict("files-left-out", message).on("acknowledgeFilesLeftOut");
+                return Err(with_fresh_preview(failure, || self.plan(session, work)));
             }
             let Some(plan) = &mut work.plan else { return Err(Failure::internal("no plan")) };
             // What a person has seen may be older than the plan: nothing that it costs may have changed in between.
@@ -306,6 +326,7 @@ impl Restores {
                 action: AuditAction::Restore,
                 archive: Some(&session.request.archive),
                 mode: Some(session.request.mode),
+                files_left_out: left_out,
             };
             let acknowledged = request.acknowledge_signed.unwrap_or_default();
             let done = self.store.write(|write| {
@@ -489,7 +510,7 @@ impl Open {
 
 /// Adds a fresh preview to a failure that asks a person again.
 fn with_fresh_preview(failure: Failure, preview: impl FnOnce() -> Result<RestorePreview>) -> Failure {
-    if !matches!(failure.code(), "live-changed" | "signed-loss") {
+    if !matches!(failure.code(), "live-changed" | "signed-loss" | "files-left-out") {
         return failure;
     }
     match preview() {

@@ -84,6 +84,7 @@ impl Plan {
             seq: unsigned(self.seq),
             collections: self.changes(),
             untouched: self.untouched.clone(),
+            files_left_out: 0,
             signed_loss: self.signed_loss(),
             warnings: self.warnings.clone(),
         }

@@ -62,7 +62,7 @@ impl Restores {
         // The plan is of now. What a person has seen is of then: nothing that it costs may have changed in between.
         let now = plan.seq;
         plan.seq = i64::try_from(request.seq).unwrap_or(i64::MAX).min(now);
-        let author = Author { user, action: AuditAction::Undo, archive: None, mode: None };
+        let author = Author { user, action: AuditAction::Undo, archive: None, mode: None, files_left_out: 0 };
         let acknowledged = request.acknowledge_signed.unwrap_or_default();
         let done = self.store.write(|write| {
             let used = "DELETE FROM restore_points WHERE id = ?1";

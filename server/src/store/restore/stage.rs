@@ -406,6 +406,7 @@ mod tests {
                 bytes: 0,
                 batches: 0,
                 sha256: Sha256::of(b""),
+                left_out: 0,
             },
         };
         let owner = Owner::User("usr_1".to_owned());
@@ -423,7 +424,13 @@ mod tests {
         full(false);
         assert_eq!(stage().unwrap().lines, 500);
         let seq = restores.preview(&id, &owner).unwrap().seq;
-        let commit = || restores.commit(&id, &owner, CommitRequest { seq, acknowledge_signed: None });
+        let commit = || {
+            restores.commit(
+                &id,
+                &owner,
+                CommitRequest { seq, acknowledge_signed: None, acknowledge_files_left_out: None },
+            )
+        };
         full(true);
         assert_eq!(commit().unwrap_err().code(), "no-space");
         assert!(live().iter().zip(&now).all(|(body, (_, expected))| body == expected));

@@ -141,7 +141,11 @@ async fn a_clean_up_at_any_step_takes_nothing_that_is_needed() {
             bench.app.clean().unwrap();
             let preview: RestorePreview = bench.get(&format!("{path}/preview")).await.expect(OK).data();
             bench.app.clean().unwrap();
-            let consent = CommitRequest { seq: preview.seq, acknowledge_signed: None };
+            let consent = CommitRequest {
+                seq: preview.seq,
+                acknowledge_signed: None,
+                acknowledge_files_left_out: None,
+            };
             let body = serde_json::to_string(&consent).unwrap();
             bench.post(&format!("{path}/activate"), body).await.expect(OK);
             assert!(begun().contains(&"commit-collection"));

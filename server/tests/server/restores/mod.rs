@@ -76,7 +76,8 @@ impl Backup {
         RestoreRequest {
             key: None,
             archive,
-            business_name: None,
+            // The archive does not say whose it is.
+            business_name: Some("DiKAS".to_owned()),
             mode,
             collections: collections.collect(),
             attachments: AnnouncedAttachments {
@@ -84,6 +85,7 @@ impl Backup {
                 bytes: self.files.iter().map(|(record, _)| record.size).sum(),
                 batches: self.file_batches().len() as u64,
                 sha256: Sha256::of(self.file_batches().concat().as_bytes()),
+                left_out: 0,
             },
         }
     }
@@ -174,7 +176,7 @@ impl<'a> Session<'a> {
     }
 
     async fn try_commit(&self, seq: u64, acknowledge_signed: Option<u64>) -> Answer {
-        let request = CommitRequest { seq, acknowledge_signed };
+        let request = CommitRequest { seq, acknowledge_signed, acknowledge_files_left_out: None };
         self.call(Method::POST, "commit", serde_json::to_string(&request).unwrap()).await
     }
 

@@ -17,7 +17,9 @@ async fn preview(bench: &Bench, point: &RestorePoint) -> RestorePreview {
 }
 
 async fn activate(bench: &Bench, point: &RestorePoint, seq: u64, acknowledge_signed: Option<u64>) -> Answer {
-    let body = serde_json::to_string(&CommitRequest { seq, acknowledge_signed }).unwrap();
+    let body =
+        serde_json::to_string(&CommitRequest { seq, acknowledge_signed, acknowledge_files_left_out: None })
+            .unwrap();
     bench.post(&format!("/backup/restore-points/{}/activate", point.id), body).await
 }
 

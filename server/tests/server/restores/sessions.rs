@@ -122,6 +122,56 @@ async fn a_backup_of_another_business_needs_its_name_typed() {
 }
 
 #[tokio::test]
+async fn a_backup_that_does_not_say_whose_it_is_needs_the_name_of_this_business_typed() {
+    let bench = Bench::new().await;
+    let settings = r#"{"_id":"cfg_1","businessName":"Café Zwölf"}"#;
+    bench.put(&document_path("settings", "cfg_1"), settings).await.expect(CREATED);
+    let nobody = SourceInfo { business: " ".to_owned(), ..source(&"f".repeat(32)) };
+    for source in [None, Some(source("")), Some(nobody)] {
+        let mut request = backup().request(RestoreMode::Full);
+        request.archive.source = source;
+        for typed in [None, Some(""), Some(" "), Some("DiKAS"), Some("Zum Hirschen")] {
+            request.business_name = typed.map(str::to_owned);
+            let answer = try_begin(&bench, &request).await.fails_with_data(CONFLICT, "unknown-origin");
+            let envelope: Value = serde_json::from_slice(&answer.body).unwrap();
+            assert_eq!(envelope["data"], serde_json::json!({"backup": null, "here": "Café Zwölf"}));
+        }
+        request.business_name = Some(" Café Zwölf ".to_owned());
+        let session = Session::begin(&bench, &request).await;
+        session.call(Method::DELETE, "", String::new()).await.expect(OK);
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_left_out_have_to_be_acknowledged_in_every_mode() {
+    for mode in [RestoreMode::Full, RestoreMode::Identical, RestoreMode::Update] {
+        let bench = Bench::new().await;
+        let mut request = backup().request(mode);
+        request.attachments.left_out = 2;
+        let session = Session::begin(&bench, &request).await;
+        session.stage(&backup()).await;
+        let preview = session.preview().await;
+        assert_eq!(preview.files_left_out, 2);
+        let commit = async |files: Option<u64>| {
+            let request = CommitRequest {
+                seq: preview.seq,
+                acknowledge_signed: None,
+                acknowledge_files_left_out: files,
+            };
+            session.call(Method::POST, "commit", serde_json::to_string(&request).unwrap()).await
+        };
+        for wrong in [None, Some(0), Some(1), Some(3)] {
+            let refused = commit(wrong).await;
+            assert_eq!(fresh(&refused, "files-left-out").files_left_out, 2);
+            assert_eq!(live(&bench, "articles").await, [""; 0], "nothing has changed");
+        }
+        let outcome: RestoreOutcome = commit(Some(2)).await.expect(OK).data();
+        assert_eq!(outcome.files_left_out, 2);
+        assert_eq!(live(&bench, "articles").await, LINES);
+    }
+}
+
+#[tokio::test]
 async fn nobody_writes_during_a_pause() {
     let bench = Bench::with(|config| config.restores.pause = Duration::from_secs(3)).await;
     let session = Session::staged(&bench, &backup(), RestoreMode::Full).await;
