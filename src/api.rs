@@ -8,6 +8,7 @@ pub mod archives;
 pub mod restore;
 
 use crate::catalog::{Category, CollectionName};
+use crate::damage::{DocumentKey, Missing};
 use crate::digest::Sha256;
 use crate::error::Error;
 use crate::job::Progress;
@@ -103,6 +104,9 @@ pub struct SnapshotRequest {
     /// The categories to back up; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub categories: Option<Vec<Category>>,
+    /// Documents that are left out where they, or files of theirs, are damaged. One that is sound is backed up as ever.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<DocumentKey>,
 }
 
 /// Answer of `POST /backup/snapshots`: one moment of the store, kept open.
@@ -118,6 +122,10 @@ pub struct Snapshot {
     pub source: SourceInfo,
     /// Every covered collection, empty ones included, in the order of their names as bytes.
     pub collections: Vec<CollectionSummary>,
+    /// What is damaged and was left out, as it was asked for, in the order of collection, id and name. Nothing of it is
+    /// counted above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
 }
 
 impl Snapshot {
@@ -256,6 +264,9 @@ pub struct JobArchive {
     pub plain_parts: u64,
     /// How often the job had to start over with a new snapshot.
     pub restarts: u32,
+    /// What was damaged and is missing in it, as it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
 }
 
 /// Answer of `POST /backup/jobs/{id}/ticket`: the right to download one file by its address alone.

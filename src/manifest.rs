@@ -3,6 +3,7 @@
 
 use crate::api::{AttachmentRecord, CollectionSummary, SourceInfo, is_moment};
 use crate::catalog::{Category, CollectionName};
+use crate::damage::Missing;
 use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::part::part_name;
@@ -36,6 +37,10 @@ pub struct Manifest {
     pub collections: Vec<CollectionEntry>,
     /// Every attachment, in the order of collection, id and name as bytes.
     pub attachments: Vec<AttachmentEntry>,
+    /// What was damaged when the backup was made, and is missing in it, in the order of collection, id and name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(all(test, not(target_arch = "wasm32")), ts(optional, as = "Option<Vec<Missing>>"))]
+    pub missing: Vec<Missing>,
 }
 
 /// One covered collection.
@@ -225,7 +230,20 @@ impl Manifest {
                 );
             }
         }
-        Ok(())
+        self.check_missing()
+    }
+
+    fn check_missing(&self) -> Result<()> {
+        let key = |it: &Missing| (it.collection.clone(), it.id.clone(), it.name.clone());
+        if !self.missing.is_sorted_by(|one, next| key(one) < key(next)) {
+            return Err(bad("what is missing is not in the order of collection, id and name"));
+        }
+        let covers = |name: &CollectionName| self.collections.iter().any(|entry| entry.name == *name);
+        match self.missing.iter().find(|it| !covers(&it.collection)) {
+            Some(stray) => Err(bad("the collection of a missing document is not covered")
+                .on(format!("{MANIFEST_NAME}, {stray}"))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -203,6 +203,7 @@ impl<W: Write + Seek> BackupWriter<W> {
             source: snapshot.source.clone(),
             collections,
             attachments: mem::take(&mut self.attachments),
+            missing: snapshot.missing.clone(),
         })
     }
 
@@ -323,7 +324,13 @@ mod tests {
             product: "DiKAS 26.3".to_owned(),
             position: 1,
         };
-        Snapshot { id: "1".repeat(32), created: "2026-11-23T18:59:41Z".to_owned(), source, collections }
+        Snapshot {
+            id: "1".repeat(32),
+            created: "2026-11-23T18:59:41Z".to_owned(),
+            source,
+            collections,
+            missing: Vec::new(),
+        }
     }
 
     fn part(collection: &str, lines: &[u8]) -> (RawPartInfo, EncodedPart) {

@@ -6,9 +6,10 @@ use crate::keeping::{Retained, keep_newest};
 use crate::login::Server;
 use crate::teller::{Onlooker, Teller, megabytes};
 use crate::terminal::plain;
-use crate::{login, verify};
+use crate::{login, verify, words};
 use dikas_archive::api::SnapshotRequest;
 use dikas_archive::catalog::Category;
+use dikas_archive::damage::DocumentKey;
 use dikas_archive::digest::Sha256;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::job::backup::{Options, Outcome, backup};
@@ -39,6 +40,12 @@ pub(crate) struct Arguments {
     /// Backs up this category alone; may be given several times.
     #[arg(long = "category", value_name = "CATEGORY", value_parser = login::category())]
     categories: Vec<Category>,
+    /// Leaves this document out, or files of it, where they are damaged on the server; may be given several times.
+    ///
+    /// A backup that meets something damaged fails, and names it. One that is sound is backed up although it is named here. The
+    /// backup says what is missing in it.
+    #[arg(long, value_name = "COLLECTION/ID")]
+    without: Vec<DocumentKey>,
     /// Removes old backups from the folder, so that the N newest stay, the new one among them.
     ///
     /// Only after all else has gone well, and only backups that are named as this command names them, that are of the same
@@ -81,7 +88,7 @@ pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Resu
     let mut draft = place.begin().map_err(|error| Failure::new(Ended::Unusable, error))?;
     let watch = Onlooker::new(teller, interrupt);
     let categories = (!arguments.categories.is_empty()).then(|| arguments.categories.clone());
-    let request = SnapshotRequest { categories };
+    let request = SnapshotRequest { categories, without: arguments.without.clone() };
     let open = async || HttpSource::open(&http, &request).await;
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS);
     let encoder = Threads::start(NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN))?;
@@ -108,6 +115,7 @@ pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Resu
             "attachments": outcome.manifest.attachments.len(),
             "plainParts": outcome.plain_parts,
             "restarts": outcome.restarts,
+            "missing": outcome.manifest.missing,
             "verified": arguments.verify,
             "removed": removed,
             "future": future,
@@ -154,6 +162,7 @@ fn told(outcome: &Outcome, file: &str, removed: &[String], future: &[String]) ->
         megabytes(outcome.size),
         outcome.sha256
     );
+    text += format!("\n{}", words::missing(&outcome.manifest.missing)).trim_end();
     for file in removed {
         text += &format!("\nRemoved {}", plain(file));
     }
@@ -187,7 +196,7 @@ mod tests {
             position: 1,
         };
         let (id, created) = ("0".repeat(32), "2026-11-23T18:59:41Z".to_owned());
-        let snapshot = Snapshot { id, created, source, collections: Vec::new() };
+        let snapshot = Snapshot { id, created, source, collections: Vec::new(), missing: Vec::new() };
         let out = fs::OpenOptions::new().read(true).write(true).create_new(true).open(&file).unwrap();
         BackupWriter::new(out).finish(&snapshot).unwrap();
         let mut bytes = fs::read(&file).unwrap();

@@ -46,7 +46,8 @@ fn summary(file: &Path, as_json: bool, interrupt: &Interrupt) -> Result<bool> {
     let mut out = Out::new();
     if as_json {
         let head = manifest.as_ref().map(|manifest| {
-            json!({"version": manifest.version, "created": manifest.created, "source": manifest.source})
+            let Manifest { version, created, source, missing, .. } = manifest;
+            json!({"version": version, "created": created, "source": source, "missing": missing})
         });
         let answer = json!({"size": reader.length(), "manifest": head, "summary": summary}).to_string();
         let _ = out.write(format!("{}\n", plain_json(&answer)))?;
@@ -116,6 +117,7 @@ fn describe(manifest: Option<&Manifest>, summary: &Summary) -> String {
     let documents: u64 = summary.collections.iter().map(|collection| collection.documents).sum();
     text += &format!("\n{documents} documents, {} attachments of {sizes} bytes\n", summary.attachments.len());
     text += &words::notes(&summary.notes);
+    text += &words::missing(manifest.map_or(&[], |manifest| &manifest.missing));
     text += &words::problems(&summary.problems);
     text += match (summary.problems.is_empty(), manifest) {
         (false, _) => "damaged\n",

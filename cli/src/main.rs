@@ -165,4 +165,5 @@ fn failed(ended: Ended, error: &Error) -> serde_json::Value {
 
 fn complain(error: &Error) {
     eprintln!("dikas-backup: {}", plain(&error.to_string()));
+    eprint!("{}", words::damaged(error));
 }

@@ -1,10 +1,10 @@
 //! `verify`: reads every byte of a backup and compares it with what it should be.
 
-use crate::look;
 use crate::out::Out;
 use crate::teller::Bar;
 use crate::terminal::plain_json;
-use crate::words;
+use crate::{look, words};
+use dikas_archive::damage::Missing;
 use dikas_archive::digest::Sha256;
 use dikas_archive::error::Result;
 use dikas_archive::reader::{BackupReader, Verdict};
@@ -28,17 +28,20 @@ pub(crate) fn verify(Arguments { file, json }: &Arguments, interrupt: &Interrupt
     let mut reader = look::open_damaged(file, interrupt)?;
     let size = reader.length();
     let (sha256, verdict) = read_all(&mut reader, interrupt)?;
+    // One that cannot be read is among the problems.
+    let manifest = reader.manifest().ok().flatten();
+    let missing = manifest.map_or_else(Vec::new, |manifest| manifest.missing.clone());
     let mut out = Out::new();
     let _ = out.write(match json {
-        true => format!("{}\n", plain_json(&as_json(&verdict, size, &sha256).to_string())),
-        false => described(&verdict, size, &sha256),
+        true => format!("{}\n", plain_json(&as_json(&verdict, size, &sha256, &missing).to_string())),
+        false => described(&verdict, size, &sha256, &missing),
     })?;
     out.finish()?;
     Ok(verdict.is_sound())
 }
 
-fn as_json(verdict: &Verdict, size: u64, sha256: &Sha256) -> serde_json::Value {
-    let mut answer = json!({"sound": verdict.is_sound(), "size": size, "sha256": sha256});
+fn as_json(verdict: &Verdict, size: u64, sha256: &Sha256, missing: &[Missing]) -> serde_json::Value {
+    let mut answer = json!({"sound": verdict.is_sound(), "size": size, "sha256": sha256, "missing": missing});
     if let (Some(answer), Ok(serde_json::Value::Object(verdict))) =
         (answer.as_object_mut(), serde_json::to_value(verdict))
     {
@@ -47,11 +50,12 @@ fn as_json(verdict: &Verdict, size: u64, sha256: &Sha256) -> serde_json::Value {
     answer
 }
 
-fn described(verdict: &Verdict, size: u64, sha256: &Sha256) -> String {
+fn described(verdict: &Verdict, size: u64, sha256: &Sha256, missing: &[Missing]) -> String {
     let Verdict { problems, entries, documents, has_manifest, notes } = verdict;
     let mut text = format!("{entries} entries, {documents} documents, {size} bytes\nSHA-256 {sha256}\n");
     text += &words::notes(notes);
     text += &words::problems(problems);
+    text += &words::missing(missing);
     text + match (problems.is_empty(), has_manifest, notes.as_slice()) {
         (true, true, []) => "sound\n",
         (true, true, _) => "sound: every byte is as it should be\n",

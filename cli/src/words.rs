@@ -2,6 +2,8 @@
 
 use crate::terminal::plain;
 use dikas_archive::api::restore::{Changes, RestoreOutcome, RestorePreview, RestoreWarning};
+use dikas_archive::damage::{DocumentKey, Missing};
+use dikas_archive::error::Error;
 use dikas_archive::job::restore::Plan;
 use dikas_archive::problems::Problems;
 use dikas_archive::reader::Note;
@@ -56,6 +58,30 @@ pub(crate) fn complain(found: &Problems) {
     for line in problems(found).lines() {
         eprintln!("dikas-backup: {line}");
     }
+}
+
+/// What is missing in a backup, a line for each; nothing where nothing is.
+pub(crate) fn missing(missing: &[Missing]) -> String {
+    let line = |it: &Missing| {
+        let files = match it.attachments {
+            0 => String::new(),
+            files => format!(", and its {files} files with it"),
+        };
+        format!("Missing, because it was damaged on the server: {}{files}\n", plain(&it.to_string()))
+    };
+    missing.iter().map(line).collect()
+}
+
+/// What to do about a backup that has met something damaged; nothing where that was not the trouble.
+pub(crate) fn damaged(error: &Error) -> String {
+    let mut keys: Vec<DocumentKey> = error.damaged.iter().map(Missing::document).collect();
+    keys.dedup();
+    if keys.is_empty() || !error.damaged.iter().all(Missing::can_be_left_out) {
+        return error.damaged.iter().map(|it| format!("Damaged: {}\n", plain(&it.to_string()))).collect();
+    }
+    let option =
+        |key: &DocumentKey| format!(" --without '{}'", plain(&key.to_string()).replace('\'', r"'\''"));
+    format!("To go on without what is damaged:{}\n", keys.iter().map(option).collect::<String>())
 }
 
 /// What would change.
@@ -138,6 +164,10 @@ fn warning_in_words(warning: &RestoreWarning) -> String {
             "the balances of {customers} customers would change: {} more for some, {} less for others.",
             euros(*raised),
             euros(*lowered)
+        ),
+        RestoreWarning::Missing { missing, kept } => format!(
+            "{missing} documents or files are missing in this backup, because they were damaged when it was made; {kept} of \
+             them are on the server now, and stay as they are there."
         ),
         RestoreWarning::LoginsEnd => "users change, and everybody has to log in again.".to_owned(),
         RestoreWarning::UsersKept => {

@@ -10,6 +10,7 @@ use crate::durable::sync_folder;
 use crate::failure::{Failure, Result, unusable};
 use crate::room::{Room, Taken};
 use crate::{durable, private};
+use dikas_archive::damage::Reason;
 use dikas_archive::digest::{Hasher, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -93,6 +94,22 @@ impl Blobs {
             .map_err(|error| Failure::internal(format_args!("blob {digest} cannot be opened: {error}")))?;
         let size = file.metadata()?.len();
         Ok((file, size))
+    }
+
+    /// What is wrong with the bytes of a blob that has to have this size; none where nothing is.
+    pub fn damage(&self, digest: &Sha256, size: u64) -> Option<Reason> {
+        let Ok((mut file, found)) = self.read(digest) else { return Some(Reason::Unreadable) };
+        if found != size {
+            return Some(Reason::Changed);
+        }
+        let (mut hasher, mut buffer) = (Hasher::default(), vec![0; 64 << 10]);
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return (hasher.finish() != *digest).then_some(Reason::Changed),
+                Ok(read) => hasher.update(buffer.get(..read).unwrap_or_default()),
+                Err(_) => return Some(Reason::Unreadable),
+            }
+        }
     }
 
     /// How long a blob is, if it is there.

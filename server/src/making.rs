@@ -42,15 +42,21 @@ impl TryFrom<BackupRequest> for Moment {
 
     fn try_from(request: BackupRequest) -> Result<Self> {
         match request {
-            BackupRequest { categories: Some(_), snapshot: Some(_) } => {
+            BackupRequest { categories: Some(_), snapshot: Some(_), .. } => {
                 let message = "a snapshot covers what it was opened for: categories cannot be chosen besides";
                 Err(Failure::bad_request(message).on("categories"))
+            }
+            BackupRequest { snapshot: Some(_), without, .. } if !without.is_empty() => {
+                let message = "a snapshot lacks what it was opened without: nothing can be left out besides";
+                Err(Failure::bad_request(message).on("without"))
             }
             BackupRequest { snapshot: Some(id), .. } => Ok(Moment::Of(id)),
             BackupRequest { categories: Some(none), .. } if none.is_empty() => {
                 Err(Failure::bad_request("at least one category has to be chosen").on("categories"))
             }
-            BackupRequest { categories, .. } => Ok(Moment::Now(SnapshotRequest { categories })),
+            BackupRequest { categories, without, .. } => {
+                Ok(Moment::Now(SnapshotRequest { categories, without }))
+            }
         }
     }
 }
@@ -158,7 +164,7 @@ impl Source for StoreSource {
         if self.asked.get().elapsed() > KEEP_ASKING {
             self.asked.set(Instant::now());
             let id = &self.snapshot.id;
-            let asked = self.snapshots.names_blobs(id, &self.owner, vec![*blob], Turn::Queued);
+            let asked = self.snapshots.files(id, &self.owner, vec![*blob], Turn::Queued);
             asked.await.map_err(error_of)?;
         }
         let (mut file, _) = self.store.blobs().read(blob).map_err(error_of)?;

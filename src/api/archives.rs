@@ -3,6 +3,7 @@
 
 use crate::api::restore::{RestoreOutcome, RestorePreview};
 use crate::catalog::Category;
+use crate::damage::DocumentKey;
 use crate::digest::Sha256;
 use crate::error::Error;
 use crate::job::Progress;
@@ -48,7 +49,8 @@ pub struct NewToken {
     pub about: BackupToken,
 }
 
-/// Body of `POST /backup/create` and `POST /backup/jobs`: either of both; an empty body means everything, as it is now.
+/// Body of `POST /backup/create` and `POST /backup/jobs`: categories or a snapshot; an empty body means everything, as it is
+/// now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -59,6 +61,9 @@ pub struct BackupRequest {
     /// Id of an open snapshot: the archive is of its moment and of what it covers. It stays open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// Documents that are left out where they, or files of theirs, are damaged. One that is sound is backed up as ever.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<DocumentKey>,
 }
 
 /// An archive in the server's backup folder.

@@ -2,6 +2,7 @@
 
 use crate::api::SourceInfo;
 use crate::catalog::{Category, CollectionName};
+use crate::damage::Missing;
 use crate::digest::Sha256;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,9 @@ pub struct RestoreRequest {
     pub collections: Vec<AnnouncedCollection>,
     /// The attachments of their documents.
     pub attachments: AnnouncedAttachments,
+    /// What the backup says is missing in it. The live document, or its file, stays as it is, in every mode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
 }
 
 /// Which backup it is.
@@ -272,6 +276,13 @@ pub enum RestoreWarning {
         /// What others would lose, in cents.
         lowered: u64,
     },
+    /// Documents, or files of theirs, are missing in the backup, because they were damaged when it was made.
+    Missing {
+        /// How many.
+        missing: u64,
+        /// How many of these are there now, and stay as they are.
+        kept: u64,
+    },
     /// Users change: every login ends with the commit, and all must log in again.
     LoginsEnd,
     /// No admin could log in afterwards: the users of now are kept.
@@ -464,6 +475,9 @@ pub struct AuditEntry {
     /// How many files of the archive were not restored, as acknowledged.
     #[serde(default)]
     pub files_left_out: u64,
+    /// What the backup lacks, because it was damaged and somebody said to go on without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
     /// Why it failed; null unless it has.
     pub error: Option<String>,
     /// What was done to it: the user, backup token or archive; null where that goes without saying.
@@ -494,6 +508,7 @@ impl AuditEntry {
             collections: Vec::new(),
             signed_loss: 0,
             files_left_out: 0,
+            missing: Vec::new(),
             error: None,
             subject: None,
             detail: None,

@@ -237,6 +237,7 @@ fn opened(inspector: &mut Look) -> Result<Event> {
         version: manifest.version,
         created: manifest.created.clone(),
         source: manifest.source.clone(),
+        missing: manifest.missing.clone(),
     });
     let (collections, attachments) = with_attachments(archive, collections);
     let found = problems.found() as u32;

@@ -3,6 +3,7 @@
 
 use crate::api::Snapshot;
 use crate::catalog::Category;
+use crate::damage::DocumentKey;
 use crate::error::Result;
 use crate::job::backup::Output;
 use crate::job::resume::Written;
@@ -23,6 +24,9 @@ pub struct Head {
     pub snapshot: Snapshot,
     /// What was chosen; null means everything.
     pub categories: Option<Vec<Category>>,
+    /// What is left out where it is damaged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<DocumentKey>,
     /// When the backup began, by the browser's clock, RFC 3339 in UTC.
     pub begun: String,
 }
@@ -146,11 +150,17 @@ mod tests {
             product: "DiKAS 26.3".to_owned(),
             position: 7,
         };
-        let snapshot =
-            Snapshot { id: "0".repeat(32), created: created.to_owned(), source, collections: Vec::new() };
+        let snapshot = Snapshot {
+            id: "0".repeat(32),
+            created: created.to_owned(),
+            source,
+            collections: Vec::new(),
+            missing: Vec::new(),
+        };
         Head {
             snapshot,
             categories: Some(vec![Category::Articles]),
+            without: Vec::new(),
             begun: "2026-11-25T02:00:00.000Z".to_owned(),
         }
     }

@@ -21,10 +21,12 @@ use std::cell::RefCell;
 impl Job {
     pub(super) async fn make_backups(&self, command: Command) -> Result<Answer, Failure> {
         match command {
-            Command::CreateBackup { url, categories, on_server: true } => {
-                Ok(self.back_up_on_server(&url, categories).await?)
+            Command::CreateBackup { url, categories, without, on_server: true } => {
+                Ok(self.back_up_on_server(&url, &SnapshotRequest { categories, without }).await?)
             }
-            Command::CreateBackup { url, categories, .. } => self.back_up(&url, categories).await,
+            Command::CreateBackup { url, categories, without, .. } => {
+                self.back_up(&url, &SnapshotRequest { categories, without }).await
+            }
             Command::ResumeBackup(Item { url, id }) => self.resume(&url, &id).await,
             command => Ok(self.answer(command).await?),
         }
@@ -70,11 +72,11 @@ impl Job {
     }
 
     /// Makes a backup in this browser or, where that has no place for it, on the server.
-    async fn back_up(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Answer, Failure> {
+    async fn back_up(&self, url: &str, request: &SnapshotRequest) -> Result<Answer, Failure> {
         let encoder = Workers::start(self.spawn.clone(), self.signal.clone());
-        let source = self.open(url, categories.clone()).await?;
+        let source = self.open(url, request).await?;
         encoder.prepare_for(source.snapshot());
-        let made = match Draft::begin(source.snapshot(), categories.clone()).await {
+        let made = match Draft::begin(source.snapshot(), request.clone()).await {
             Ok(draft) => self.make(url, Some(source), draft, &encoder).await,
             Err(error) => {
                 let _ = source.close().await;
@@ -85,7 +87,7 @@ impl Job {
             Err(Failure { error, .. }) if error.kind == ErrorKind::NoStorage => {
                 drop(encoder);
                 notice(Notice::OnServer);
-                Ok(self.back_up_on_server(url, categories).await?)
+                Ok(self.back_up_on_server(url, request).await?)
             }
             made => made,
         }
@@ -107,7 +109,8 @@ impl Job {
         mut draft: Draft,
         encoder: &Workers,
     ) -> Result<Answer, Failure> {
-        let Head { snapshot, categories, .. } = draft.head().clone();
+        let Head { snapshot, categories, without, .. } = draft.head().clone();
+        let request = SnapshotRequest { categories, without };
         let held = source.is_none().then_some(snapshot);
         let first = RefCell::new((source, held));
         let open = async || {
@@ -117,7 +120,7 @@ impl Job {
                 (None, Some(snapshot)) => HttpSource::resume(self.transport(url)?, snapshot).await,
                 (None, None) => {
                     notice(Notice::StartedOver);
-                    self.open(url, categories.clone()).await
+                    self.open(url, &request).await
                 }
             }
         };
@@ -134,10 +137,10 @@ impl Job {
         Ok((Event::BackedUp { archive, contents: contents(outcome.manifest) }, Some(file)))
     }
 
-    async fn back_up_on_server(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Answer> {
+    async fn back_up_on_server(&self, url: &str, request: &SnapshotRequest) -> Result<Answer> {
         let watch = PageWatch::new(self.signal.clone());
         let remote = Remote::new(self.transport(url)?);
-        let (id, archive, manifest) = remote.backup(&SnapshotRequest { categories }, &watch).await?;
+        let (id, archive, manifest) = remote.backup(request, &watch).await?;
         watch.flush();
         if archive.restarts > 0 {
             notice(Notice::StartedOver);
@@ -158,16 +161,16 @@ impl Job {
     }
 
     async fn contents(&self, url: &str, categories: Option<Vec<Category>>) -> Result<Event> {
-        let source = self.open(url, categories).await?;
+        let source = self.open(url, &SnapshotRequest { categories, without: Vec::new() }).await?;
         let snapshot = source.snapshot().clone();
         // The answer does not depend on the farewell: a snapshot that nobody closes expires.
         let _ = source.close().await;
-        let Snapshot { created, source, collections, .. } = snapshot;
-        Ok(Event::Contents(Contents { created, source, collections }))
+        let Snapshot { created, source, collections, missing, .. } = snapshot;
+        Ok(Event::Contents(Contents { created, source, collections, missing }))
     }
 
-    async fn open(&self, url: &str, categories: Option<Vec<Category>>) -> Result<HttpSource<Fetch>> {
-        HttpSource::open(self.transport(url)?, &SnapshotRequest { categories }).await
+    async fn open(&self, url: &str, request: &SnapshotRequest) -> Result<HttpSource<Fetch>> {
+        HttpSource::open(self.transport(url)?, request).await
     }
 }
 
@@ -188,7 +191,8 @@ async fn list(clean_up: bool) -> Result<Event> {
 /// What an archive holds. Its manifest with all the attachments does not travel: the archive has it.
 fn contents(manifest: Manifest) -> Contents {
     let collections = manifest.summaries();
-    Contents { created: manifest.created, source: manifest.source, collections }
+    let Manifest { created, source, missing, .. } = manifest;
+    Contents { created, source, collections, missing }
 }
 
 /// An archive that the server keeps.

@@ -10,6 +10,7 @@ use crate::api::restore::{
 };
 use crate::api::{CollectionSummary, SourceInfo};
 use crate::catalog::Category;
+use crate::damage::{DocumentKey, Missing};
 use crate::digest::Sha256;
 use crate::error::Error;
 use crate::inspect::Place as DocumentPlace;
@@ -36,6 +37,10 @@ pub enum Command {
         url: String,
         /// The categories to back up; null means all.
         categories: Option<Vec<Category>>,
+        /// Documents that are left out where they, or files of theirs, are damaged.
+        #[serde(default)]
+        #[cfg_attr(all(test, not(target_arch = "wasm32")), ts(optional, as = "Option<Vec<DocumentKey>>"))]
+        without: Vec<DocumentKey>,
         /// Whether the server shall put the archive together, and keep it.
         on_server: bool,
     },
@@ -447,6 +452,8 @@ pub struct Contents {
     pub source: SourceInfo,
     /// Every collection that is covered.
     pub collections: Vec<CollectionSummary>,
+    /// What was damaged and is missing.
+    pub missing: Vec<Missing>,
 }
 
 /// A backup that did not come to its end, though it can.

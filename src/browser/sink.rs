@@ -7,8 +7,7 @@ use super::pages::{Blocks, Paged};
 use super::protocol::{Archive, Notice, Place};
 use super::rope::{self, BlobRope};
 use super::{js, making};
-use crate::api::Snapshot;
-use crate::catalog::Category;
+use crate::api::{Snapshot, SnapshotRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::backup::{Outcome, Output};
 use crate::job::resume::Written;
@@ -52,9 +51,10 @@ impl Draft {
     /// # Errors
     /// `no-space` where the browser has a file system and too little room in it, `no-storage` where it has none and the
     /// archive is too large for its memory.
-    pub(super) async fn begin(snapshot: &Snapshot, categories: Option<Vec<Category>>) -> Result<Self> {
+    pub(super) async fn begin(snapshot: &Snapshot, request: SnapshotRequest) -> Result<Self> {
         let wanted = name(&snapshot.created);
-        let head = Head { snapshot: snapshot.clone(), categories, begun: now() };
+        let SnapshotRequest { categories, without } = request;
+        let head = Head { snapshot: snapshot.clone(), categories, without, begun: now() };
         if let Ok(Some(archives)) = Archives::open().await {
             match Self::on_disk(archives, &wanted, head.clone()).await {
                 Err(error) if error.kind == ErrorKind::NoSpace => return Err(error),

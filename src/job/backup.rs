@@ -4,6 +4,7 @@ use super::queue::{self, Load};
 use super::resume::{self, Begun, Place, Written};
 use super::{Encoder, Page, Phase, Progress, Source, Watch};
 use crate::api::{AttachmentRecord, CollectionSummary, Snapshot};
+use crate::damage::{Missing, Reason};
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Manifest;
@@ -382,11 +383,25 @@ async fn write_attachments<O: Output>(
         writer.attachment_data(&bytes)?;
         let ends = range.from + range.bytes == range.record.size;
         if ends {
-            place.wrote_attachment(writer.attachment_end()?)?;
+            let entry = writer.attachment_end().map_err(|error| damaged(&range.record, error))?;
+            place.wrote_attachment(entry)?;
         }
         meter.add(Some(&range.record.name), 0, u64::from(ends), range.bytes).await?;
     }
     Ok(())
+}
+
+/// What it means that a file, whose pieces have come as the server sent them, has another digest than its record.
+fn damaged(record: &AttachmentRecord, error: Error) -> Error {
+    if error.kind != ErrorKind::BadAnswer {
+        return error;
+    }
+    let AttachmentRecord { collection, id, name, .. } = record.clone();
+    let missing = Missing { collection, id, name: Some(name), reason: Reason::Changed, attachments: 0 };
+    let message = "this file is not as it was written: the disk of the server has changed it; nothing was backed up: \
+                   restore it from an earlier backup, or make the backup without it";
+    Error { kind: ErrorKind::DamagedDocument, message: message.to_owned(), subject: None, ..error }
+        .damaged(vec![missing])
 }
 
 /// All attachment records.

@@ -132,6 +132,7 @@ impl Store {
                 position: 4711,
             },
             collections,
+            missing: Vec::new(),
         };
         Self(Rc::new(Contents { snapshot, documents, records, blobs }))
     }

@@ -74,6 +74,7 @@ pub(crate) fn snapshot(collections: &[Lines<'_>], files: &[File<'_>]) -> Snapsho
             position: 7,
         },
         collections: summaries.collect(),
+        missing: Vec::new(),
     }
 }
 

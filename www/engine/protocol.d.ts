@@ -330,6 +330,10 @@ url: string,
  */
 categories: Array<Category> | null, 
 /**
+ * Documents that are left out where they, or files of theirs, are damaged.
+ */
+without?: Array<DocumentKey>, 
+/**
  * Whether the server shall put the archive together, and keep it.
  */
 onServer: boolean, } } | { "resumeBackup": Item } | { "askHeld": Item } | { "contents": { 
@@ -411,7 +415,24 @@ source: SourceInfo,
 /**
  * Every collection that is covered.
  */
-collections: Array<CollectionSummary>, };
+collections: Array<CollectionSummary>, 
+/**
+ * What was damaged and is missing.
+ */
+missing: Array<Missing>, };
+
+/**
+ * One document, by its collection and its id; as text `collection/id`.
+ */
+export type DocumentKey = { 
+/**
+ * Its collection.
+ */
+collection: CollectionName, 
+/**
+ * Its `_id`.
+ */
+id: string, };
 
 /**
  * Where a document is.
@@ -958,7 +979,11 @@ created: string,
 /**
  * Whose data it is.
  */
-source: SourceInfo, };
+source: SourceInfo, 
+/**
+ * What was damaged when the backup was made, and is missing in it.
+ */
+missing: Array<Missing>, };
 
 /**
  * A document, or a file of one, that cannot be read as it was written.
@@ -1326,7 +1351,15 @@ raised: number,
 /**
  * What others would lose, in cents.
  */
-lowered: number, } | { "kind": "logins-end" } | { "kind": "users-kept" };
+lowered: number, } | { "kind": "missing", 
+/**
+ * How many.
+ */
+missing: number, 
+/**
+ * How many of these are there now, and stay as they are.
+ */
+kept: number, } | { "kind": "logins-end" } | { "kind": "users-kept" };
 
 /**
  * A document as a row of a table.

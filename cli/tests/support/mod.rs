@@ -198,6 +198,7 @@ fn config(folder: &TempDir, demo: Option<u32>) -> Config {
     let grace = Duration::from_millis(200);
     let backups = folder.path().join("backups");
     let backup = backups.is_dir().then(|| Backup {
+        without: Vec::new(),
         when: When::parse("0 4 1 1 *", TimeZone::UTC).unwrap(),
         folder: backups,
         keep: Default::default(),

@@ -4,11 +4,12 @@ use super::checksum;
 use crate::blobs::{Blobs, first_bytes, picture_type};
 use crate::failure::{Failure, Result};
 use crate::memory::Share;
+use crate::store::changed_file;
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG};
 use axum::response::Response;
-use dikas_archive::api::CRC32_HEADER;
+use dikas_archive::api::{AttachmentRecord, CRC32_HEADER};
 use dikas_archive::digest::Sha256;
 use dikas_page::{CHECKED_BYTES, Download};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -59,19 +60,23 @@ pub(super) const FILES_BYTES: usize = CHECKED_BYTES as usize;
 /// need of this share. Blocks.
 pub(super) fn files_answer(
     blobs: &Blobs,
-    digests: &[Sha256],
+    files: &[AttachmentRecord],
     names: String,
     mut share: Share,
 ) -> Result<Response> {
     let mut bytes = Vec::new();
-    for digest in digests {
-        let (file, size) = blobs.read(digest)?;
+    for record in files {
+        let (file, size) = blobs.read(&record.sha256)?;
         if bytes.len() as u64 + size > CHECKED_BYTES {
             let message =
                 format!("several files at once may have {CHECKED_BYTES} bytes together, and these have more");
             return Err(Failure::bad_request(message).on("sha256"));
         }
+        let from = bytes.len();
         file.take(size).read_to_end(&mut bytes)?;
+        if Sha256::of(bytes.get(from..).unwrap_or_default()) != record.sha256 {
+            return Err(changed_file(record));
+        }
     }
     share.shrink(bytes.len());
     Response::builder()

@@ -38,6 +38,8 @@ const USUAL_PAGE_BYTES: usize = 4 << 20;
 #[utoipa::path(post, path = "/backup/snapshots", tag = "backup", request_body = Option<SnapshotRequest>,
     responses(
         (status = CREATED, description = "What it holds, by collection.", body = Envelope<Snapshot>),
+        (status = CONFLICT, description = "`damaged-document`: of the collections that `without` names, more is damaged \
+            than it names; `data` says what.", body = Envelope<Damaged>),
         (status = TOO_MANY_REQUESTS, description = "Too many are open, all in all or of backup tokens, or this token asks \
             too often; Retry-After says when to try again.")),
     extensions(("x-dikas-roles" = json!(["admin", "backup-token"]))))]
@@ -53,7 +55,8 @@ pub(super) async fn open_snapshot(
     app.rates.take(&principal.owner)?;
     let snapshot = crate::blocking(move || {
         let snapshot = app.snapshots.open(principal.owner, &request)?;
-        app.store.note(AuditEntry::new(clock::now(), principal.name, AuditAction::Snapshot, AuditEnd::Done));
+        let entry = AuditEntry::new(clock::now(), principal.name, AuditAction::Snapshot, AuditEnd::Done);
+        app.store.note(AuditEntry { missing: snapshot.missing.clone(), ..entry });
         Ok(snapshot)
     });
     Ok(answer(StatusCode::CREATED, snapshot.await?))
@@ -154,6 +157,8 @@ pub(super) struct ListParams {
     responses(
         (status = OK, description = "At most 1,000 records, and where the next page begins.",
             body = Envelope<AttachmentPage>),
+        (status = CONFLICT, description = "`damaged-document`: files of this page are not there, or not in their sizes; \
+            `data` says which.", body = Envelope<Damaged>),
         (status = GONE, description = "`snapshot-gone`: it was closed or has expired."),
         (status = TOO_MANY_REQUESTS, description = "Too many requests to it are under way; Retry-After says when to \
             try again.")),
@@ -182,6 +187,8 @@ pub(super) async fn snapshot_attachments(
                 ("dikas-crc32" = String, description = "CRC-32 of a body of up to 16 MiB, 8 lower-case hex digits."))),
         (status = RANGE_NOT_SATISFIABLE, description = "The range begins behind the end."),
         (status = NOT_FOUND, description = "The snapshot names no such blob."),
+        (status = CONFLICT, description = "`damaged-document`: one of several files is not what was written; `data` says \
+            which.", body = Envelope<Damaged>),
         (status = GONE, description = "`snapshot-gone`: it was closed or has expired."),
         (status = TOO_MANY_REQUESTS, description = "Too many requests to it are under way; Retry-After says when to \
             try again.")),
@@ -197,10 +204,11 @@ pub(super) async fn snapshot_blob(
     if digests.len() > FILES_AT_ONCE {
         return Err(Failure::bad_request(format!("at most {FILES_AT_ONCE} digests")).on("sha256"));
     }
-    app.snapshots.names_blobs(&id, &principal.owner, digests.clone(), Turn::AtOnce).await?;
-    if let [digest] = *digests.as_slice() {
+    let files = app.snapshots.files(&id, &principal.owner, digests, Turn::AtOnce).await?;
+    if let [file] = files.as_slice() {
+        let digest = file.sha256;
         return crate::blocking(move || file_answer(app.store.blobs(), &digest, None, &headers)).await;
     }
     let share = app.memory.share(&principal.owner, FILES_BYTES).await?;
-    crate::blocking(move || files_answer(app.store.blobs(), &digests, sha256, share)).await
+    crate::blocking(move || files_answer(app.store.blobs(), &files, sha256, share)).await
 }

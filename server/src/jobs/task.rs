@@ -62,7 +62,9 @@ impl Task {
             let (name, size, sha256) = (made.name.clone(), made.size, Some(made.sha256));
             ArchiveInfo { name, size, sha256, created: Some(made.created.clone()), source: None }
         });
-        making::audit_entry(clock::now(), self.who.clone(), archive, made.as_ref().err())
+        let missing = made.as_ref().map_or_else(|_| Vec::new(), |made| made.missing.clone());
+        let entry = making::audit_entry(clock::now(), self.who.clone(), archive, made.as_ref().err());
+        AuditEntry { missing, ..entry }
     }
 
     /// Writes the archive under another name, and renames it once it is whole and on the disk.
@@ -150,6 +152,7 @@ fn archive(outcome: Outcome) -> JobArchive {
         business: manifest.source.business.clone(),
         plain_parts,
         restarts,
+        missing: manifest.missing,
     }
 }
 

@@ -3,6 +3,8 @@
 use super::when::When;
 use crate::access::AccessRules;
 use dikas_archive::api::archives::{Keep, Schedule};
+use dikas_archive::damage::DocumentKey;
+use dikas_archive::error::Error;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use std::fmt::{self, Write as _};
@@ -37,6 +39,8 @@ pub struct Backup {
     pub verify: bool,
     /// A program with its arguments that is run when a run fails; none where it is empty.
     pub hook: Vec<String>,
+    /// Documents that are left out where they are damaged.
+    pub without: Vec<DocumentKey>,
 }
 
 impl Backup {
@@ -143,6 +147,8 @@ struct BackupTable {
     #[serde(default = "yes")]
     verify: bool,
     hook: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    without: Vec<Spanned<String>>,
 }
 
 fn yes() -> bool {
@@ -150,7 +156,7 @@ fn yes() -> bool {
 }
 
 fn backup(text: &str, table: BackupTable) -> Result<Backup, (usize, String)> {
-    let BackupTable { when, zone, folder, keep, verify, hook } = table;
+    let BackupTable { when, zone, folder, keep, verify, hook, without } = table;
     let (zone_at, zone) = match &zone {
         Some(zone) => (zone.span().start, zone.get_ref().as_str()),
         None => (0, USUAL_ZONE),
@@ -180,7 +186,12 @@ fn backup(text: &str, table: BackupTable) -> Result<Backup, (usize, String)> {
         ));
     }
     let hook = hook.map(Spanned::into_inner).unwrap_or_default();
-    Ok(Backup { when, folder: folder.into_inner(), keep, verify, hook })
+    let without = without.iter().map(|key| {
+        let bad = |error: Error| (key.span().start, format!("backup.without: {error}"));
+        key.get_ref().parse().map_err(bad)
+    });
+    let without = without.collect::<Result<Vec<DocumentKey>, _>>()?;
+    Ok(Backup { when, folder: folder.into_inner(), keep, verify, hook, without })
 }
 
 /// Where the character of this column of a value stands in the file: the value has quotes, and may have escapes.

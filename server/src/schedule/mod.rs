@@ -20,6 +20,7 @@ use crate::making;
 use crate::store::{Snapshots, Store};
 use config::Backup;
 use dikas_archive::api::archives::{Attempt, ScheduleState, Trigger};
+use dikas_archive::api::restore::AuditEntry;
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_archive::job::Progress;
 use jiff::tz::TimeZone;
@@ -277,12 +278,15 @@ impl Schedule {
 
     /// Says in the log and in the audit how a run ended.
     async fn tell(&self, trigger: &Trigger, outcome: &Outcome) {
-        let Outcome { archive, removed, error, .. } = outcome;
+        let Outcome { archive, missing, removed, error, .. } = outcome;
         let made = archive.as_ref().map_or("no archive", |archive| archive.name.as_str());
         match error {
             None => {
                 let removed = removed.len();
                 tracing::info!("a backup was made: {made}; {removed} older ones were removed");
+                for it in missing {
+                    tracing::warn!("{it} is damaged, and missing in {made}");
+                }
             }
             Some(error) if error.kind == ErrorKind::Cancelled => {
                 tracing::warn!("a backup was not finished, because the server stops");
@@ -295,6 +299,7 @@ impl Schedule {
         };
         let now = clock::text(self.clock.now());
         let entry = making::audit_entry(now, who, archive.clone(), error.as_ref());
+        let entry = AuditEntry { missing: missing.clone(), ..entry };
         let store = Arc::clone(&self.store);
         if let Err(failure) = crate::writing(move || store.audit(&entry)).await {
             tracing::warn!("a backup is not in the audit: {failure}");

@@ -2,6 +2,7 @@
 //! does not keep beside it. A run that a person asks for removes none: that person may want the one from before a mistake.
 
 use super::Schedule;
+use super::config::Backup;
 use crate::archives::Record;
 use crate::jobs::told;
 use crate::making::{self, StoreSource, error_of};
@@ -11,10 +12,10 @@ use axum::http::StatusCode;
 use dikas_archive::api::SnapshotRequest;
 use dikas_archive::api::archives::ArchiveCheck;
 use dikas_archive::api::restore::ArchiveInfo;
+use dikas_archive::damage::Missing;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::job::{Phase, Progress, Source, Watch};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a run waits before it asks for a snapshot once more.
@@ -25,6 +26,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 pub(super) struct Outcome {
     /// The archive, once it has its name.
     pub(super) archive: Option<ArchiveInfo>,
+    /// What is missing in it, because it is damaged and the configuration names it.
+    pub(super) missing: Vec<Missing>,
     /// Whether the archive is good, as far as the run has looked.
     pub(super) is_good: bool,
     /// The archives that it removed.
@@ -44,9 +47,9 @@ pub(super) fn run(schedule: &Schedule, retires: bool) -> Outcome {
 fn steps(schedule: &Schedule, retires: bool, outcome: &mut Outcome) -> Result<()> {
     let Some(backup) = &schedule.backup else { return Ok(()) };
     let damage = check_database(schedule)?;
-    let archive = write(schedule, &backup.folder)?;
+    let (archive, missing) = write(schedule, backup)?;
     let name = archive.name.clone();
-    outcome.archive = Some(archive);
+    (outcome.archive, outcome.missing) = (Some(archive), missing);
     (schedule.options.named)(&backup.folder.join(&name));
     if backup.verify {
         read_back(schedule, &name)?;
@@ -78,8 +81,9 @@ fn check_database(schedule: &Schedule) -> Result<Option<Error>> {
 }
 
 /// Writes an archive; it has its name once it is whole and on the disk.
-fn write(schedule: &Schedule, folder: &Path) -> Result<ArchiveInfo> {
-    let request = SnapshotRequest::default();
+fn write(schedule: &Schedule, backup: &Backup) -> Result<(ArchiveInfo, Vec<Missing>)> {
+    let folder = backup.folder.as_path();
+    let request = SnapshotRequest { categories: None, without: backup.without.clone() };
     let in_folder = |error: std::io::Error| Error::from(error).on(folder.display().to_string());
     if !folder.is_dir() {
         let message = "the backup folder is not there: make it, or mount its disk";
@@ -112,7 +116,8 @@ fn write(schedule: &Schedule, folder: &Path) -> Result<ArchiveInfo> {
     let name = clock::file_name_in(&made.manifest.created, zone);
     let name = schedule.archives.finish(folder, file, &name, &record).map_err(in_folder)?;
     let (sha256, created) = (Some(made.sha256), Some(made.manifest.created));
-    Ok(ArchiveInfo { name, size: made.size, sha256, created, source: None })
+    let archive = ArchiveInfo { name, size: made.size, sha256, created, source: None };
+    Ok((archive, made.manifest.missing))
 }
 
 /// Opens a snapshot, for which the schedule has a place of its own; where the write-ahead log is too large for one, once it can.

@@ -28,16 +28,7 @@ impl Store {
     pub fn attachments(&self, collection: &CollectionName, id: &str) -> Result<Vec<AttachmentRecord>> {
         self.read(|connection| {
             let Some(live) = live_generation(connection, collection.as_str())? else { return Ok(Vec::new()) };
-            let sql = format!(
-                "SELECT {COLUMNS} FROM attachments WHERE generation = ?1 AND document_id = ?2 ORDER BY name"
-            );
-            let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query((live, id))?;
-            let mut records = Vec::new();
-            while let Some(row) = rows.next()? {
-                records.push(record(collection, row)?);
-            }
-            Ok(records)
+            of_document(connection, collection, live, id)
         })
     }
 
@@ -113,6 +104,24 @@ pub(super) fn record(collection: &CollectionName, row: &Row<'_>) -> Result<Attac
         size: super::unsigned(row.get(3)?),
         sha256: sha256.parse::<Sha256>()?,
     })
+}
+
+/// The records of a document, in the order of their names as bytes.
+pub(super) fn of_document(
+    connection: &Connection,
+    collection: &CollectionName,
+    generation: i64,
+    id: &str,
+) -> Result<Vec<AttachmentRecord>> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM attachments WHERE generation = ?1 AND document_id = ?2 ORDER BY name");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query((generation, id))?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(record(collection, row)?);
+    }
+    Ok(records)
 }
 
 fn find(

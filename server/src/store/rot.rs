@@ -50,6 +50,16 @@ pub(super) enum Unread {
     Failed(Failure),
 }
 
+impl Unread {
+    /// As a failure, where no row is to blame.
+    pub(super) fn told(self) -> Failure {
+        match self {
+            Self::Rot => Failure::internal("a look at rows ended early"),
+            Self::Failed(failure) => failure,
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Unread {
     fn from(error: rusqlite::Error) -> Self {
         if is_rot(&error) { Self::Rot } else { Self::Failed(error.into()) }
@@ -132,10 +142,7 @@ pub(super) fn damaged_from<'a>(
     let mut after = after;
     for (collection, generation) in generations {
         let most = MOST_NAMED - damaged.len();
-        let found = survey(connection, generation, after, most).map_err(|unread| match unread {
-            Unread::Rot => Failure::internal("the look at each row ended early"),
-            Unread::Failed(failure) => failure,
-        })?;
+        let found = survey(connection, generation, after, most).map_err(Unread::told)?;
         for (id, reason) in found.damaged {
             damaged.push(missing(connection, collection, generation, id, reason));
         }

@@ -5,11 +5,13 @@
 //! the write-ahead log, which cannot shrink meanwhile, has grown past its limit.
 
 use super::view::View;
-use super::{Store, documents, meta, position, unsigned};
+use super::{Store, documents, meta, missing, position, unsigned};
 use crate::clock::Clock;
 use crate::failure::{Failure, Result};
 use crate::{clock, random};
-use dikas_archive::api::{AttachmentPage, CollectionSummary, Snapshot, SnapshotRequest, SourceInfo};
+use dikas_archive::api::{
+    AttachmentPage, AttachmentRecord, CollectionSummary, Snapshot, SnapshotRequest, SourceInfo,
+};
 use dikas_archive::catalog::{self, CollectionName};
 use dikas_archive::digest::Sha256;
 use rusqlite::Connection;
@@ -129,7 +131,7 @@ enum Question {
     Describe { reply: Reply<Snapshot> },
     Page { collection: CollectionName, after: String, max_bytes: usize, reply: Reply<DocumentPage> },
     Attachments { after: Option<String>, reply: Reply<AttachmentPage> },
-    Blobs { digests: Vec<Sha256>, reply: Reply<()> },
+    Files { digests: Vec<Sha256>, reply: Reply<Vec<AttachmentRecord>> },
     Close { reply: Reply<()> },
 }
 
@@ -166,7 +168,7 @@ impl Snapshots {
             connection.execute_batch("COMMIT")?;
         }
         let (described, options) = (snapshot.clone(), self.options.clone());
-        let view = View { connection, snapshot: described, generations };
+        let view = View { connection, snapshot: described, generations, store: Arc::clone(&self.store) };
         let held = Held { view, log, options };
         std::thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
             let end = held.answer(&inbox);
@@ -257,12 +259,18 @@ impl Snapshots {
         self.ask(id, owner, turn, |reply| Question::Attachments { after, reply }).await
     }
 
-    /// Whether the snapshot names these blobs.
+    /// For each of these blobs the record of a file that has it.
     ///
     /// # Errors
     /// `snapshot-gone`, `not-found`
-    pub async fn names_blobs(&self, id: &str, owner: &Owner, digests: Vec<Sha256>, turn: Turn) -> Result<()> {
-        self.ask(id, owner, turn, |reply| Question::Blobs { digests, reply }).await
+    pub async fn files(
+        &self,
+        id: &str,
+        owner: &Owner,
+        digests: Vec<Sha256>,
+        turn: Turn,
+    ) -> Result<Vec<AttachmentRecord>> {
+        self.ask(id, owner, turn, |reply| Question::Files { digests, reply }).await
     }
 
     /// Lets the snapshot go.
@@ -355,6 +363,10 @@ impl Snapshots {
             found.insert(row.get::<_, String>(0)?.parse()?, (Some(row.get(1)?), counts));
         }
         found.retain(|name, _| wanted(name.as_str()));
+        let missing = match request.without.as_slice() {
+            [] => Vec::new(),
+            without => missing::leave_out(connection, self.store.blobs(), without, &mut found)?,
+        };
         let summary = |(name, (_, counts)): (&CollectionName, &(Option<i64>, [i64; 4]))| {
             let [documents, bytes, attachments, attachment_bytes] = counts.map(unsigned);
             let category = catalog::category_of(name.as_str());
@@ -370,12 +382,12 @@ impl Snapshots {
         let collections = found.iter().map(summary).collect();
         let source = SourceInfo {
             installation: meta::<String>(connection, "installation")?.unwrap_or_default(),
-            business: business(connection)?,
+            business: business(connection).unwrap_or_else(|_| NAMELESS.to_owned()),
             product: PRODUCT.to_owned(),
             position,
         };
         let generations = found.into_iter().map(|(name, (generation, _))| (name, generation)).collect();
-        Ok((Snapshot { id: id.to_owned(), created, source, collections }, generations))
+        Ok((Snapshot { id: id.to_owned(), created, source, collections, missing }, generations))
     }
 }
 
@@ -427,8 +439,8 @@ impl Held {
                 Question::Attachments { after, reply } => {
                     send(reply, permit, self.view.attachments(after.as_deref()));
                 }
-                Question::Blobs { digests, reply } => {
-                    send(reply, permit, digests.iter().try_for_each(|digest| self.view.names_blob(digest)));
+                Question::Files { digests, reply } => {
+                    send(reply, permit, digests.iter().map(|digest| self.view.file(digest)).collect());
                 }
                 Question::Close { reply } => return End::Closed(reply),
             }

@@ -1,15 +1,16 @@
 //! What an open snapshot answers: pages of its documents and attachments, each row compared with its digest.
 
 use super::snapshots::DocumentPage;
-use super::{attachments, rot};
+use super::{Store, attachments, rot};
 use crate::failure::{Failure, Result};
 use dikas_archive::api::{AttachmentPage, AttachmentRecord, Snapshot};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::damage::Reason;
 use dikas_archive::digest::Sha256;
 use rot::Unread;
-use rusqlite::{CachedStatement, Connection, OptionalExtension};
+use rusqlite::Connection;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How many attachment records one answer holds at most.
 const ATTACHMENTS_PER_PAGE: usize = 1000;
@@ -20,6 +21,7 @@ pub(super) struct View {
     pub(super) snapshot: Snapshot,
     /// The generation of each covered collection that has one.
     pub(super) generations: BTreeMap<CollectionName, Option<i64>>,
+    pub(super) store: Arc<Store>,
 }
 
 impl View {
@@ -39,11 +41,21 @@ impl View {
         let page = DocumentPage { lines: Vec::new(), documents: 0, next: None };
         let Some(generation) = *generation else { return Ok(page) };
         let mut filling = Filling { page, last: after.to_owned(), max_bytes };
-        match filling.fill(&self.connection, generation) {
-            Ok(()) => Ok(filling.page),
-            Err(Unread::Failed(failure)) => Err(failure),
-            Err(Unread::Rot) => Err(self.damaged(collection, generation, &filling.last)?),
+        // What is left out is not even looked at: it may be what cannot be read.
+        let left_out = self.snapshot.missing.iter().filter(|it| it.collection == *collection);
+        let left_out = left_out.filter(|it| it.name.is_none() && it.id.as_str() > after);
+        let mut from = after;
+        for stop in left_out.map(|it| Some(it.id.as_str())).chain([None]) {
+            match filling.fill(&self.connection, generation, from, stop) {
+                Ok(()) if filling.page.next.is_some() => break,
+                Ok(()) => from = stop.unwrap_or_default(),
+                Err(Unread::Failed(failure)) => return Err(failure),
+                Err(Unread::Rot) => {
+                    return Err(self.damaged(collection, generation, from.max(&filling.last))?);
+                }
+            }
         }
+        Ok(filling.page)
     }
 
     /// The refusal that names what is damaged from behind this document on.
@@ -51,6 +63,7 @@ impl View {
         let from_here = self.generations.range(collection.clone()..);
         let generations = from_here.filter_map(|(name, generation)| Some((name, (*generation)?)));
         let mut damaged = rot::damaged_from(&self.connection, generations, last)?;
+        damaged.retain(|it| !self.snapshot.missing.contains(it));
         if damaged.is_empty() {
             // The row that was met is whole when it is read by itself.
             let reason = Reason::UnreadableAfter;
@@ -64,7 +77,7 @@ impl View {
     /// The attachment records behind the cursor `after`.
     ///
     /// # Errors
-    /// `bad-request` for a cursor that is none.
+    /// `bad-request` for a cursor that is none; `damaged-document` for files that are not there in their sizes.
     pub(super) fn attachments(&self, after: Option<&str>) -> Result<AttachmentPage> {
         let cursor = match after {
             Some(after) => serde_json::from_str::<(CollectionName, String, String)>(after)
@@ -74,22 +87,27 @@ impl View {
         };
         let sql = format!(
             "SELECT {} FROM attachments WHERE generation = ?1 AND (document_id, name) > (?2, ?3)
-             ORDER BY document_id, name LIMIT ?4",
+             ORDER BY document_id, name",
             attachments::COLUMNS
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut found: Vec<AttachmentRecord> = Vec::new();
-        for (collection, generation) in &self.generations {
+        'full: for (collection, generation) in &self.generations {
             let (id, name) = match &cursor {
                 Some((passed, ..)) if collection < passed => continue,
                 Some((passed, id, name)) if collection == passed => (id.as_str(), name.as_str()),
                 _ => ("", ""),
             };
-            // One more than fits tells whether there is another page.
-            let room = ATTACHMENTS_PER_PAGE + 1 - found.len();
-            let mut rows = statement.query((generation, id, name, i64::try_from(room).unwrap_or(0)))?;
+            let mut rows = statement.query((generation, id, name))?;
             while let Some(row) = rows.next()? {
-                found.push(attachments::record(collection, row)?);
+                let record = attachments::record(collection, row)?;
+                if !self.is_left_out(&record) {
+                    found.push(record);
+                }
+                // One more than fits tells that there is another page.
+                if found.len() > ATTACHMENTS_PER_PAGE {
+                    break 'full;
+                }
             }
         }
         let more = found.len() > ATTACHMENTS_PER_PAGE;
@@ -101,20 +119,32 @@ impl View {
             }
             _ => None,
         };
+        self.store.check_files(&found)?;
         Ok(AttachmentPage { attachments: found, next })
     }
 
+    /// Whether this file, or the document that it belongs to, is left out.
+    fn is_left_out(&self, record: &AttachmentRecord) -> bool {
+        self.snapshot.missing.iter().any(|it| {
+            let name = it.name.as_ref().is_none_or(|name| *name == record.name);
+            name && it.id == record.id && it.collection == record.collection
+        })
+    }
+
+    /// The first record that names this blob.
+    ///
     /// # Errors
     /// `not-found`
-    pub(super) fn names_blob(&self, digest: &Sha256) -> Result<()> {
-        let sql = "SELECT 1 FROM attachments WHERE sha256 = ?1 AND generation = ?2 LIMIT 1";
-        let mut statement = self.connection.prepare_cached(sql)?;
+    pub(super) fn file(&self, digest: &Sha256) -> Result<AttachmentRecord> {
+        let columns = attachments::COLUMNS;
+        let sql = format!("SELECT {columns} FROM attachments WHERE sha256 = ?1 AND generation = ?2 LIMIT 1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let digits = digest.to_string();
-        for generation in self.generations.values().flatten() {
-            let found: Option<i64> =
-                statement.query_row((&digits, generation), |row| row.get(0)).optional()?;
-            if found.is_some() {
-                return Ok(());
+        for (collection, generation) in &self.generations {
+            let Some(generation) = generation else { continue };
+            let mut rows = statement.query((&digits, generation))?;
+            if let Some(row) = rows.next()? {
+                return attachments::record(collection, row);
             }
         }
         Err(Failure::not_found("the snapshot names no such blob").on(digits))
@@ -130,11 +160,26 @@ struct Filling {
 }
 
 impl Filling {
-    /// Takes in what fits of the documents behind the last one.
-    fn fill(&mut self, connection: &Connection, generation: i64) -> std::result::Result<(), Unread> {
-        let sql = "SELECT id, body, digest FROM documents WHERE generation = ?1 AND id > ?2 ORDER BY id";
-        let mut statement: CachedStatement<'_> = connection.prepare_cached(sql)?;
-        let mut rows = statement.query((generation, &self.last))?;
+    /// Takes in what fits of the documents behind `from` and before `stop`.
+    fn fill(
+        &mut self,
+        connection: &Connection,
+        generation: i64,
+        from: &str,
+        stop: Option<&str>,
+    ) -> std::result::Result<(), Unread> {
+        let rows = "SELECT id, body, digest FROM documents WHERE generation = ?1 AND id > ?2";
+        let mut statement;
+        let mut rows = match stop {
+            None => {
+                statement = connection.prepare_cached(&format!("{rows} ORDER BY id"))?;
+                statement.query((generation, from))?
+            }
+            Some(stop) => {
+                statement = connection.prepare_cached(&format!("{rows} AND id < ?3 ORDER BY id"))?;
+                statement.query((generation, from, stop))?
+            }
+        };
         while let Some(row) = rows.next()? {
             let id = row.get_ref(0)?.as_str().map_err(|_| Unread::Rot)?;
             if id <= self.last.as_str() {

@@ -212,6 +212,7 @@ async fn a_folder_that_is_not_there_is_said() {
 /// A schedule of this folder, every night at four.
 pub(crate) fn nightly(folder: &Path) -> Backup {
     Backup {
+        without: Vec::new(),
         when: When::parse("0 4 * * *", TimeZone::get("Europe/Berlin").unwrap()).unwrap(),
         folder: folder.to_owned(),
         keep: Default::default(),

@@ -1,15 +1,18 @@
 //! What the disk has changed by itself: noticed by whatever reads it for a backup, named, and left out only when told so.
 
-use crate::bench::{Bench, document_path};
+use crate::bench::{Bench, attachment_path, document_path};
 use axum::http::StatusCode;
-use dikas_archive::api::BackupJob;
+use dikas_archive::api::restore::{AuditAction, AuditPage};
+use dikas_archive::api::{BackupJob, Snapshot};
 use dikas_archive::damage::{Damaged, Missing, Reason};
+use dikas_archive::digest::Sha256;
 use dikas_archive::error::ErrorKind;
+use dikas_archive::reader::BackupReader;
 use dikas_server::{Config, Server};
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Cursor, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,13 +32,6 @@ async fn a_flipped_bit_of_a_receipt_stops_a_backup_and_is_named_with_all_others(
     assert_eq!(envelope["errors"][0]["field"], "receipts/rcp_0007");
     let message = envelope["message"].as_str().unwrap();
     assert!(message.contains("and 2 more") && message.contains("nothing was backed up"), "{message}");
-    let changed = |collection: &str, id: &str| Missing {
-        collection: collection.parse().unwrap(),
-        id: id.to_owned(),
-        name: None,
-        reason: Reason::Changed,
-        attachments: 0,
-    };
     let all =
         [changed("receipts", "rcp_0007"), changed("receipts", "rcp_0399"), changed("vouchers", "vou_1")];
     assert_eq!(damaged(&envelope), all);
@@ -62,6 +58,65 @@ async fn a_page_of_the_database_that_cannot_be_read_is_named_by_the_last_documen
     assert!(("rcp_0100".."rcp_0200").contains(&found[0].id.as_str()), "{found:?}");
     let some = r#"{"categories":["articles"]}"#;
     bench.post("/backup/create", some).await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_backup_without_what_is_damaged_is_whole_and_says_what_it_lacks() {
+    let bench = receipts(400).await;
+    for id in ["rcp_0007", "rcp_0010"] {
+        for name in ["a.txt", "b.txt"] {
+            let path = attachment_path("receipts", id, name);
+            bench.put(&path, format!("{id} {name}")).await.expect(StatusCode::CREATED);
+        }
+    }
+    flip(&bench, "rcp_0007");
+    let digest = Sha256::of(b"rcp_0010 b.txt").to_string();
+    let (head, tail) = digest.split_at(2);
+    let blob = bench.folder.path().join("data/blobs").join(head).join(tail);
+    fs::write(&blob, "rcp_0010 B.txt").unwrap();
+    let create = |ids: &str| {
+        let keys: Vec<Value> = ids.split(' ').map(|id| json!({"collection": "receipts", "id": id})).collect();
+        let body = json!({ "without": keys }).to_string();
+        let bench = &bench;
+        async move { bench.post("/backup/create", body).await }
+    };
+    let document = Missing { attachments: 2, ..changed("receipts", "rcp_0007") };
+    let file = Missing { name: Some("b.txt".to_owned()), ..changed("receipts", "rcp_0010") };
+    // Of the collection that is named, all that is damaged has to be.
+    let refused = create("rcp_0010").await.fails_with_data(CONFLICT, "damaged-document");
+    assert_eq!(damaged(&serde_json::from_slice(&refused.body).unwrap()), [document.clone()]);
+    let refused = create("rcp_0007 rcp_0008").await.fails_with_data(CONFLICT, "damaged-document");
+    assert_eq!(damaged(&serde_json::from_slice(&refused.body).unwrap()), [file.clone()]);
+
+    let made = create("rcp_0007 rcp_0008 rcp_0010 rcp_none").await.expect(StatusCode::OK);
+    let manifest = crate::jobs::manifest(&made);
+    assert_eq!(manifest.missing, [document.clone(), file.clone()]);
+    let receipts = manifest.collections.iter().find(|it| it.name.as_str() == "receipts").unwrap();
+    assert_eq!((receipts.documents, manifest.attachments.len()), (399, 1));
+    let mut archive = BackupReader::open(Cursor::new(made.body.to_vec())).unwrap();
+    let verdict = archive.verify(&mut |_| Ok(())).unwrap();
+    assert!(verdict.is_sound(), "{:?}", verdict.problems);
+
+    // The same over a snapshot, in pages that end on either side of it.
+    let body = json!({"without": [{"collection": "receipts", "id": "rcp_0007"}, {"collection": "receipts", "id": "rcp_0010"}]});
+    let snapshot = bench.post("/backup/snapshots", body.to_string()).await.expect(StatusCode::CREATED);
+    let snapshot: Snapshot = snapshot.data();
+    assert_eq!(snapshot.missing, [document.clone(), file.clone()]);
+    let lines = bench.lines(&snapshot, "receipts").await;
+    let expected: String = (0..400).filter(|&it| it != 7).map(|it| receipt(it) + "\n").collect();
+    assert!(lines == expected.as_bytes());
+    bench.delete(&format!("/backup/snapshots/{}", snapshot.id)).await.expect(StatusCode::OK);
+    let audit: AuditPage = bench.get("/audit").await.data();
+    let lacking: Vec<_> = audit.entries.iter().filter(|it| !it.missing.is_empty()).collect();
+    let actions: Vec<_> = lacking.iter().map(|it| it.action).collect();
+    assert_eq!(actions, [AuditAction::Snapshot, AuditAction::Backup]);
+    assert!(lacking.iter().all(|it| it.missing == [document.clone(), file.clone()]));
+
+    // A file that is not there at all is found before any is fetched.
+    fs::remove_file(&blob).unwrap();
+    let refused = create("rcp_0007").await.fails_with_data(CONFLICT, "damaged-document");
+    let found = damaged(&serde_json::from_slice(&refused.body).unwrap());
+    assert_eq!(found, [Missing { reason: Reason::Unreadable, ..file }]);
 }
 
 #[tokio::test]
@@ -139,6 +194,11 @@ fn change(bench: &Bench, id: &str, change: impl Fn(&mut [u8], usize)) {
 
 fn database(bench: &Bench) -> PathBuf {
     bench.folder.path().join("data/dikas.sqlite")
+}
+
+fn changed(collection: &str, id: &str) -> Missing {
+    let (collection, id) = (collection.parse().unwrap(), id.to_owned());
+    Missing { collection, id, name: None, reason: Reason::Changed, attachments: 0 }
 }
 
 fn damaged(envelope: &Value) -> Vec<Missing> {

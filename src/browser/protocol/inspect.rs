@@ -3,6 +3,7 @@
 
 use crate::api::SourceInfo;
 use crate::catalog::Category;
+use crate::damage::Missing;
 use crate::error::Error;
 use crate::reader::Note;
 use serde::{Deserialize, Serialize};
@@ -149,6 +150,8 @@ pub struct ManifestHead {
     pub created: String,
     /// Whose data it is.
     pub source: SourceInfo,
+    /// What was damaged when the backup was made, and is missing in it.
+    pub missing: Vec<Missing>,
 }
 
 /// What was found in an archive, with or without a manifest.

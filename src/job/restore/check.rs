@@ -51,6 +51,8 @@ pub async fn check<R: Read + Seek>(
         Some(manifest) => (Some(manifest.created.clone()), Some(manifest.source.clone())),
         None => (None, None),
     };
+    let missing = archive.manifest()?.map(|manifest| manifest.missing.clone()).unwrap_or_default();
+    let missing = missing.into_iter().filter(|it| chosen.has(&it.collection)).collect();
     let mut checking = Checking::new(&meter, archive, &files)?;
     let mut plan = Plan {
         archive: ArchiveInfo { name: name.to_owned(), size: archive.length(), sha256: None, created, source },
@@ -60,6 +62,7 @@ pub async fn check<R: Read + Seek>(
         chosen,
         groups: Vec::new(),
         files: Vec::new(),
+        missing,
         left_out: Problems::default(),
         problems: Problems::default(),
     };

@@ -37,6 +37,7 @@ use crate::api::restore::{
     RestoreOutcome, RestorePreview, RestoreRequest,
 };
 use crate::catalog::{self, COLLECTIONS, Category, CollectionName};
+use crate::damage::Missing;
 use crate::digest::Sha256;
 use crate::error::{Error, ErrorKind, Result};
 use crate::problems::Problems;
@@ -130,6 +131,7 @@ pub struct Plan {
     chosen: Chosen,
     groups: Vec<Group>,
     files: Vec<StagedFile>,
+    missing: Vec<Missing>,
     left_out: Problems,
     problems: Problems,
 }
@@ -148,6 +150,11 @@ impl Plan {
     /// How many attachments will be restored, and their bytes.
     pub fn attachments(&self) -> &AnnouncedAttachments {
         &self.attachments
+    }
+
+    /// What was damaged when the backup was made, and is missing in it; of what was chosen.
+    pub fn missing(&self) -> &[Missing] {
+        &self.missing
     }
 
     /// Files of the archive that will not be restored though they concern what was chosen, each with the reason.
@@ -176,6 +183,7 @@ impl Plan {
             mode: self.mode,
             collections: self.collections.clone(),
             attachments: self.attachments.clone(),
+            missing: self.missing.clone(),
         };
         let all = serde_json::to_vec(&request);
         let all = all.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;

@@ -60,6 +60,7 @@ impl Backup {
                 sha256: Sha256::of(&records.concat()),
                 left_out: 0,
             },
+            missing: Vec::new(),
         }
     }
 }

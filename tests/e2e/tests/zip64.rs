@@ -79,6 +79,7 @@ fn write(
             attachments: files.len() as u64,
             attachment_bytes: files.iter().map(|file| file.size).sum(),
         }],
+        missing: Vec::new(),
     };
     writer.finish(&snapshot).unwrap();
     let verdict = BackupReader::open(file.reopen().unwrap()).unwrap().verify(&mut |_| Ok(())).unwrap();

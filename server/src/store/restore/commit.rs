@@ -180,7 +180,7 @@ fn documents_since(
         let after: Option<Vec<u8>> =
             incoming.query_row((part.incoming.generation, &id), |row| row.get(0)).optional()?;
         let goes = part.removes.contains(&id);
-        match part.incoming.how.document(Some((body, row.get(2)?)), after.as_deref(), goes) {
+        match part.incoming.document(&id, Some((body, row.get(2)?)), after.as_deref(), goes) {
             // Counters are judged anew by the commit.
             Verdict::Changed if part.incoming.how == How::Merge(Rule::Greater) => {}
             Verdict::Changed | Verdict::Dropped => drop(lost.insert(id)),
@@ -213,7 +213,8 @@ fn files_since(
             .transpose()?;
         let goes = part.removes.contains(&key.0) || part.file_removes.contains(&key);
         let owner_stays = || owner_stays(connection, how, generation, live, &key.0);
-        let verdict = how.file(Some(&File::of(row)?), after.as_ref(), goes, owner_stays)?;
+        let now = File::of(row)?;
+        let verdict = part.incoming.file(&key, Some(&now), after.as_ref(), goes, owner_stays)?;
         if matches!(verdict, Verdict::Changed | Verdict::Dropped) {
             lost.insert(key.0);
         }
@@ -249,6 +250,7 @@ fn replace(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<i64> {
     if let How::Replace { carry_after: Some(after) } = part.incoming.how {
         carry_over(write, before, new, after)?;
     }
+    keep_missing(write, part, before, new)?;
     move_pointer(write, part, before, new, seq)?;
     Ok(before)
 }
@@ -271,6 +273,25 @@ fn move_pointer(write: &Write<'_>, part: &CollectionPlan, from: i64, to: i64, se
     let sql = "INSERT INTO collections (name, live, since) VALUES (?1, ?2, ?3)
                ON CONFLICT DO UPDATE SET live = excluded.live, since = excluded.since";
     write.transaction.prepare_cached(sql)?.execute((part.incoming.collection.as_str(), to, seq))?;
+    Ok(())
+}
+
+/// Copies what the backup says that it lacks.
+fn keep_missing(write: &Write<'_>, part: &CollectionPlan, from: i64, to: i64) -> Result<()> {
+    let documents = "INSERT INTO documents (generation, id, seq, body, digest)
+        SELECT ?2, id, seq, body, digest FROM documents WHERE generation = ?1 AND id = ?3
+        ON CONFLICT DO NOTHING";
+    let files = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
+        SELECT ?2, document_id, name, type, size, sha256, seq FROM attachments AS files
+        WHERE generation = ?1 AND document_id = ?3 AND ?4 IN ('', name)
+            AND EXISTS (SELECT 1 FROM documents WHERE generation = ?2 AND id = files.document_id)
+        ON CONFLICT DO NOTHING";
+    for (id, name) in &part.incoming.missing {
+        if name.is_empty() {
+            write.transaction.prepare_cached(documents)?.execute((from, to, id))?;
+        }
+        write.transaction.prepare_cached(files)?.execute((from, to, id, name))?;
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use crate::store::documents::counter;
 use dikas_archive::api::restore::Changes;
 use dikas_archive::catalog::CollectionName;
 use rusqlite::Row;
+use std::collections::BTreeSet;
 
 /// Documents of one collection that shall come in.
 #[derive(Debug, Clone)]
@@ -13,6 +14,44 @@ pub(super) struct Incoming {
     /// The generation that holds them: staged, from before a restore, or what a merge took the place of.
     pub(super) generation: i64,
     pub(super) how: How,
+    /// What the backup says is missing in it, by id and file name; no name for a document itself. It stays as it is.
+    pub(super) missing: BTreeSet<(String, String)>,
+}
+
+impl Incoming {
+    /// Whether the backup says that it lacks this document.
+    fn lacks(&self, id: &str) -> bool {
+        !self.missing.is_empty() && self.missing.contains(&(id.to_owned(), String::new()))
+    }
+
+    /// What becomes of a document, as in [`How::document`].
+    pub(super) fn document(
+        &self,
+        id: &str,
+        now: Option<(&[u8], i64)>,
+        after: Option<&[u8]>,
+        goes: bool,
+    ) -> Verdict {
+        match self.how.document(now, after, goes) {
+            Verdict::Dropped if self.lacks(id) => Verdict::Kept,
+            verdict => verdict,
+        }
+    }
+
+    /// What becomes of a file, by the id of its owner and its name, as in [`How::file`].
+    pub(super) fn file(
+        &self,
+        key: &(String, String),
+        now: Option<&File>,
+        after: Option<&File>,
+        goes: bool,
+        owner_stays: impl FnOnce() -> Result<bool>,
+    ) -> Result<Verdict> {
+        match self.how.file(now, after, goes, owner_stays)? {
+            Verdict::Dropped if self.missing.contains(key) || self.lacks(&key.0) => Ok(Verdict::Kept),
+            verdict => Ok(verdict),
+        }
+    }
 }
 
 /// How they come in.

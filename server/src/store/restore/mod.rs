@@ -290,7 +290,7 @@ impl Restores {
             let mut incoming = Vec::new();
             for (name, generation) in staged {
                 let how = plan::how(connection, session.request.mode, name)?;
-                incoming.push(judge::Incoming { collection: name.clone(), generation, how });
+                incoming.push(request::incoming(&session.request, name, generation, how));
             }
             Plan::compute(connection, incoming)
         })?;

@@ -69,6 +69,7 @@ impl Plan {
         }
         warnings.extend(logins_end.then_some(RestoreWarning::LoginsEnd));
         warnings.extend(users_kept.then_some(RestoreWarning::UsersKept));
+        warnings.extend(missing(connection, &collections)?);
         let untouched = untouched(connection, &names)?;
         Ok(Self { seq, collections, untouched, warnings, logins_end, users_kept })
     }
@@ -136,13 +137,13 @@ impl CollectionPlan {
         }
         let mut lost = 0;
         let mut both = Both::documents(connection, self.live, self.incoming.generation)?;
-        let (how, changes) = (self.incoming.how, &mut self.changes);
+        let (how, changes, judge) = (self.incoming.how, &mut self.changes, &self.incoming);
         both.walk(|id, live, incoming| {
             let name = changes.name.as_str();
             let after = incoming.map(|row| body(row)).transpose()?;
             let now = live.map(|row| Ok::<_, Failure>((body(row)?, row.get(2)?))).transpose()?;
             changes.bytes += after.map_or(0, |after| after.len() as u64 + 1);
-            let verdict = how.document(now, after, removable.contains(id));
+            let verdict = judge.document(id, now, after, removable.contains(id));
             verdict.count(&mut changes.documents);
             match verdict {
                 Verdict::New => warnings.note(name, None, after),
@@ -179,7 +180,7 @@ impl CollectionPlan {
             (self.incoming.how, self.incoming.generation, self.live.unwrap_or(NONE));
         let owner_stays = |id: &str| owner_stays(connection, how, incoming_generation, live_generation, id);
         let mut both = Both::attachments(connection, self.live, incoming_generation)?;
-        let changes = &mut self.changes.attachments;
+        let (changes, judge) = (&mut self.changes.attachments, &self.incoming);
         both.walk(|id, live, incoming| {
             // Taken together, id and name are read from the row that is there.
             let row = live.or(incoming).ok_or_else(|| Failure::internal("neither side has a row"))?;
@@ -189,7 +190,7 @@ impl CollectionPlan {
             let key = (id.to_owned(), name);
             let goes_alone = added.contains(&key);
             let goes = goes_alone || removable.contains(id);
-            let verdict = how.file(now.as_ref(), after.as_ref(), goes, || owner_stays(id))?;
+            let verdict = judge.file(&key, now.as_ref(), after.as_ref(), goes, || owner_stays(id))?;
             verdict.count(changes);
             let other_bytes =
                 now.as_ref().zip(after.as_ref()).is_some_and(|(now, after)| now.sha256 != after.sha256);
@@ -291,6 +292,25 @@ pub(super) fn owner_stays(
     }
     let sql = "SELECT 1 FROM documents WHERE generation = ?1 AND id = ?2 AND seq > ?3";
     Ok(connection.prepare_cached(sql)?.exists((live, id, after))?)
+}
+
+/// What to say where backups lack something that was damaged when they were made.
+fn missing(connection: &Connection, plans: &[CollectionPlan]) -> Result<Option<RestoreWarning>> {
+    let sql = "SELECT 1 FROM attachments WHERE generation = ?1 AND document_id = ?2 AND name = ?3";
+    let mut file = connection.prepare_cached(sql)?;
+    let (mut missing, mut kept) = (0, 0);
+    for plan in plans {
+        let live = plan.live.unwrap_or(NONE);
+        for (id, name) in &plan.incoming.missing {
+            let is_there = match name.is_empty() {
+                true => documents::exists(connection, live, id)?,
+                false => file.exists((live, id, name))?,
+            };
+            missing += 1;
+            kept += u64::from(is_there);
+        }
+    }
+    Ok((missing > 0).then_some(RestoreWarning::Missing { missing, kept }))
 }
 
 fn is_empty(connection: &Connection, collection: &str) -> Result<bool> {

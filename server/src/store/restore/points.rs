@@ -13,6 +13,7 @@ use crate::store::Store;
 use dikas_archive::api::restore::{AuditAction, CommitRequest, RestoreOutcome, RestorePoint, RestorePreview};
 use dikas_archive::catalog;
 use rusqlite::{Connection, OptionalExtension};
+use std::collections::BTreeSet;
 
 impl Store {
     /// The restore points, the newest first.
@@ -92,7 +93,7 @@ fn plan(connection: &Connection, id: &str) -> Result<Plan> {
             (_, true) => How::Merge(Rule::Overwrite),
             (name, false) => How::Replace { carry_after: catalog::is_signed(name).then_some(seq) },
         };
-        incoming.push(Incoming { collection: name.parse()?, generation, how });
+        incoming.push(Incoming { collection: name.parse()?, generation, how, missing: BTreeSet::new() });
     }
     Plan::compute(connection, incoming)
 }

@@ -1,8 +1,10 @@
 //! Whether a restore announces what can be.
 
+use super::judge::{How, Incoming};
 use crate::failure::{Failure, Result};
 use dikas_archive::api::restore::RestoreRequest;
 use dikas_archive::api::{is_moment, is_random_id};
+use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
 use std::fmt::Display;
 
@@ -42,4 +44,16 @@ pub(super) fn check(request: &RestoreRequest) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What comes into this collection, and what the backup says is missing in it there.
+pub(super) fn incoming(
+    request: &RestoreRequest,
+    collection: &CollectionName,
+    generation: i64,
+    how: How,
+) -> Incoming {
+    let own = request.missing.iter().filter(|it| it.collection == *collection);
+    let missing = own.map(|it| (it.id.clone(), it.name.clone().unwrap_or_default())).collect();
+    Incoming { collection: collection.clone(), generation, how, missing }
 }

@@ -408,6 +408,7 @@ mod tests {
                 sha256: Sha256::of(b""),
                 left_out: 0,
             },
+            missing: Vec::new(),
         };
         let owner = Owner::User("usr_1".to_owned());
         let id = restores.begin(&owner, "admin", request).unwrap().id;

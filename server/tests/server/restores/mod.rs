@@ -18,6 +18,7 @@ use dikas_archive::api::restore::{
     RestoreBegun, RestoreMode, RestoreOutcome, RestorePreview, RestoreRequest, SECRET_HEADER,
 };
 use dikas_archive::api::{AttachmentRecord, CRC32_HEADER, NDJSON, SourceInfo};
+use dikas_archive::damage::Missing;
 use dikas_archive::digest::Sha256;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ struct Backup {
     /// Batches by collection.
     collections: BTreeMap<String, Vec<String>>,
     files: Vec<(AttachmentRecord, Vec<u8>)>,
+    missing: Vec<Missing>,
 }
 
 impl Backup {
@@ -44,7 +46,7 @@ impl Backup {
         let batches = |lines: &&[&str]| lines.chunks(LINES).map(|batch| batch.join("\n") + "\n").collect();
         let collections =
             collections.iter().map(|(name, lines)| ((*name).to_owned(), batches(lines))).collect();
-        Self { collections, files: Vec::new() }
+        Self { collections, ..Self::default() }
     }
 
     fn with_file(mut self, collection: &str, id: &str, name: &str, bytes: &str) -> Self {
@@ -87,6 +89,7 @@ impl Backup {
                 sha256: Sha256::of(self.file_batches().concat().as_bytes()),
                 left_out: 0,
             },
+            missing: self.missing.clone(),
         }
     }
 

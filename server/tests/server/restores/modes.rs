@@ -4,6 +4,7 @@ use super::*;
 use crate::bench::attachment_path;
 use dikas_archive::api::restore::RestoreWarning;
 use dikas_archive::catalog::Category;
+use dikas_archive::damage::Reason;
 
 const NOW: &[&str] = &[r#"{"_id":"a","n":1}"#, r#"{"_id":"b","n":1}"#, r#"{"_id":"c","n":1}"#];
 const THEN: &[&str] = &[r#"{"_id":"b","n":1}"#, r#"{"_id":"c","n":0}"#, r#"{"_id":"d","n":0}"#];
@@ -165,4 +166,49 @@ async fn a_person_is_warned() {
         RestoreWarning::Balances { customers: 1, raised: 0, lowered: 250 },
     ];
     assert_eq!(preview.warnings, expected);
+}
+
+#[tokio::test]
+async fn what_the_backup_says_that_it_lacks_stays_as_it_is_and_is_counted() {
+    for mode in [RestoreMode::Full, RestoreMode::Identical, RestoreMode::Update] {
+        let bench = bench().await;
+        for (id, name) in [("a", "x"), ("b", "y"), ("b", "z")] {
+            bench.put(&attachment_path("articles", id, name), name).await.expect(CREATED);
+        }
+        let lacking = |id: &str, name: Option<&str>| Missing {
+            collection: "articles".parse().unwrap(),
+            id: id.to_owned(),
+            name: name.map(str::to_owned),
+            reason: Reason::Changed,
+            attachments: 0,
+        };
+        let mut backup = Backup::of(&[("articles", THEN)]);
+        backup.missing = vec![lacking("a", None), lacking("b", Some("y")), lacking("gone", None)];
+        let session = Session::staged(&bench, &backup, mode).await;
+        let preview = session.preview().await;
+        assert_eq!(preview.warnings, [RestoreWarning::Missing { missing: 3, kept: 2 }]);
+        assert_eq!(counts(preview.collections[0].documents), [1, 1, 1, 0, 1]);
+        let dropped = u64::from(mode != RestoreMode::Update);
+        assert_eq!(counts(preview.collections[0].attachments), [0, 0, 0, dropped, 3 - dropped]);
+        session.try_commit(preview.seq, None).await.expect(OK);
+        assert_eq!(live(&bench, "articles").await, [&NOW[..1], THEN].concat(), "{mode:?}");
+        for (id, name) in [("a", "x"), ("b", "y")] {
+            let file = bench.get(&attachment_path("articles", id, name)).await.expect(OK);
+            assert_eq!(file.body, name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signed_document_that_the_backup_lacks_is_no_loss() {
+    let bench = Bench::new().await;
+    put(&bench, "receipts", NOW).await;
+    let mut backup = Backup::of(&[("receipts", &NOW[1..])]);
+    let lacking = serde_json::json!({"collection": "receipts", "id": "a", "reason": "changed"});
+    backup.missing = vec![serde_json::from_value(lacking).unwrap()];
+    let session = Session::staged(&bench, &backup, RestoreMode::Full).await;
+    let preview = session.preview().await;
+    assert_eq!((preview.signed_loss, counts(preview.collections[0].documents)), (0, [0, 0, 2, 0, 1]));
+    session.try_commit(preview.seq, None).await.expect(OK);
+    assert_eq!(live(&bench, "receipts").await, NOW);
 }

@@ -3,6 +3,7 @@
 use super::{Shop, names, verify};
 use dikas_archive::api::archives::ArchiveCheck;
 use dikas_archive::error::ErrorKind;
+use dikas_archive::reader::BackupReader;
 use rusqlite::Connection;
 use serde_json::Value;
 use std::fs;
@@ -51,15 +52,7 @@ async fn a_run_that_meets_a_bad_document_fails_and_the_hook_is_told_which() {
         backup.hook = ["/bin/sh", "-c", &script].map(str::to_owned).to_vec();
     });
     let shop = shop.await;
-    change(&shop, |bytes| {
-        let body = br#"{"_id":"rec_1"}"#;
-        let found = bytes.windows(body.len()).enumerate().filter(|(_, it)| it == body);
-        let found: Vec<usize> = found.map(|(at, _)| at).collect();
-        assert!(!found.is_empty());
-        for at in found {
-            bytes[at + 2] ^= 1;
-        }
-    });
+    flip_first(&shop);
     shop.hand.go_to(FIRST).await;
     let attempt = shop.last();
     let error = attempt.error.unwrap();
@@ -72,6 +65,27 @@ async fn a_run_that_meets_a_bad_document_fails_and_the_hook_is_told_which() {
     assert!(told.starts_with("damaged-document ") && told.contains("receipts/rec_1"), "{told}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_without_what_the_configuration_names_and_the_audit_says_so() {
+    let shop = Shop::open("0 4 * * *", EVENING, |_, backup| {
+        backup.without = ["receipts/rec_1", "receipts/rec_2"].map(|key| key.parse().unwrap()).to_vec();
+    });
+    let shop = shop.await;
+    shop.sell(2);
+    flip_first(&shop);
+    shop.hand.go_to(FIRST).await;
+    let attempt = shop.last();
+    assert_eq!(attempt.error, None);
+    let missing = shop.audit().last().unwrap().missing.clone();
+    assert_eq!(missing.iter().map(ToString::to_string).collect::<Vec<_>>(), ["receipts/rec_1"]);
+    let path = shop.folder().join(attempt.archive.unwrap());
+    let mut archive = BackupReader::open(File::open(path).unwrap()).unwrap();
+    let manifest = archive.manifest().unwrap().unwrap();
+    assert_eq!(manifest.missing, missing);
+    assert!(manifest.collections.iter().any(|it| it.name.as_str() == "receipts" && it.documents == 1));
+    assert!(archive.verify(&mut |_| Ok(())).unwrap().is_sound());
+}
+
 fn database(shop: &Shop) -> Value {
     serde_json::from_str::<Value>(&shop.health()).unwrap()["database"].take()
 }
@@ -79,6 +93,19 @@ fn database(shop: &Shop) -> Value {
 fn sql(shop: &Shop, sql: &str) -> u32 {
     let connection = Connection::open(shop.config.data.join("dikas.sqlite")).unwrap();
     connection.query_row(sql, (), |row| row.get(0)).unwrap()
+}
+
+/// Changes one bit of the first receipt.
+fn flip_first(shop: &Shop) {
+    change(shop, |bytes| {
+        let body = br#"{"_id":"rec_1"}"#;
+        let found = bytes.windows(body.len()).enumerate().filter(|(_, it)| it == body);
+        let found: Vec<usize> = found.map(|(at, _)| at).collect();
+        assert!(!found.is_empty());
+        for at in found {
+            bytes[at + 2] ^= 1;
+        }
+    });
 }
 
 /// Changes the file of the database behind the back of the server.

@@ -134,7 +134,9 @@ fn write(file: &Path, documents: u64, files: u64) {
         position: documents,
     };
     let (id, created) = ("0".repeat(32), "2026-11-23T18:59:41Z".to_owned());
-    writer.finish(&Snapshot { id, created, source, collections: vec![collection] }).unwrap();
+    writer
+        .finish(&Snapshot { id, created, source, collections: vec![collection], missing: Vec::new() })
+        .unwrap();
 }
 
 /// Compresses parts side by side, and writes them in their order.
