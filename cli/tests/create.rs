@@ -342,3 +342,51 @@ fn a_token_that_others_can_read_is_refused_with_the_command_that_mends_it() {
     drop(writer);
     assert_ended(&run.stdin(reader).output().unwrap(), 0);
 }
+
+#[test]
+fn a_backup_goes_on_without_a_damaged_receipt_that_is_named_and_says_so_wherever_it_is_read() {
+    let shop = Shop::demo();
+    let id = spoil_a_receipt(&shop);
+    let refused = create(&shop.url, &shop.token_file(), &shop.file("none.zip"), &["--json"]);
+    assert_ended(&refused, 1);
+    let key = format!("receipts/{id}");
+    let told = stderr(&refused);
+    assert!(told.contains("[damaged-document]") && told.contains(&format!("--without '{key}'")), "{told}");
+    assert_eq!(last_event(&refused)["error"]["damaged"][0]["id"], id);
+    assert!(!shop.file("none.zip").exists());
+
+    let file = shop.file("without.zip");
+    let made = create(&shop.url, &shop.token_file(), &file, &["--json", "--without", &key]);
+    assert_ended(&made, 0);
+    assert_eq!(last_event(&made)["missing"][0]["reason"], "changed");
+    assert_eq!(support::manifest(&file)["missing"][0]["id"], id);
+    for command in ["inspect", "verify"] {
+        let looked = dikas_backup().arg(command).arg(&file).output().unwrap();
+        assert_ended(&looked, 0);
+        assert!(stdout(&looked).contains(&key), "{}", stdout(&looked));
+    }
+    let previewed = shop.restore(&file, &["--dry-run"]);
+    assert!(stdout(&previewed).contains("missing in this backup"), "{}", stdout(&previewed));
+    let wrong = create(&shop.url, &shop.token_file(), &shop.file("none.zip"), &["--without", "receipts"]);
+    assert_ended(&wrong, 2);
+}
+
+/// Changes one bit of the first receipt in the file of the database; answers its id.
+fn spoil_a_receipt(shop: &Shop) -> String {
+    let path = shop.folder.path().join("data/dikas.sqlite");
+    let mut bytes = fs::read(&path).unwrap();
+    let mark = br#""documentType":"Receipt2""#;
+    let at = bytes.windows(mark.len()).position(|it| it == mark).unwrap();
+    let from = bytes[..at].iter().rposition(|byte| *byte == b'{').unwrap();
+    let id = String::from_utf8_lossy(&bytes[from..at]);
+    let id = id.split('"').find(|part| part.starts_with("rcp_")).unwrap().to_owned();
+    // Pages that were split leave copies behind.
+    let whole = bytes[from..at + mark.len()].to_vec();
+    for at in 0..bytes.len() - whole.len() {
+        if bytes[at..].starts_with(&whole) {
+            bytes[at + whole.len() - 2] ^= 1;
+        }
+    }
+    fs::OpenOptions::new().write(true).open(path).unwrap().write_all(&bytes).unwrap();
+    id
+}

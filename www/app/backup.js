@@ -63,6 +63,7 @@ export function backupView({ onended }) {
       goOn: goOnWith ? () => goOn(goOnWith) : undefined,
       again: () => start(),
       onServer: job.error.kind === 'no-space' ? () => start(true) : undefined,
+      without: (keys) => start(madeOnServer, [...job.damaged, ...keys]),
       dismiss: () => job.clear(),
     });
   if (failure) failure.querySelector('.todo')?.before(replaced);
@@ -83,13 +84,20 @@ function goOn(id) {
   void job.resume(id);
 }
 
-/** @param {boolean} [onServer] whether the server shall make it, which has room of its own */
-function start(onServer = false) {
+/** Whether the server was told to make the last one. */
+let madeOnServer = false;
+
+/**
+ * @param {boolean} [onServer] whether the server shall make it, which has room of its own
+ * @param {import('./job.js').DocumentKey[]} [damaged] documents that are left out where they are damaged
+ */
+function start(onServer = false, damaged = []) {
+  madeOnServer = onServer;
   const without = [...leftOut];
   const all = /** @type {import('./job.js').Category[]} */ (Object.keys(words().categories));
   before = kept;
   forgetServed();
-  void job.start(without.length > 0 ? all.filter((category) => !leftOut.has(category)) : undefined, without, onServer);
+  void job.start(without.length > 0 ? all.filter((category) => !leftOut.has(category)) : undefined, without, onServer, damaged);
 }
 
 /**

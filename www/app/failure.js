@@ -1,12 +1,13 @@
 // @ts-check
 /** A failure, as the person who has to live with it needs it: what happened, what is unharmed, what to do. */
 
+import { damagedList, leavable } from './damaged.js';
 import { copyButton, h, icon } from './dom.js';
 import { bytes, words } from './language.js';
 
 /**
  * @typedef {{ kind?: string, message?: string, subject?: string | null, expected?: string | null, actual?: string | null,
- *   interrupted?: string | null, data?: unknown }} Problem
+ *   interrupted?: string | null, data?: unknown, damaged?: import('../engine/protocol.js').Missing[] }} Problem
  * @typedef {keyof import('./language.js').Words['failure']['unchanged']} About
  */
 
@@ -19,14 +20,17 @@ const ON_SERVER = ['run', 'runKept', 'stored', 'tokens'];
 /**
  * @param {Problem} problem
  * @param {{ id?: string, title: string, about: About, within?: boolean, again?: () => void, goOn?: () => void,
- *   onServer?: () => void, dismiss?: () => void }} options `within` a card, which has a title of its own; `goOn` goes on where
- *   it stopped, `onServer` has the server do it
+ *   onServer?: () => void, without?: (keys: import('../engine/protocol.js').DocumentKey[]) => void, dismiss?: () => void }}
+ *   options `within` a card, which has a title of its own; `goOn` goes on where it stopped, `onServer` has the server do it,
+ *   `without` leaves out what is damaged
  */
-export function failurePanel(problem, { id = 'error', title, about, within = false, again, goOn, onServer, dismiss }) {
+export function failurePanel(problem, { id = 'error', title, about, within = false, again, goOn, onServer, without, dismiss }) {
   const w = words().failure;
   const kind = problem.kind ?? 'internal';
   const [what, todo] = explained(kind, about);
   const cancelled = kind === 'cancelled';
+  const damaged = problem.damaged ?? [];
+  const keys = without && leavable(damaged);
   const action = (/** @type {string} */ name, /** @type {string} */ text, /** @type {(() => void) | undefined} */ onclick) => {
     const first = name === (goOn ? 'resume' : 'again');
     const properties = { type: 'button', class: first && 'primary', id: `${id}-${name}`, onclick };
@@ -46,12 +50,15 @@ export function failurePanel(problem, { id = 'error', title, about, within = fal
     h('p', { class: 'lead' }, `${what} ${room(problem, about)}`),
     h('p', {}, w.unchanged[about]),
     h('p', { class: 'todo' }, todo),
+    damagedList(damaged, { id: `${id}-damaged` }),
+    keys && h('p', { class: 'note warn', id: `${id}-consequences` }, icon('alert'), h('span', {}, words().damaged.consequences)),
     h(
       'div',
       { class: 'actions' },
       action('resume', w.goOn, goOn),
       action('again', goOn ? w.startOver : w.again, again),
       action('server', w.onServer, onServer),
+      action('without', words().damaged.leaveOut(keys?.length ?? 0), keys && without && (() => without(keys))),
       action('dismiss', w.dismiss, dismiss),
     ),
     !cancelled && details(problem, kind, id),

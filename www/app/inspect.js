@@ -2,6 +2,7 @@
 /** The Inspect view: a file, what is in it, and the rooms that lead into it. Needs no login and no network. */
 
 import { byCategory, categoryName, collectionTable } from './contents.js';
+import { damagedList } from './damaged.js';
 import { h, icon } from './dom.js';
 import { dropZone } from './drop.js';
 import { failurePanel } from './failure.js';
@@ -138,6 +139,7 @@ function closeButton() {
 /** @param {Backup} backup */
 function headCard({ manifest, summary: { size, collections, attachments, problems, found, salvaged } }) {
   const w = words().file;
+  const missing = manifest?.missing ?? [];
   const documents = collections.reduce((all, row) => all + row.documents, 0);
   const fact = (/** @type {string} */ label, /** @type {string | Node | null} */ value, broad = false) =>
     h('div', { class: broad && 'broad' }, h('dt', {}, label), h('dd', {}, value ?? w.unknown));
@@ -161,6 +163,8 @@ function headCard({ manifest, summary: { size, collections, attachments, problem
       fact(w.files, number(attachments)),
     ),
     salvaged && h('p', { class: 'note warn', id: 'salvaged', role: 'alert' }, icon('alert'), h('span', {}, words().inspect.salvaged)),
+    missing.length > 0 && h('p', { class: 'note warn', id: 'missing', role: 'alert' }, icon('alert'), h('span', {}, words().damaged.missing(missing.length))),
+    damagedList(missing, { id: 'missing-list' }),
     others.length > 0 && damage(others, found - problems.length + others.length),
     !manifest && h('p', { class: 'note' }, icon('info'), h('span', {}, basis)),
   );

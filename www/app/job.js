@@ -10,6 +10,7 @@ import { Work } from './work.js';
  * @typedef {import('../engine/index.js').Auth} Auth
  * @typedef {import('./work.js').Watching} Watching
  * @typedef {import('../engine/protocol.js').Category} Category
+ * @typedef {import('../engine/protocol.js').DocumentKey} DocumentKey
  * @typedef {Awaited<ReturnType<typeof createBackup>>} Finished
  * @typedef {import('./failure.js').Problem} Problem
  * @typedef {{ name: string, finished: string, size: number }} Last
@@ -24,6 +25,9 @@ class Job extends Work {
   /** What was left out, by category. @type {readonly string[]} */
   without = [];
 
+  /** Documents that are left out where they are damaged. @type {DocumentKey[]} */
+  damaged = [];
+
   /** @type {Finished | null} */
   result = null;
 
@@ -31,10 +35,13 @@ class Job extends Work {
    * @param {readonly Category[] | undefined} categories undefined means everything
    * @param {readonly string[]} without what that leaves out
    * @param {boolean} onServer whether the server shall make it
+   * @param {DocumentKey[]} damaged documents that are left out where they are damaged
    */
-  async start(categories, without, onServer) {
-    const chosen = categories && [...categories];
-    await this.#make(without, (auth, watching) => createBackup({ auth, categories: chosen, onServer, ...watching }));
+  async start(categories, without, onServer, damaged) {
+    if (this.state === 'running') return;
+    this.damaged = damaged;
+    const options = { categories: categories && [...categories], without: damaged, onServer };
+    await this.#make(without, (auth, watching) => createBackup({ auth, ...options, ...watching }));
   }
 
   /**

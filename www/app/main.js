@@ -12,7 +12,9 @@
  *   `[data-figure=left|elapsed|documents|files|bytes|rate]`, `#cancel`.
  * - Finished: `#result[data-archive]`, `#result-name`, `#result-size`, `#result-documents`, `#result-files`, `#sha256`,
  *   `#download` (a link with `href` and `download`), `#download-error[data-kind]`, `#another`, `#inside tr[data-collection]`.
- * - Failed: `#error[data-kind]`, `#error-resume`, `#error-again`, `#error-server`, `#error-dismiss`, `#replaced`.
+ * - Failed: `#error[data-kind]`, `#error-resume`, `#error-again`, `#error-server`, `#error-dismiss`, `#replaced`; where something
+ *   is damaged, `#error-damaged`, `#error-consequences` and `#error-without`.
+ * - What a backup lacks, where it was made and in Inspect: `#missing`, `#missing-list > [data-reason]`.
  * - Interrupted: `#interrupted[data-id][data-state=held|gone|unknown]`, `#interrupted-verdict`, `#resume`, `#discard`.
  * - Archives: `#archives > [data-archive][data-name]` with `[data-action=download]` and `[data-action=remove]`; the
  *   question before removing, and when signing out would leave some behind: `#answer-yes`, `#answer-no`;

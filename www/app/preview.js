@@ -204,6 +204,8 @@ function warningText(warning) {
       return w.vouchers(warning.vouchers, money(warning.cents));
     case 'balances':
       return w.balances(warning.customers, moved(warning.raised, warning.lowered));
+    case 'missing':
+      return w.missing(warning.missing, warning.kept);
     case 'logins-end':
       return w.loginsEnd;
     case 'users-kept':

@@ -1,6 +1,7 @@
 // @ts-check
 /** A finished backup: what it is, what is in it, and the link to get it. */
 
+import { damagedList } from './damaged.js';
 import { copyButton, fill, h, icon } from './dom.js';
 import { addressOf, download as startDownload } from './archives.js';
 import { categoryName, collectionTable } from './contents.js';
@@ -59,6 +60,8 @@ export function resultPanel({ file, manifest, archive }, { seconds, without, ano
       download,
       h('button', { type: 'button', class: 'quiet', id: 'another', onclick: another }, w.another),
     ),
+    manifest.missing.length > 0 && h('p', { class: 'note warn', id: 'missing' }, icon('alert'), h('span', {}, words().damaged.missing(manifest.missing.length))),
+    damagedList(manifest.missing, { id: 'missing-list' }),
     problem,
     !isSecureContext && h('p', { class: 'hint', id: 'insecure' }, w.insecure),
     h(

@@ -41,14 +41,17 @@ export { listRestorePoints, prepareRestore, previewUndo, restoreEnd, stopRestore
  * @param {string} [options.url] Address of the server, without `/api/v1`; by default the one of the engine.
  * @param {Auth} options.auth
  * @param {Category[]} [options.categories] What to back up; all by default.
+ * @param {import("./protocol.js").DocumentKey[]} [options.without] Documents to leave out where they, or files of theirs, are
+ *   damaged. Without them a backup that meets one fails with kind "damaged-document", and its `damaged` names them.
  * @param {boolean} [options.onServer] Whether the server shall make it in any case.
  * @param {(progress: Progress) => void} [options.onProgress] Called about ten times a second.
  * @param {(notice: Notice) => void} [options.onNotice] Called for what the person should know, though the job goes on.
  * @param {AbortSignal} [options.signal]
  * @returns {Promise<Backup>}
  */
-export async function createBackup({ url, auth, categories, onServer = false, ...watching }) {
-  return backup({ createBackup: { url: address(url), categories: categories ?? null, onServer } }, auth, watching);
+export async function createBackup({ url, auth, categories, without = [], onServer = false, ...watching }) {
+  const command = { createBackup: { url: address(url), categories: categories ?? null, without, onServer } };
+  return backup(command, auth, watching);
 }
 
 /**
@@ -102,7 +105,7 @@ export async function contents({ url, auth, categories, signal }) {
   /** @type {Command} */
   const command = { contents: { url: address(url), categories: categories ?? null } };
   const { event } = await job(command, "contents", { auth, signal });
-  return { created: event.created, source: event.source, collections: event.collections };
+  return { created: event.created, source: event.source, collections: event.collections, missing: event.missing };
 }
 
 /**

@@ -20,10 +20,11 @@ const LOOKS = 12;
 /** What went wrong: `kind` is for programs and never changes its meaning, the rest is for people. */
 export class BackupError extends Error {
   /**
-   * @param {{ kind: ErrorKind, message: string, subject?: string, expected?: string, actual?: string }} error
+   * @param {{ kind: ErrorKind, message: string, subject?: string, expected?: string, actual?: string,
+   *   damaged?: import("./protocol.js").Missing[] }} error
    * @param {{ interrupted?: string | null, data?: Refusal | null }} [more]
    */
-  constructor({ kind, message, subject, expected, actual }, { interrupted = null, data = null } = {}) {
+  constructor({ kind, message, subject, expected, actual, damaged = [] }, { interrupted = null, data = null } = {}) {
     super(message);
     this.name = "BackupError";
     /** A stable code, such as "unreachable" or "no-space". */
@@ -34,6 +35,8 @@ export class BackupError extends Error {
     this.expected = expected;
     /** What was there instead. */
     this.actual = actual;
+    /** With "damaged-document": all that is known to be damaged. */
+    this.damaged = damaged;
     /** The id of what `resumeBackup` can go on with; null where nothing is left. */
     this.interrupted = interrupted;
     /** What the server says beside "foreign-backup", "unknown-origin", "restore-running", "live-changed", "signed-loss" and "files-left-out". */

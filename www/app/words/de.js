@@ -280,6 +280,22 @@ export const de = {
     replaced: 'Das frühere Backup wurde aus diesem Browser entfernt, als dieses begann.',
   },
 
+  damaged: {
+    reasons: {
+      changed: 'nicht so, wie es gespeichert wurde',
+      'not-a-document': 'kein gültiges Dokument',
+      unreadable: 'nicht lesbar',
+      'unreadable-after': 'danach ist nichts mehr lesbar',
+      other: 'beschädigt',
+    },
+    withFiles: (n) => `, mit ${count(n, 'Anhang', 'Anhängen')}`,
+    leaveOut: (n) => `${count(n, 'beschädigtes Dokument', 'beschädigte Dokumente')} weglassen und Backup erstellen`,
+    consequences:
+      'Was weggelassen wird, ist nicht im Backup und lässt sich daraus nicht wiederherstellen. Das Backup sagt das. Auf dem Server bleibt es, wie es ist. Ein signierter Beleg ist aufbewahrungspflichtig: Suchen Sie ihn in einem früheren Backup, und löschen Sie dieses nicht.',
+    missing: (n) =>
+      `${count(n, 'Dokument oder Anhang fehlt', 'Dokumente oder Anhänge fehlen')} in diesem Backup, weil der Datenträger des Servers sie verändert hatte. Alles andere ist vollständig.`,
+  },
+
   errors: {
     'not-an-archive': ['Die Datei ist kein ZIP-Archiv, oder ihr Ende fehlt.', 'Falls sie heruntergeladen oder kopiert wurde, tun Sie das noch einmal; vielleicht brach es vorzeitig ab. Sonst wählen Sie eine andere Datei.'],
     'damaged-directory': ['Das Inhaltsverzeichnis des Archivs ist beschädigt.', 'Nehmen Sie eine andere Kopie dieses Backups. Heile Teile lassen sich noch retten: Heben Sie die Datei auf.'],

@@ -282,6 +282,22 @@ export const en = {
     replaced: 'The earlier backup was removed from this browser when this one started.',
   },
 
+  damaged: {
+    reasons: /** @satisfies {Record<import('../../engine/protocol.js').Reason, string>} */ ({
+      changed: 'not as it was written',
+      'not-a-document': 'not a valid document',
+      unreadable: 'cannot be read',
+      'unreadable-after': 'nothing after it can be read',
+      other: 'damaged',
+    }),
+    withFiles: (/** @type {number} */ n) => `, with ${count(n, 'file', 'files')}`,
+    leaveOut: (/** @type {number} */ n) => `Leave out ${count(n, 'damaged document', 'damaged documents')} and create the backup`,
+    consequences:
+      'What is left out is not in the backup, and cannot be restored from it. The backup says so. On the server it stays as it is; a signed receipt has to be kept, so look for it in an earlier backup and do not delete that.',
+    missing: (/** @type {number} */ n) =>
+      `${count(n, 'document or file is', 'documents or files are')} missing in this backup, because the server’s disk had changed them. Everything else is complete.`,
+  },
+
   /** For every kind of `src/error.rs`, and `archive-gone` and `moment-gone` of this page: what happened, and what to do. What was not changed stands in `failure`. */
   errors: /** @satisfies {Record<import('../../engine/protocol.js').ErrorKind | 'archive-gone' | 'moment-gone' | 'address-used', readonly string[]>} */ ({
     'not-an-archive': ['The file is not a ZIP archive, or its end is missing.', 'If it was downloaded or copied, do that once more; perhaps it was cut short. Otherwise choose another file.'],

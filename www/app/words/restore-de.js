@@ -114,6 +114,8 @@ export const restoreDe = {
       balances: (n, how) => `Das Guthaben von ${count(n, 'Kunden', 'Kunden')} würde sich ändern: ${how}.`,
       raised: (sum) => `insgesamt ${sum} mehr`,
       lowered: (sum) => `insgesamt ${sum} weniger`,
+      missing: (n, kept) =>
+        `${count(n, 'Dokument oder Anhang fehlt', 'Dokumente oder Anhänge fehlen')} in diesem Backup, weil der Datenträger des Servers sie damals verändert hatte. ${kept === 0 ? 'Auf dem Server gibt es jetzt nichts davon.' : `Auf dem Server gibt es davon jetzt ${number.format(kept)}; was dort steht, bleibt unverändert.`}`,
       loginsEnd: 'Benutzer und ihre Passwörter ändern sich: Danach müssen sich alle neu anmelden, mit den damaligen Passwörtern.',
       usersKept: 'Kein damaliger Administrator könnte sich anmelden: Die jetzigen Benutzer bleiben.',
     },

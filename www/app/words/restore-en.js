@@ -113,6 +113,8 @@ export const restoreEn = {
       balances: (/** @type {number} */ n, /** @type {string} */ how) => `The credit of ${count(n, 'customer', 'customers')} would change: ${how}.`,
       raised: (/** @type {string} */ sum) => `${sum} more in all`,
       lowered: (/** @type {string} */ sum) => `${sum} less in all`,
+      missing: (/** @type {number} */ n, /** @type {number} */ kept) =>
+        `${count(n, 'document or file is', 'documents or files are')} missing in this backup, because the server’s disk had changed them when it was made. ${kept === 0 ? 'None of them is on the server now.' : count(kept, 'is on the server now, and stays as it is.', 'are on the server now, and stay as they are.')}`,
       loginsEnd: 'Users and their passwords change: everybody has to log in again afterwards, with the passwords from then.',
       usersKept: 'No administrator from then could log in: the users of now are kept.',
     },
