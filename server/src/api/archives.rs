@@ -153,6 +153,10 @@ pub(super) async fn remove_archive(
     let name = crate::shelving(move || archives.remove(&archive)).await?;
     tracing::info!("{} has removed the archive {name}", principal.name);
     let entry = AuditEntry::new(clock::now(), principal.name, AuditAction::ArchiveDelete, AuditEnd::Done);
-    crate::blocking(move || Ok(app.store.note(entry.about(name)))).await?;
+    crate::blocking(move || {
+        app.store.note(entry.about(name));
+        Ok(())
+    })
+    .await?;
     Ok(answer(StatusCode::OK, ()))
 }

@@ -259,7 +259,11 @@ impl Auth {
             let auth = Arc::clone(self);
             tokio::spawn(async move {
                 tokio::time::sleep(REFUSED_TOLD_AFTER).await;
-                crate::writing(move || Ok(auth.tell_refused())).await
+                crate::writing(move || {
+                    auth.tell_refused();
+                    Ok(())
+                })
+                .await
             });
         }
     }

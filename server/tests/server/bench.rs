@@ -209,11 +209,11 @@ impl Answer {
 fn media_type(method: &Method, path: &str) -> &'static str {
     let path = path.split('?').next().unwrap();
     let part = |name: &str| path.split('/').any(|part| part == name);
-    match method {
-        &Method::POST if path.starts_with("/documents/") => NDJSON,
-        &Method::POST if path == "/backup/restore" => "application/zip",
-        &Method::PUT if part("restores") && !part("blobs") => NDJSON,
-        &Method::PUT if part("blobs") || part("attachments") => "application/octet-stream",
+    match *method {
+        Method::POST if path.starts_with("/documents/") => NDJSON,
+        Method::POST if path == "/backup/restore" => "application/zip",
+        Method::PUT if part("restores") && !part("blobs") => NDJSON,
+        Method::PUT if part("blobs") || part("attachments") => "application/octet-stream",
         _ => "application/json",
     }
 }
