@@ -265,7 +265,7 @@ fn padding_may_follow_the_end_and_is_counted() {
         let bytes = [&whole[..], &padding].concat();
         let mut reader = open(&bytes).unwrap();
         let note = Note::TrailingBytes { bytes: padding.len() as u64 };
-        assert_eq!(reader.notes(), [note.clone()]);
+        assert_eq!(reader.notes(), std::slice::from_ref(&note));
         let verdict = reader.verify(&mut |_| Ok(())).unwrap();
         assert!(verdict.is_sound() && verdict.notes == [note], "{:?}", verdict.problems);
     }

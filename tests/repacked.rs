@@ -1,5 +1,5 @@
-//! A backup that was unpacked and packed again reads as it did before: Safari unpacks a download by itself, Finder puts a
-//! folder on top and adds files of its own, PowerShell writes backslashes.
+//! A backup that was unpacked and packed again reads as it did before: Safari unpacks a download by itself, Finder puts
+//! a folder on top and adds files of its own, PowerShell writes backslashes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 #![cfg(not(target_arch = "wasm32"))]
 

@@ -304,6 +304,29 @@ fn what_cannot_be_restored_is_named_and_changes_nothing() {
     assert!(before == after);
 }
 
+#[test]
+fn files_that_would_be_left_out_are_a_question_that_yes_does_not_answer() {
+    let shop = Shop::demo();
+    let mut content = entries(&shop.create("whole.zip"));
+    let lost = content.keys().find(|name| name.starts_with("attachments/articles/")).unwrap().clone();
+    content.remove(&lost);
+    let file = shop.file("lost.zip");
+    pack(&file, &content);
+    for choice in [&[][..], &["--category", "articles"], &["--category", "articles", "--mode", "identical"]] {
+        let refused = shop.restore(&file, &[&["--yes"][..], choice].concat());
+        assert_ended(&refused, 3);
+        assert!(stderr(&refused).contains("--without-files 1"), "{}", stderr(&refused));
+        assert!(stdout(&refused).contains(&lost), "{}", stdout(&refused));
+        assert_ended(&shop.restore(&file, &[&["--yes", "--without-files", "2"][..], choice].concat()), 3);
+    }
+    let before = files(&shop.create("before.zip"), "articles");
+    let update = ["--yes", "--category", "articles", "--without-files", "1", "--json"];
+    let done = shop.restore(&file, &update);
+    assert_ended(&done, 0);
+    assert_eq!(outcome_of(&stdout(&done))["filesLeftOut"], 1);
+    assert_eq!(files(&shop.create("after.zip"), "articles"), before, "what is not in the backup stays");
+}
+
 fn business_of(archive: &std::path::Path) -> String {
     let manifest: Value = serde_json::from_slice(&entries(archive)["manifest.json"]).unwrap();
     manifest["source"]["business"].as_str().unwrap().to_owned()

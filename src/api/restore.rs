@@ -35,8 +35,8 @@ pub struct RestoreRequest {
     pub key: Option<String>,
     /// The archive, for the audit.
     pub archive: ArchiveInfo,
-    /// The business name of the backup, as a person typed it: needed where it is of another installation. Where the archive
-    /// does not say which it is of, that of the installation that it shall be restored into.
+    /// The business name of the backup, as a person typed it: needed where it is of another installation. Where the
+    /// archive does not say which it is of, that of the installation that it shall be restored into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_name: Option<String>,
     /// What becomes of the documents that are there.
@@ -124,8 +124,8 @@ pub struct AnnouncedAttachments {
     pub batches: u64,
     /// Digest of the bodies of all batches, one after the other: a record per line, line feeds included.
     pub sha256: Sha256,
-    /// How many files of the archive are not among them though they concern the restore: damaged, without their document, or
-    /// not understood. A commit has to state this number.
+    /// How many files of the archive are not among them though they concern the restore: damaged, without their
+    /// document, or not understood. A commit has to state this number.
     #[serde(default)]
     pub left_out: u64,
 }

@@ -15,7 +15,8 @@ use std::io::{Read, Seek};
 
 const ENCRYPTED: u16 = 1 | 1 << 6 | 1 << 13;
 
-/// The newest version that an entry may need to be extracted (APPNOTE.TXT section 4.4.3.2): nothing above it is defined.
+/// The newest version that an entry may need to be extracted (APPNOTE.TXT section 4.4.3.2): nothing above it is
+/// defined.
 pub(super) const NEWEST_VERSION: u16 = 63;
 
 /// The most bytes that may follow the end record.
@@ -71,8 +72,8 @@ pub(super) fn read<R: Read + Seek>(input: &mut BlockReader<R>, limits: &Limits) 
     Ok(Directory { entries, canonical, trailing: end.trailing })
 }
 
-/// Whether nothing else may stand behind the end: zeros, with which tools fill the last block of a tape or a disk, and line
-/// ends, which a transfer as text adds.
+/// Whether nothing else may stand behind the end: zeros, with which tools fill the last block of a tape or a disk, and
+/// line ends, which a transfer as text adds.
 fn is_padding(byte: u8) -> bool {
     matches!(byte, 0 | b'\r' | b'\n')
 }
@@ -302,7 +303,8 @@ fn check_size(entry: &Entry, limits: &Limits) -> Result<()> {
     limits.check_ratio(entry.stored_size, entry.size)
 }
 
-/// Nothing may stand before the first entry: a program, or another archive whose directory is not the one that was read.
+/// Nothing may stand before the first entry: a program, or another archive whose directory is not the one that was
+/// read.
 fn refuse_bytes_before(entries: &[Entry], directory_at: u64) -> Result<()> {
     let first = entries.iter().map(|entry| entry.at).min().unwrap_or(directory_at).min(directory_at);
     if first == 0 {

@@ -3,8 +3,8 @@
 //! Opening reads the end records, the central directory and the manifest, and nothing else. An entry is compared with
 //! its local header, size, CRC-32 and SHA-256 when it is read. Memory stays flat: content streams, and what the
 //! directory can make the reader allocate is bounded by the size of the file and by [`Limits`]. One bad entry does not
-//! hide the others: its problem is an error of that entry alone. A backup that was unpacked and packed again reads as it
-//! did before, be there a folder on top, other spellings of names, or what macOS adds.
+//! hide the others: its problem is an error of that entry alone. A backup that was unpacked and packed again reads as
+//! it did before, be there a folder on top, other spellings of names, or what macOS adds.
 //!
 //! Left out on purpose: archives in several disks, encryption, compression other than Deflate, bytes in front of the
 //! archive.
@@ -140,8 +140,9 @@ impl<R: Read + Seek> BackupReader<R> {
         Self::of_directory(input, limits, directory, None)
     }
 
-    /// The same for an archive that was cut, or whose end is damaged: where its directory cannot be used, the entries are
-    /// found by their local headers. [`BackupReader::lost_directory`] says so then, and so does [`BackupReader::verify`].
+    /// The same for an archive that was cut, or whose end is damaged: where its directory cannot be used, the entries
+    /// are found by their local headers. [`BackupReader::lost_directory`] says so then, and so does
+    /// [`BackupReader::verify`].
     ///
     /// # Errors
     /// As [`BackupReader::open`]; also those of `progress`.

@@ -1,12 +1,13 @@
-//! The names of entries. A program that packs a folder again may write `\` for `/` and letters in pieces, put a folder on
-//! top, and add files of its own. Names are brought into one form first; every rule is then applied to that form.
+//! The names of entries. A program that packs a folder again may write `\` for `/` and letters in pieces, put a folder
+//! on top, and add files of its own. Names are brought into one form first; every rule is then applied to that form.
 
 use super::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::{HashMap, HashSet};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// The systems of "version made by" (APPNOTE.TXT section 4.4.2) whose separator is the backslash: FAT, HPFS, NTFS, VFAT.
+/// The systems of "version made by" (APPNOTE.TXT section 4.4.2) whose separator is the backslash: FAT, HPFS, NTFS,
+/// VFAT.
 const BACKSLASH_SYSTEMS: [u16; 4] = [0, 6, 10, 14];
 
 /// The folder that was packed.
@@ -23,8 +24,8 @@ pub(super) fn has_backslashes(made_by: u16) -> bool {
     BACKSLASH_SYSTEMS.contains(&(made_by >> 8))
 }
 
-/// The one form of a name: `/` between folders, in NFC, without the `./` in front with which some tools write the folder
-/// that they pack.
+/// The one form of a name: `/` between folders, in NFC, without the `./` in front with which some tools write the
+/// folder that they pack.
 pub(super) fn normalised(mut name: String, backslashes: bool) -> String {
     if backslashes && name.contains('\\') {
         name = name.replace('\\', "/");

@@ -1,5 +1,5 @@
-//! Entries found by their local headers (APPNOTE.TXT 6.3.10 sections 4.3.7 and 4.3.9), where the central directory is gone
-//! or cannot be used: an archive that was cut, or whose end was overwritten.
+//! Entries found by their local headers (APPNOTE.TXT 6.3.10 sections 4.3.7 and 4.3.9), where the central directory is
+//! gone or cannot be used: an archive that was cut, or whose end was overwritten.
 //!
 //! From entry to entry it goes by the sizes that the headers state, and searches for the next header where these lead
 //! nowhere. The work grows with the size of the file, however the headers lie.
@@ -60,8 +60,8 @@ struct Scan<'a, R> {
     descriptors: Option<Descriptors>,
 }
 
-/// Data descriptors by where the data before them begins: the first one that ends where a record begins, and the first of
-/// those that fit data that is not compressed.
+/// Data descriptors by where the data before them begins: the first one that ends where a record begins, and the first
+/// of those that fit data that is not compressed.
 type Descriptors = HashMap<u64, [Option<(Descriptor, u64)>; 2]>;
 
 impl<'a, R: Read + Seek> Scan<'a, R> {
@@ -116,8 +116,8 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         }
     }
 
-    /// Whether the name of this header is one. Where the length of a name is damaged, data or the next header follows in it,
-    /// and the first control character shows that.
+    /// Whether the name of this header is one. Where the length of a name is damaged, data or the next header follows
+    /// in it, and the first control character shows that.
     fn has_likely_name(&mut self, at: u64) -> Result<bool> {
         let fixed = self.bytes(at, LOCAL_BYTES)?;
         let u16_at = |at: usize| {
@@ -190,8 +190,8 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         Ok((entry, next))
     }
 
-    /// Where the data of an entry ends whose header states sizes: there, or earlier, where it has been cut or the header
-    /// lies.
+    /// Where the data of an entry ends whose header states sizes: there, or earlier, where it has been cut or the
+    /// header lies.
     fn end(&mut self, header: &LocalHeader) -> Result<u64> {
         let length = self.input.length();
         let stated = header.data_at.checked_add(header.stored).filter(|end| *end <= length);
@@ -253,8 +253,8 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
         Ok(found.and_then(|[any, plain]| if header.method == 0 { *plain } else { *any }))
     }
 
-    /// Every descriptor from `at` on that stands before a header or the central directory. Each says by its size where the
-    /// data before it begins, so that one reading finds those of all entries.
+    /// Every descriptor from `at` on that stands before a header or the central directory. Each says by its size where
+    /// the data before it begins, so that one reading finds those of all entries.
     fn all_descriptors(&mut self, mut at: u64) -> Result<Descriptors> {
         let mut all = Descriptors::new();
         let length = self.input.length();

@@ -31,7 +31,8 @@ const STEP_BYTES: usize = 4 << 20;
 /// [`Plan::left_out`] has them, and a commit needs their number.
 ///
 /// # Errors
-/// Of documents, what is damaged or missing, with its entry named, unless it concerns only what was not chosen; `bad-manifest`;
+/// Of documents, what is damaged or missing, with its entry named, unless it concerns only what was not chosen;
+/// `bad-manifest`;
 /// `missing-entry` where this is no backup at all; `bad-argument` where it holds nothing of what was chosen; those of
 /// [`Watch::checkpoint`].
 pub async fn check<R: Read + Seek>(
