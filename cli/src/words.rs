@@ -131,9 +131,13 @@ pub(crate) fn outcome(outcome: &RestoreOutcome) -> String {
         sum(|changes| changes.changed),
         sum(|changes| changes.dropped)
     );
-    text += match outcome.restore_point {
-        Some(_) => "`dikas-backup undo` takes it back, and so does the server's Restore page.\n",
-        None => "Everything was like that already.\n",
+    text += &match &outcome.restore_point {
+        // By its name: behind an undo, the newest is no restore.
+        Some(point) => format!(
+            "`dikas-backup undo --point {}` takes it back, and so does the server's Restore page.\n",
+            plain(point)
+        ),
+        None => "Everything was like that already.\n".to_owned(),
     };
     if outcome.users_kept {
         text += "The users of before were kept: with those of the backup no admin could have logged in.\n";

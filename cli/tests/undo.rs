@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Shop, assert_ended, entries, lines, stdout};
+use support::{Shop, assert_ended, entries, lines, stderr, stdout};
 
 fn points(shop: &Shop) -> Vec<Value> {
     let listed = shop.run("restore-points", &["--json"]);
@@ -78,6 +78,8 @@ fn an_undo_brings_back_what_was_there_and_can_be_undone() {
     let back = shop.run("undo", &["--yes", "--point", undo]);
     assert_ended(&back, 0);
     assert!(stdout(&back).contains("an undo by"), "{}", stdout(&back));
+    let next = points(&shop)[0]["id"].as_str().unwrap().to_owned();
+    assert!(stdout(&back).contains(&format!("undo --point {next}` takes it back")), "{}", stdout(&back));
     assert!(content(&shop, "again.zip") == after);
 }
 
