@@ -88,6 +88,15 @@ fn bad(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::BadDocument, message)
 }
 
+/// The encoding that a text begins like, where JSON could not.
+fn encoding(text: &[u8]) -> Option<&'static str> {
+    match text {
+        [0xef, 0xbb, 0xbf, ..] => Some("a byte order mark of UTF-8 (EF BB BF)"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, b'{', ..] | [b'{', 0, ..] => Some("UTF-16"),
+        _ => None,
+    }
+}
+
 fn check_size(line: &[u8]) -> Result<()> {
     if line.len() > MAX_DOCUMENT_BYTES {
         return Err(bad("the document is too large")
@@ -183,6 +192,10 @@ impl<'a> Scanner<'a> {
     }
 
     fn wrong(&self, expected: &str) -> Error {
+        if let Some(found) = encoding(self.bytes).filter(|_| self.at <= 1) {
+            let message = "the document is not plain UTF-8: save it so, without a byte order mark";
+            return bad(message).expected(expected, found);
+        }
         let actual = match self.peek() {
             Some(byte) => format!("{:?}", char::from(byte)),
             None => "the end".to_owned(),

@@ -5,9 +5,9 @@
 mod support;
 
 use dikas_archive::error::ErrorKind;
-use dikas_archive::reader::BackupReader;
+use dikas_archive::reader::{BackupReader, Note};
 use std::io::Cursor;
-use support::backup;
+use support::{backup, zip_of};
 
 #[test]
 fn a_file_without_its_document_is_noticed() {
@@ -37,4 +37,26 @@ fn a_file_without_its_document_is_noticed() {
         "attachments/vouchers/b/of an empty collection",
     ];
     assert_eq!(problems, expected);
+}
+
+#[test]
+fn a_byte_order_mark_of_another_program_belongs_to_no_document() {
+    let lines = "\u{feff}{\"_id\":\"art_1\"}\n{\"_id\":\"art_2\"}\n";
+    let part = |text: &[u8]| dikas_archive::codec::encode(text).unwrap().bytes;
+    let bytes = zip_of(&[
+        ("articles.jsonl.br", part(lines.as_bytes())),
+        ("tables.jsonl.br", part(b"{\"_id\":\"tbl_1\"}\n")),
+    ]);
+    let mut reader = BackupReader::open(Cursor::new(&bytes)).unwrap();
+    let verdict = reader.verify(&mut |_| Ok(())).unwrap();
+    assert!(verdict.is_sound(), "{:?}", verdict.problems);
+    assert_eq!((verdict.documents, verdict.notes), (3, vec![Note::ByteOrderMarks { parts: 1 }]));
+    let mut given = reader.lines("articles.jsonl.br").unwrap();
+    assert_eq!(given.next_line().unwrap(), Some(&b"{\"_id\":\"art_1\"}"[..]));
+
+    // With a manifest every byte counts, and what stands there is said.
+    let error = dikas_archive::document::parse(lines.lines().next().unwrap().as_bytes()).unwrap_err();
+    assert!(error.actual.unwrap().contains("byte order mark"));
+    let utf16: Vec<u8> = "{\"_id\":\"a\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(dikas_archive::document::parse(&utf16).unwrap_err().actual.as_deref(), Some("UTF-16"));
 }

@@ -5,6 +5,7 @@ use dikas_archive::catalog::Category;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_backup::http::Http;
 use dikas_backup::interrupt::Interrupt;
+use std::env::VarError;
 use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -69,9 +70,25 @@ impl Server {
 fn private_text(file: &Path) -> Result<String> {
     let mut file = File::open(file)?;
     refuse_shared(&file.metadata()?)?;
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    plain_text(bytes)
+}
+
+/// Text in UTF-8; the byte order mark that some editors of Windows put in front is none of it.
+fn plain_text(mut bytes: Vec<u8>) -> Result<String> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if bytes.starts_with(MARK) {
+        bytes.drain(..MARK.len());
+    }
+    let found = match bytes.as_slice() {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
+        _ => "another encoding",
+    };
+    String::from_utf8(bytes).map_err(|_| {
+        let message = "this file is not in UTF-8: save it so (PowerShell: Out-File -Encoding ascii)";
+        Error::new(ErrorKind::BadArgument, message).expected("UTF-8", found)
+    })
 }
 
 #[cfg(unix)]
@@ -93,8 +110,14 @@ fn refuse_shared(_: &Metadata) -> Result<()> {
 }
 
 fn password(user: &str) -> Result<String> {
-    if let Ok(password) = std::env::var(PASSWORD) {
-        return Ok(password);
+    match std::env::var(PASSWORD) {
+        Ok(password) => return Ok(password),
+        Err(VarError::NotPresent) => {}
+        Err(VarError::NotUnicode(_)) => {
+            let message =
+                "the password is not in UTF-8: set the terminal and the script that sets it to UTF-8";
+            return Err(Error::new(ErrorKind::BadArgument, message).on(PASSWORD));
+        }
     }
     if !io::stdin().is_terminal() {
         let message = format!("no password: set {PASSWORD}, or run this in a terminal");

@@ -85,7 +85,21 @@ pub(crate) fn problems(inspector: &Inspector<File>) -> Problems {
 
 fn backup(reader: Result<BackupReader<File>>, path: &Path) -> Result<BackupReader<File>> {
     let reader = reader.and_then(|reader| reader.require_backup().map(|()| reader));
-    reader.map_err(|error| error.on(path.display().to_string()))
+    reader.map_err(|error| match is_piece(path) && error.kind == ErrorKind::NotAnArchive {
+        true => Error::new(
+            ErrorKind::NotAnArchive,
+            "this is one piece of a split archive: put all pieces into one file first, such as with `7z x` of the first \
+             piece, or `zip -s 0 SPLIT.zip --out WHOLE.zip`",
+        ),
+        false => error,
+    }.on(path.display().to_string()))
+}
+
+/// Whether programs that split archives give their pieces such names: `.z01`, or `.zip.001`.
+fn is_piece(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let digits = ending.strip_prefix('z').unwrap_or(&ending);
+    digits.len() >= 2 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn opened(path: &Path) -> Result<File> {

@@ -159,3 +159,48 @@ fn every_command_says_the_same_of_the_same_file() {
         );
     }
 }
+
+#[test]
+fn what_a_program_on_the_way_has_made_of_a_file_is_named() {
+    let shop = Shop::empty();
+    let piece = shop.file("backup.zip.001");
+    std::fs::write(&piece, b"PK\x03\x04 the first of three").unwrap();
+    let split = dikas_backup().arg("verify").arg(&piece).output().unwrap();
+    assert_eq!(split.status.code(), Some(2));
+    assert!(stderr(&split).contains("split archive"), "{}", stderr(&split));
+
+    for media_type in ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"] {
+        let (status, body) = shop.send("/backup/restore", media_type, b"--x\r\n");
+        assert_eq!(status, 415, "{body}");
+        assert!(body.contains("--data-binary @FILE") && body.contains("application/zip"), "{body}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_token_or_password_in_another_encoding_is_read_or_named() {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let shop = Shop::empty();
+    let file = shop.token_file();
+    let token = std::fs::read_to_string(&file).unwrap();
+    let create = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let mut command = dikas_backup();
+        command.args(["create", "--url", &shop.url, "--token-file"]).arg(&file);
+        command.arg("-o").arg(shop.file("made.zip")).output().unwrap()
+    };
+    let utf16: Vec<u8> = format!("\u{feff}{token}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let refused = create(&utf16);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("UTF-16"), "{}", stderr(&refused));
+    let marked = create(format!("\u{feff}{token}\r\n").as_bytes());
+    assert_eq!(marked.status.code(), Some(0), "{}", stderr(&marked));
+
+    let mut command = dikas_backup();
+    command.args(["create", "--url", &shop.url, "--user", "admin", "-o"]).arg(shop.file("other.zip"));
+    let latin = command.env("DIKAS_PASSWORD", std::ffi::OsStr::from_bytes(b"Gr\xf6\xdfe")).output().unwrap();
+    assert_eq!(latin.status.code(), Some(2), "{}", stderr(&latin));
+    assert!(stderr(&latin).contains("UTF-8"), "{}", stderr(&latin));
+}

@@ -68,6 +68,11 @@ impl<R: Read + Seek> Documents<'_, R> {
         format!("{}, line {}", self.part, self.number)
     }
 
+    /// Whether the part began with a byte order mark, which belongs to no document.
+    pub fn has_mark(&self) -> bool {
+        self.lines.has_mark()
+    }
+
     /// How many bytes have been decoded.
     pub fn bytes(&self) -> u64 {
         self.lines.bytes()

@@ -10,6 +10,7 @@ use crate::limits::{Limits, MAX_DOCUMENT_BYTES};
 use flate2::read::DeflateDecoder;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Take};
+use std::ops::Range;
 
 /// How many decoded bytes of a part are read at once.
 const LINES_BUFFER: usize = 256 << 10;
@@ -293,6 +294,9 @@ pub struct Lines<'a, R> {
     from: usize,
     to: usize,
     ended: bool,
+    /// Whether a line has been given or passed over.
+    begun: bool,
+    has_mark: bool,
     documents: u64,
     bytes: u64,
 }
@@ -323,6 +327,8 @@ impl<'a, R: Read + Seek> Lines<'a, R> {
             from: 0,
             to: 0,
             ended: false,
+            begun: false,
+            has_mark: false,
             documents: 0,
             bytes: 0,
         }
@@ -338,12 +344,27 @@ impl<'a, R: Read + Seek> Lines<'a, R> {
             let Some((from, to)) = self.next_span().map_err(|error| error.on(self.name.as_str()))? else {
                 return Ok(None);
             };
+            let from = from + self.mark_bytes(from..to);
+            self.begun = true;
             if !matches!(self.buffer.get(from..to), None | Some(b"" | b"\r")) {
                 break (from, to);
             }
         };
         self.documents += 1;
         Ok(self.buffer.get(from..to))
+    }
+
+    /// How many bytes of this line are a byte order mark. Another program may begin a part with one, ours never do.
+    fn mark_bytes(&mut self, line: Range<usize>) -> usize {
+        let mark = "\u{feff}".as_bytes();
+        let begins = !self.begun && self.announced.is_none();
+        self.has_mark |= begins && self.buffer.get(line).is_some_and(|line| line.starts_with(mark));
+        if begins && self.has_mark { mark.len() } else { 0 }
+    }
+
+    /// Whether the part began with a byte order mark, which belongs to no document.
+    pub fn has_mark(&self) -> bool {
+        self.has_mark
     }
 
     /// How many lines have been given.

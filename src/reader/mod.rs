@@ -73,6 +73,11 @@ pub enum Note {
     },
     /// Another program has unpacked the backup and packed it again; the manifest says what every byte has to be.
     Repacked,
+    /// Parts of another program begin with a byte order mark, which belongs to no document.
+    ByteOrderMarks {
+        /// How many parts.
+        parts: u64,
+    },
     /// The backup is in a folder of the archive: it was unpacked and packed again.
     Folder {
         /// The folder, with its slash.
@@ -85,6 +90,12 @@ impl fmt::Display for Note {
         match self {
             Self::TrailingBytes { bytes } => {
                 write!(f, "{bytes} bytes of zeros or line ends follow the end of the archive")
+            }
+            Self::ByteOrderMarks { parts } => {
+                write!(
+                    f,
+                    "{parts} parts begin with a byte order mark, which belongs to no document and is passed over"
+                )
             }
             Self::Repacked => f.write_str("another program has unpacked this backup and packed it again"),
             Self::Folder { name } => write!(f, "the backup is in the folder {name} of the archive"),
@@ -224,6 +235,12 @@ impl<R: Read + Seek> BackupReader<R> {
     /// The entry of this name.
     pub fn entry_named(&self, name: &str) -> Option<&Entry> {
         self.entries.get(self.index.get(&self.entries, name)?)
+    }
+
+    /// The place of the entry of this name, counted as in [`BackupReader::entries`]. What is read in this order is read from
+    /// the beginning of the file to its end.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.index.get(&self.entries, name)
     }
 
     /// What this entry, counted as in [`BackupReader::entries`], is.

@@ -31,6 +31,16 @@ impl Verdict {
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
     }
+
+    fn count_mark(&mut self) {
+        for note in &mut self.notes {
+            if let Note::ByteOrderMarks { parts } = note {
+                *parts += 1;
+                return;
+            }
+        }
+        self.notes.push(Note::ByteOrderMarks { parts: 1 });
+    }
 }
 
 impl<R: Read + Seek> BackupReader<R> {
@@ -223,6 +233,9 @@ impl<R: Read + Seek> BackupReader<R> {
                 reported = documents.bytes();
                 progress(0)?;
             }
+        }
+        if documents.has_mark() {
+            verdict.count_mark();
         }
         let files = self.files_of(at).iter().filter(|file| absent.binary_search(&file.record.id).is_ok());
         verdict.problems.extend(files.map(orphaned));

@@ -1,5 +1,8 @@
 // @ts-check
-/** Where a backup file is dropped or picked. It stays on this device until somebody decides otherwise. */
+/**
+ * Where a backup file is dropped or picked: any file, since mail programs and systems rename archives, and what it is its bytes
+ * say. It stays on this device until somebody decides otherwise.
+ */
 
 import { h, icon } from './dom.js';
 import { words } from './language.js';
@@ -9,7 +12,7 @@ import { words } from './language.js';
  */
 export function dropZone({ id, onfile, again = false }) {
   const w = words().file;
-  const input = h('input', { type: 'file', id, accept: '.zip,application/zip', class: 'unseen', onchange: chosen });
+  const input = h('input', { type: 'file', id, class: 'unseen', onchange: chosen });
   const zone = h(
     'div',
     { class: 'drop', ondragover: over, ondragleave: away, ondrop: dropped },

@@ -1046,7 +1046,11 @@ export type Note = { "kind": "trailing-bytes",
 /**
  * How many bytes.
  */
-bytes: number, } | { "kind": "repacked" } | { "kind": "folder", 
+bytes: number, } | { "kind": "repacked" } | { "kind": "byte-order-marks", 
+/**
+ * How many parts.
+ */
+parts: number, } | { "kind": "folder", 
 /**
  * The folder, with its slash.
  */

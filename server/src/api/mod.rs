@@ -212,10 +212,24 @@ impl Access {
         }
         let found = stated.map_or_else(|| "none".to_owned(), |stated| format!("{stated:?}"));
         let expected = if self.types.is_empty() { "no body".to_owned() } else { self.types.join(" or ") };
-        let message =
-            format!("the body has a type that this call does not take: expected {expected}, found {found}");
+        let message = format!(
+            "the body has a type that this call does not take: expected {expected}, found {found}{}",
+            curl_hint(&found, self.types.first())
+        );
         Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", message)
             .on("content-type"))
+    }
+}
+
+/// What to do where curl has made a form of a file: `-F` wraps it, and `-d` drops its line ends.
+fn curl_hint(found: &str, wanted: Option<&String>) -> String {
+    match wanted {
+        Some(wanted) if found.contains("multipart/form-data") || found.contains("x-www-form-urlencoded") => {
+            format!(
+                "; with curl, send the file as it is: -H 'Content-Type: {wanted}' --data-binary @FILE, and neither -F nor -d"
+            )
+        }
+        _ => String::new(),
     }
 }
 

@@ -64,6 +64,7 @@ export function verifyRoom() {
 function noteLine(note) {
   const w = words().inspect.verifyNotes;
   if (note.kind === 'folder') return w.folder(note.name);
+  if (note.kind === 'byte-order-marks') return w.marks(note.parts);
   return note.kind === 'trailing-bytes' ? w.trailing(note.bytes) : w.repacked;
 }
 

@@ -141,6 +141,7 @@ export const inspectDe = {
     verifyNotes: {
       repacked: 'Ein anderes Programm hat dieses Backup entpackt und wieder gepackt. Das ist kein Fehler: Jedes Byte ist, wie es sein soll.',
       folder: (name) => `Das Backup liegt im Ordner ${name} des Archivs.`,
+      marks: (n) => `${count(n, 'Teil beginnt', 'Teile beginnen')} mit einer Byte-Order-Markierung. Sie gehört zu keinem Dokument.`,
       trailing: (n) => `Hinter dem Archiv stehen ${count(n, 'Byte', 'Bytes')} Nullen oder Zeilenenden. Sie gehören zu nichts.`,
     },
     verifyStopped: 'Die Prüfung wurde abgebrochen; was bis dahin gelesen war, sagt nichts über den Rest.',

@@ -140,6 +140,7 @@ export const inspectEn = {
     verifyNotes: {
       repacked: 'Another program has unpacked this backup and packed it again. That is no fault: every byte is as it should be.',
       folder: (/** @type {string} */ name) => `The backup is in the folder ${name} of the archive.`,
+      marks: (/** @type {number} */ n) => `${count(n, 'part begins', 'parts begin')} with a byte order mark. It belongs to no document.`,
       trailing: (/** @type {number} */ n) => `${count(n, 'byte', 'bytes')} of zeros or line ends follow the archive. They belong to nothing.`,
     },
     verifyStopped: 'The verification was stopped; what it had read so far says nothing about the rest.',
