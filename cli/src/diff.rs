@@ -8,7 +8,7 @@ use crate::words;
 use dikas_archive::error::{Error, Result};
 use dikas_archive::inspect::Inspector;
 use dikas_archive::inspect::compare::{
-    Change, ChangeKind, Compared, ComparedFiles, collections, compare, compare_files,
+    Change, ChangeKind, Compared, ComparedFiles, collections_in_order, compare, compare_files,
 };
 use dikas_backup::interrupt::Interrupt;
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub(crate) fn diff(arguments: &Arguments, interrupt: &Interrupt) -> Result<bool>
     let mut bar = Bar::new("Comparing", total, interrupt);
     let mut out = Out::new();
     let mut compared = Vec::new();
-    for collection in collections(old.index(), new.index()) {
+    for collection in collections_in_order(old.index(), new.index()) {
         let mut tell = |change: Change| {
             let told = match arguments.json {
                 true => line(&collection, &change),
@@ -57,6 +57,7 @@ pub(crate) fn diff(arguments: &Arguments, interrupt: &Interrupt) -> Result<bool>
     }
     let files = compare_files(&mut old, &mut new, &mut |bytes| bar.add(bytes))?;
     bar.clear();
+    compared.sort_by(|one, next| one.name.cmp(&next.name));
     for collection in &compared {
         problems.append_new(collection.problems.clone());
     }

@@ -123,8 +123,7 @@ struct Taking<'a, 'b> {
 
 impl Taking<'_, '_> {
     fn documents(&mut self, inspector: &mut Inspector<File>) -> Result<()> {
-        let collections = inspector.index().collections.iter();
-        let names: Vec<String> = collections.map(|rows| rows.name.clone()).collect();
+        let names = inspector.index().names_in_order();
         for collection in names.into_iter().filter(|name| self.arguments.wants_documents(name)) {
             let Self { folder, bar, taken, .. } = self;
             let (mut documents, mut bytes, mut found) = (0, 0, Problems::default());
@@ -158,7 +157,9 @@ impl Taking<'_, '_> {
 
     fn attachments(&mut self, inspector: &mut Inspector<File>) -> Result<()> {
         let reader = inspector.reader();
-        for attachment in reader.attachments() {
+        let mut attachments = reader.attachments();
+        attachments.sort_by_cached_key(|attachment| reader.position(&attachment.path));
+        for attachment in attachments {
             if !self.arguments.wants_files_of(attachment.collection.as_deref()) {
                 continue;
             }

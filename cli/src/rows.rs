@@ -106,7 +106,7 @@ pub(crate) fn show(file: &Path, wanted: &Wanted, interrupt: &Interrupt) -> Resul
 
 /// Which collections to show.
 fn collections(inspector: &Inspector<File>, wanted: &Wanted, format: Format) -> Result<Vec<String>> {
-    let names = inspector.index().collections.iter().map(|rows| rows.name.clone());
+    let names = inspector.index().names_in_order().into_iter();
     let Some(name) = &wanted.collection else {
         if matches!(format, Format::Csv | Format::CsvDe) {
             return Err(Error::new(ErrorKind::BadArgument, "CSV is of one collection: which one?"));

@@ -94,10 +94,15 @@ pub type OnChange<'a> = &'a mut dyn FnMut(Change) -> Result<()>;
 
 /// The names of all collections that either backup has, in their order.
 pub fn collections(old: &Index, new: &Index) -> Vec<String> {
-    let mut names: Vec<String> =
-        old.collections.iter().chain(&new.collections).map(|rows| rows.name.clone()).collect();
+    let mut names = collections_in_order(old, new);
     names.sort_unstable();
-    names.dedup();
+    names
+}
+
+/// The same in the order in which they are best read: those of the old backup in the order of its parts, then the others.
+pub fn collections_in_order(old: &Index, new: &Index) -> Vec<String> {
+    let mut names = old.names_in_order();
+    names.extend(new.names_in_order().into_iter().filter(|name| old.collection(name).is_none()));
     names
 }
 
@@ -164,7 +169,9 @@ fn digests<R: Read + Seek>(
     progress: OnProgress<'_>,
 ) -> Result<HashMap<String, Option<Sha256>>> {
     let mut digests = HashMap::new();
-    for path in reader.each_attachment().map(|file| file.path.to_owned()).collect::<Vec<_>>() {
+    let mut paths: Vec<String> = reader.each_attachment().map(|file| file.path.to_owned()).collect();
+    paths.sort_by_cached_key(|path| reader.position(path));
+    for path in paths {
         let digest = match reader.verified_digest(&path, progress) {
             Ok(digest) => Some(digest),
             Err(error) if is_fatal(&error) => return Err(error),

@@ -2,6 +2,7 @@
 //! consecutive lines of one collection become a run.
 
 use super::chunks;
+use super::runs::stepped;
 use crate::catalog::{self, Category};
 use crate::document;
 use crate::error::{Error, ErrorKind, Result};
@@ -85,6 +86,14 @@ impl Index {
         self.collections.get(self.place(name)?)
     }
 
+    /// The names of the collections in the order in which their first parts stand in the archive: whoever reads all of them so
+    /// reads the archive once from its beginning to its end.
+    pub fn names_in_order(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.collections.iter().map(|rows| (rows.first_part(), &rows.name)).collect();
+        names.sort_unstable();
+        names.into_iter().map(|(_, name)| name.clone()).collect()
+    }
+
     /// The parts with documents of this collection, or of any; work that several workers can share.
     pub fn parts_of(&self, collection: Option<&str>) -> Vec<usize> {
         let Some(name) = collection else { return (0..self.parts.len()).collect() };
@@ -114,6 +123,11 @@ impl Index {
 }
 
 impl Rows {
+    /// The place of its first part; one without any comes last.
+    pub(super) fn first_part(&self) -> usize {
+        self.runs.first().map_or(usize::MAX, |run| run.part)
+    }
+
     /// The run that has this row.
     pub(super) fn run_at(&self, row: u64) -> Option<Run> {
         let behind = self.runs.partition_point(|run| run.row <= row);
@@ -122,8 +136,8 @@ impl Rows {
     }
 
     pub(super) fn runs_in(&self, part: usize) -> &[Run] {
-        let from = self.runs.partition_point(|run| run.part < part);
-        let to = self.runs.partition_point(|run| run.part <= part);
+        let from = self.runs.partition_point(|run| stepped(run).part < part);
+        let to = self.runs.partition_point(|run| stepped(run).part <= part);
         self.runs.get(from..to).unwrap_or_default()
     }
 

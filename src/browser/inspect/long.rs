@@ -242,7 +242,7 @@ pub(super) fn export(
 pub(super) fn compare(old: &mut Look, new: &mut Look) -> Result<Event> {
     let mut report = Report::new();
     let mut collections = Vec::new();
-    for name in compare::collections(old.index(), new.index()) {
+    for name in compare::collections_in_order(old.index(), new.index()) {
         let found = match compare::compare(old, new, &name, &mut |bytes| report.add(bytes), None) {
             Ok(found) => found,
             // Without an order there is a limit to what can be compared; what has one is not held up by that.
