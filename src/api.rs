@@ -103,6 +103,7 @@ pub struct Tokens {
 pub struct SnapshotRequest {
     /// The categories to back up; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1))]
     pub categories: Option<Vec<Category>>,
     /// Documents that are left out where they, or files of theirs, are damaged. One that is sound is backed up as ever.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -188,6 +189,10 @@ pub struct AttachmentRecord {
     /// `_id` of the owner.
     pub id: String,
     /// File name, as the owner has it.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(min_length = 1, max_length = 255, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")
+    )]
     pub name: String,
     /// Media type, as it was uploaded.
     #[serde(rename = "type")]

@@ -12,6 +12,10 @@ use std::str::FromStr;
 #[cfg_attr(all(test, not(target_arch = "wasm32")), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(
+    feature = "openapi",
+    schema(pattern = "^(?!(con|prn|aux|nul|com[0-9]|lpt[0-9])$)[a-z0-9-]{1,64}$")
+)]
 pub struct CollectionName(String);
 
 impl CollectionName {

@@ -135,7 +135,8 @@ impl AccessRules {
         })
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this is a trusted proxy.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|Network(net)| net.contains(&address))
     }
 

@@ -39,6 +39,7 @@ pub mod schedule;
 mod scratch;
 mod setup;
 pub mod store;
+mod strict;
 mod unnamed;
 mod web;
 
@@ -340,7 +341,7 @@ impl Server {
             Failure::bad_request(format!("cannot listen on {}: {why}", config.listen))
         })?;
         let address = listener.local_addr()?;
-        let (limits, grace) = (config.connections.clone(), config.grace);
+        let (limits, access, grace) = (config.connections.clone(), config.access.clone(), config.grace);
         let app = Arc::new(blocking(move || App::open(&config)).await?);
         let router = self::app(Arc::clone(&app));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -353,7 +354,7 @@ impl Server {
         });
         let scheduling = tokio::spawn(Arc::clone(&app.schedule).keep());
         let serving = tokio::spawn(async move {
-            connections::serve(listener, router, limits, async { drop(stopped.await) }).await;
+            connections::serve(listener, router, limits, access, async { drop(stopped.await) }).await;
         });
         Ok(Self { address, app, grace, stop, serving, sweeping, digesting, scheduling })
     }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenRequest {
     /// What a person calls it: 1 to 100 characters.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 100, pattern = "[^\\s]"))]
     pub name: String,
 }
 
@@ -57,6 +58,7 @@ pub struct NewToken {
 pub struct BackupRequest {
     /// The categories to back up, as they are now; absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1))]
     pub categories: Option<Vec<Category>>,
     /// Id of an open snapshot: the archive is of its moment and of what it covers. It stays open.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -32,6 +32,7 @@ pub struct RestoreRequest {
     /// 32 random lower-case hex digits. A request whose answer got lost can be sent again with the same key, and finds
     /// its session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{32}$"))]
     pub key: Option<String>,
     /// The archive, for the audit.
     pub archive: ArchiveInfo,
@@ -42,6 +43,7 @@ pub struct RestoreRequest {
     /// What becomes of the documents that are there.
     pub mode: RestoreMode,
     /// Every collection that the restore is about, empty ones included, in the order of their names as bytes.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1))]
     pub collections: Vec<AnnouncedCollection>,
     /// The attachments of their documents.
     pub attachments: AnnouncedAttachments,
@@ -57,6 +59,7 @@ pub struct RestoreRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ArchiveInfo {
     /// File name.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 255))]
     pub name: String,
     /// Size in bytes.
     pub size: u64,

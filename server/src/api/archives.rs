@@ -1,9 +1,9 @@
 //! The archives in the server's backup folder.
 
-use super::answer;
 use super::files::archive_answer;
 use super::lines::lines;
 use super::request::Segments;
+use super::{Binary, answer};
 use crate::App;
 use crate::archives::Archives;
 use crate::auth::Principal;
@@ -42,9 +42,9 @@ pub(super) async fn list_archives(State(app): State<Arc<App>>) -> Result<Respons
         ("id" = String, Path, description = "Id of the archive."),
         ("ticket" = Option<String>, Query, description = "A ticket for this file, in the place of a login.")),
     responses(
-        (status = OK, description = "The archive.", body = Vec<u8>, content_type = "application/zip"),
+        (status = OK, description = "The archive.", body = Binary, content_type = "application/zip"),
         (status = PARTIAL_CONTENT, description = "The range that was asked for.",
-            body = Vec<u8>, content_type = "application/zip"),
+            body = Binary, content_type = "application/zip"),
         (status = RANGE_NOT_SATISFIABLE, description = "The range begins behind the end."),
         (status = GONE, description = "`archive-gone`: there is no such archive, or no more.")),
     extensions(("x-dikas-roles" = json!(["admin"])), ("x-dikas-ticket" = json!(true))))]

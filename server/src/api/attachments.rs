@@ -1,9 +1,9 @@
 //! Files of documents.
 
-use super::answer;
 use super::documents::allowed;
 use super::files::file_answer;
 use super::request::{Params, Segments, content_length, next_chunk};
+use super::{Binary, answer};
 use crate::App;
 use crate::auth::Principal;
 use crate::blobs::Upload;
@@ -15,6 +15,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::{AttachmentRecord, Envelope};
+use dikas_archive::catalog::CollectionName;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -27,14 +28,15 @@ pub(super) struct Which {
 /// Answers a file of a document; without `name`, the records of all its files.
 #[utoipa::path(get, path = "/documents/{collection}/attachments", tag = "attachments",
     params(
-        ("collection" = String, Path, description = "Collection of the owner."),
+        ("collection" = CollectionName, Path, description = "Collection of the owner."),
         ("id" = String, Query, description = "`_id` of the owner."),
-        ("name" = Option<String>, Query, description = "File name.")),
+        ("name" = Option<String>, Query, min_length = 1, max_length = 255,
+            pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$", description = "File name.")),
     responses(
         (status = OK, description = "The bytes, whose type is octet-stream unless they are a picture; or the records.",
-            content((Vec<u8> = "application/octet-stream"), (Envelope<Vec<AttachmentRecord>> = "application/json"))),
+            content((Binary = "application/octet-stream"), (Envelope<Vec<AttachmentRecord>> = "application/json"))),
         (status = PARTIAL_CONTENT, description = "The range that was asked for.",
-            body = Vec<u8>, content_type = "application/octet-stream"),
+            body = Binary, content_type = "application/octet-stream"),
         (status = RANGE_NOT_SATISFIABLE, description = "The range begins behind the end."),
         (status = NOT_FOUND, description = "There is no such file.")),
     extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
@@ -61,10 +63,12 @@ pub(super) async fn get_attachment(
 /// Stores a file of a document that is there already.
 #[utoipa::path(put, path = "/documents/{collection}/attachments", tag = "attachments",
     params(
-        ("collection" = String, Path, description = "Collection of the owner."),
+        ("collection" = CollectionName, Path, description = "Collection of the owner."),
         ("id" = String, Query, description = "`_id` of the owner."),
-        ("name" = String, Query, description = "File name: 1 to 255 bytes, no control characters.")),
-    request_body(content = Vec<u8>, content_type = "*/*", description = "The bytes; Content-Type is kept."),
+        ("name" = String, Query, min_length = 1, max_length = 255,
+            pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+            description = "File name: 1 to 255 bytes, no control characters.")),
+    request_body(content = Option<Binary>, content_type = "*/*", description = "The bytes; Content-Type is kept."),
     responses(
         (status = CREATED, description = "It is new.", body = Envelope<AttachmentRecord>),
         (status = OK, description = "It replaced another, or was there already; for a signed document, with the type it had.",
@@ -107,9 +111,10 @@ pub(super) async fn put_attachment(
 /// Deletes a file of a document.
 #[utoipa::path(delete, path = "/documents/{collection}/attachments", tag = "attachments",
     params(
-        ("collection" = String, Path, description = "Collection of the owner."),
+        ("collection" = CollectionName, Path, description = "Collection of the owner."),
         ("id" = String, Query, description = "`_id` of the owner."),
-        ("name" = String, Query, description = "File name.")),
+        ("name" = String, Query, min_length = 1, max_length = 255,
+            pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$", description = "File name.")),
     responses(
         (status = OK, description = "It is gone."),
         (status = NOT_FOUND, description = "There is no such file."),

@@ -28,13 +28,21 @@ pub(super) struct DocumentId {
     id: String,
 }
 
+/// A document, of which the server knows no more than its id.
+#[derive(utoipa::ToSchema)]
+pub(super) struct AnyDocument {
+    /// Names it in its collection.
+    #[schema(min_length = 1, max_length = 4096)]
+    _id: String,
+}
+
 /// Answers one document, byte for byte as it is stored.
 #[utoipa::path(get, path = "/documents/{collection}", tag = "documents",
     params(
-        ("collection" = String, Path, description = "Name of the collection."),
+        ("collection" = CollectionName, Path, description = "Name of the collection."),
         ("id" = String, Query, description = "`_id` of the document.")),
     responses(
-        (status = OK, description = "The document.", body = Object, content_type = "application/json"),
+        (status = OK, description = "The document.", body = AnyDocument, content_type = "application/json"),
         (status = NOT_FOUND, description = "There is no such document.")),
     extensions(("x-dikas-roles" = json!(["admin", "till"]))))]
 pub(super) async fn get_document(
@@ -51,9 +59,10 @@ pub(super) async fn get_document(
 /// Stores one document. CR and LF are dropped; every other byte stays.
 #[utoipa::path(put, path = "/documents/{collection}", tag = "documents",
     params(
-        ("collection" = String, Path, description = "Name of the collection."),
-        ("id" = String, Query, description = "`_id` of the document, as in the body.")),
-    request_body(content = Object, content_type = "application/json", description = "The document."),
+        ("collection" = CollectionName, Path, description = "Name of the collection."),
+        ("id" = String, Query, min_length = 1, max_length = 4096,
+            description = "`_id` of the document, as in the body.")),
+    request_body(content = AnyDocument, content_type = "application/json", description = "The document."),
     responses(
         (status = CREATED, description = "It is new.", body = Envelope<Tally>),
         (status = OK, description = "It was changed, or had the same bytes already.", body = Envelope<Tally>),
@@ -87,8 +96,8 @@ pub(super) async fn put_document(
 
 /// Stores many documents, JSON lines: all of them or none.
 #[utoipa::path(post, path = "/documents/{collection}", tag = "documents",
-    params(("collection" = String, Path, description = "Name of the collection.")),
-    request_body(content = String, content_type = "application/x-ndjson", description = "One document per line."),
+    params(("collection" = CollectionName, Path, description = "Name of the collection.")),
+    request_body(content = AnyDocument, content_type = "application/x-ndjson", description = "One document per line."),
     responses(
         (status = OK, description = "What became of them.", body = Envelope<Tally>),
         (status = BAD_REQUEST, description = "A line is no document; the message names it."),
@@ -125,7 +134,7 @@ pub(super) async fn post_documents(
 /// Deletes one document and its attachments.
 #[utoipa::path(delete, path = "/documents/{collection}", tag = "documents",
     params(
-        ("collection" = String, Path, description = "Name of the collection."),
+        ("collection" = CollectionName, Path, description = "Name of the collection."),
         ("id" = String, Query, description = "`_id` of the document.")),
     responses(
         (status = OK, description = "It is gone."),

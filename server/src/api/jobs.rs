@@ -1,9 +1,9 @@
 //! Backups that the server makes by itself: as an answer that is the archive, or as a job to watch.
 
-use super::answer;
 use super::files::archive_answer;
 use super::lines::{lines, wants_lines};
 use super::request::{Params, Segments, json_or_default};
+use super::{Binary, answer};
 use crate::App;
 use crate::auth::Principal;
 use crate::clock;
@@ -38,7 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// it stays for a day at `Content-Location`, where a download that broke off can go on.
 #[utoipa::path(post, path = "/backup/create", tag = "backup", request_body = Option<BackupRequest>,
     responses(
-        (status = OK, description = "The archive.", body = Vec<u8>, content_type = "application/zip", headers(
+        (status = OK, description = "The archive.", body = Binary, content_type = "application/zip", headers(
             ("content-location" = String, description = "Where it stays, from here: `jobs/{id}/file`."),
             ("content-disposition" = String, description = "Its name: `dikas_YYYYMMDD_HHMMSS.zip`."),
             ("etag" = String, description = "The same there; for `If-Range`."),
@@ -100,7 +100,8 @@ pub(super) struct JobParams {
 /// Begins a backup that goes on by itself, for whatever outlasts the patience of a proxy. Its archive is kept for a day.
 #[utoipa::path(post, path = "/backup/jobs", tag = "backup", request_body = Option<BackupRequest>,
     params(
-        ("key" = Option<String>, Query, description = "32 random lower-case hex digits. A request whose answer got lost \
+        ("key" = Option<String>, Query, pattern = "^[0-9a-f]{32}$",
+            description = "32 random lower-case hex digits. A request whose answer got lost \
             can be sent again with the same key, and finds its job.")),
     responses(
         (status = ACCEPTED, description = "The job.", body = Envelope<BackupJob>, headers(
@@ -264,9 +265,9 @@ pub(super) async fn job_manifest(
         ("id" = String, Path, description = "Id of the job."),
         ("ticket" = Option<String>, Query, description = "A ticket for this file, in the place of a login.")),
     responses(
-        (status = OK, description = "The archive.", body = Vec<u8>, content_type = "application/zip"),
+        (status = OK, description = "The archive.", body = Binary, content_type = "application/zip"),
         (status = PARTIAL_CONTENT, description = "The range that was asked for.",
-            body = Vec<u8>, content_type = "application/zip"),
+            body = Binary, content_type = "application/zip"),
         (status = RANGE_NOT_SATISFIABLE, description = "The range begins behind the end."),
         (status = CONFLICT, description = "`job-unfinished`: it has no archive, or not yet."),
         (status = GONE, description = "`job-gone`: it was removed, has expired, or the server was started anew.")),

@@ -135,6 +135,11 @@ fn answer<T: Serialize>(status: StatusCode, data: T) -> Response {
     }
 }
 
+/// Bytes as they are.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+struct Binary(());
+
 /// A CRC-32 as [`CRC32_HEADER`] has it.
 fn checksum(crc32: u32) -> String {
     format!("{crc32:08x}")
@@ -148,6 +153,7 @@ fn state_common_failures(openapi: &mut utoipa::openapi::OpenApi) {
         {
             let Some(operation) = operation else { continue };
             let (guarded, takes) = (operation.security.is_none(), operation.request_body.is_some());
+            let asks = takes || operation.parameters.is_some();
             for (applies, status, description) in [
                 (guarded, "401", "`unauthorized`: there is no login, or it has ended."),
                 (
@@ -156,6 +162,8 @@ fn state_common_failures(openapi: &mut utoipa::openapi::OpenApi) {
                     "`forbidden`: this login may not do that. `cross-site`: nor may a page of another site.",
                 ),
                 (!guarded, "403", "`cross-site`: a page of another site may not call this server."),
+                (asks, "400", "`bad-request`: what is asked for cannot be; the field says why."),
+                (takes, "413", "`too-large`: the body has more bytes than this call takes."),
                 (takes, "408", "`too-slow`: the body comes too slowly."),
                 (
                     takes,

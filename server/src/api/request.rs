@@ -4,6 +4,7 @@ use crate::App;
 use crate::connections::TooSlow;
 use crate::failure::{Failure, Result};
 use crate::store::Owner;
+use crate::strict::{self, MOST};
 use axum::body::{Body, BodyDataStream};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequestParts, Path, Query};
@@ -12,6 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// How large a JSON body may be.
@@ -43,6 +45,31 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
             .map_err(|rejection: PathRejection| Failure::bad_request(rejection.body_text()))?;
         Ok(Self(segments))
     }
+}
+
+/// A whole number in a query or a path.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u64")]
+pub(super) struct Whole(pub(super) u64);
+
+impl TryFrom<u64> for Whole {
+    type Error = String;
+
+    fn try_from(number: u64) -> std::result::Result<Self, String> {
+        match number {
+            ..=MOST => Ok(Self(number)),
+            _ => Err(format!("expected a number up to {MOST}, found {number}")),
+        }
+    }
+}
+
+/// The header of this name.
+///
+/// # Errors
+/// `bad-request` where it is missing, or no text.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str> {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.ok_or_else(|| Failure::bad_request("this header is missing, or no text").on(name))
 }
 
 /// The whole body of an upload, of at most `limit` bytes. While anybody has it, it counts for as much memory as it
@@ -117,13 +144,15 @@ pub(super) async fn json_up_to<T: DeserializeOwned>(body: Body, limit: usize) ->
     parse(&read(body, limit).await?)
 }
 
-/// A JSON body of at most 64 KiB, or none at all.
+/// A JSON body of at most 64 KiB; null, or none at all, stands for the usual.
 pub(super) async fn json_or_default<T: DeserializeOwned + Default>(body: Body) -> Result<T> {
     let bytes = read(body, SMALL).await?;
-    if bytes.is_empty() { Ok(T::default()) } else { parse(&bytes) }
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    Ok(parse::<Option<T>>(&bytes)?.unwrap_or_default())
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Failure::bad_request(format!("the body does not fit: {error}")))
+    strict::from_slice(bytes).map_err(|error| Failure::bad_request(format!("the body does not fit: {error}")))
 }

@@ -1,13 +1,14 @@
 //! A restore in one call, for scripts: the archive is the body.
 
-use super::answer;
 use super::lines::{lines, wants_lines};
 use super::request::{Params, content_length, next_chunk};
+use super::{Binary, answer};
 use crate::App;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
 use crate::restore_file::{Onlooker, Refused, Wish, restore};
 use crate::scratch::Scratch;
+use crate::strict::MOST;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -15,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use dikas_archive::api::Envelope;
 use dikas_archive::api::archives::{FileRestored, RestoreEvent};
-use dikas_archive::api::restore::RestorePreview;
+use dikas_archive::api::restore::{RestoreMode, RestorePreview};
 use dikas_archive::catalog::Category;
 use dikas_archive::error::{Error, ErrorKind};
 use dikas_archive::job::restore::{Choice, Manner};
@@ -41,7 +42,7 @@ const LEFT_FOR_OTHERS: usize = 16;
     params(
         ("category" = Option<Vec<Category>>, Query, description = "Restores this category alone; may be given several times. \
             Without it everything that the backup covers is replaced."),
-        ("mode" = Option<String>, Query, description = "What becomes of the documents that are there: `identical` or \
+        ("mode" = Option<RestoreMode>, Query, description = "What becomes of the documents that are there: `identical` or \
             `update`, which is usual, for chosen categories; `full` without."),
         ("acknowledge" = Option<u64>, Query, description = "How many signed documents may be dropped or changed: exactly \
             as many as the preview says."),
@@ -50,7 +51,7 @@ const LEFT_FOR_OTHERS: usize = 16;
         ("businessName" = Option<String>, Query, description = "The business name of the backup, where it is of another \
             installation; that of this installation, where the backup does not say which it is of."),
         ("dryRun" = Option<bool>, Query, description = "Answers what would change, and changes nothing.")),
-    request_body(content = Vec<u8>, content_type = "application/zip", description = "The archive, of any size."),
+    request_body(content = Binary, content_type = "application/zip", description = "The archive, of any size."),
     responses(
         (status = OK, description = "What has changed. As JSON lines: how far it is, what will change, and how it ended, \
             whatever the status says.",
@@ -93,6 +94,11 @@ pub(super) async fn restore_file(
     }
 }
 
+/// A whole number of a query.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number| *number <= MOST)
+}
+
 /// Reads what a script wants.
 fn wish(query: Vec<(String, String)>) -> Result<Wish> {
     let (mut categories, mut mode) = (Vec::new(), None);
@@ -107,8 +113,8 @@ fn wish(query: Vec<(String, String)>) -> Result<Wish> {
                 categories.push(category);
             }
             "mode" => mode = Some(value),
-            "acknowledge" => acknowledge = Some(value.parse().map_err(|_| wrong("a number"))?),
-            "withoutFiles" => without_files = Some(value.parse().map_err(|_| wrong("a number"))?),
+            "acknowledge" => acknowledge = Some(number(&value).ok_or_else(|| wrong("a number"))?),
+            "withoutFiles" => without_files = Some(number(&value).ok_or_else(|| wrong("a number"))?),
             "businessName" => business_name = Some(value),
             "dryRun" => dry_run = value.parse().map_err(|_| wrong("true or false"))?,
             _ => return Err(Failure::bad_request("there is no such parameter").on(name)),

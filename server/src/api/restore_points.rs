@@ -1,7 +1,7 @@
 //! The states from before restores, and the record of who did what.
 
 use super::answer;
-use super::request::{Params, Segments, json};
+use super::request::{Params, Segments, Whole, json};
 use crate::App;
 use crate::auth::Principal;
 use crate::failure::Result;
@@ -64,8 +64,8 @@ pub(super) async fn activate_point(
 
 #[derive(Deserialize)]
 pub(super) struct AuditParams {
-    before: Option<u64>,
-    limit: Option<u64>,
+    before: Option<Whole>,
+    limit: Option<Whole>,
 }
 
 /// Tells who backed up, fetched, removed or restored what, who logged in or out or failed to, from which address, and who made and
@@ -81,6 +81,7 @@ pub(super) async fn audit(
     State(app): State<Arc<App>>,
     Params(AuditParams { before, limit }): Params<AuditParams>,
 ) -> Result<Response> {
+    let [before, limit] = [before, limit].map(|number| number.map(|Whole(number)| number));
     let page = crate::restoring(move || {
         app.auth.tell_refused();
         if let Err(failure) = app.store.flush_notes() {

@@ -1,8 +1,9 @@
 //! Restores: data is staged, previewed, and made live in one piece.
 
-use super::answer;
 use super::attachments::receive;
-use super::request::{Params, Segments, bytes, json, json_up_to};
+use super::documents::AnyDocument;
+use super::request::{Params, Segments, Whole, bytes, header, json, json_up_to};
+use super::{Binary, answer};
 use crate::App;
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
@@ -18,7 +19,7 @@ use dikas_archive::api::restore::{
     RestoreBegun, RestoreOutcome, RestorePreview, RestoreRequest, RestoreSession, RunningRestore,
     SECRET_HEADER,
 };
-use dikas_archive::api::{CRC32_HEADER, Envelope};
+use dikas_archive::api::{AttachmentRecord, CRC32_HEADER, Envelope};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
 use dikas_archive::limits::MAX_DOCUMENT_BYTES;
@@ -63,10 +64,11 @@ pub(super) async fn list_restores(State(app): State<Arc<App>>) -> Result<Respons
 #[utoipa::path(put, path = "/backup/restores/{id}/documents/{collection}/{n}", tag = "restore",
     params(
         ("id" = String, Path, description = "Id of the session."),
-        ("collection" = String, Path, description = "Name of a collection that was announced."),
+        ("collection" = CollectionName, Path, description = "Name of a collection that was announced."),
         ("n" = u64, Path, description = "Number of the batch; they come in order, from 0."),
-        ("dikas-crc32" = String, Header, description = "CRC-32 of the body, 8 lower-case hex digits.")),
-    request_body(content = String, content_type = "application/x-ndjson",
+        ("dikas-crc32" = String, Header, pattern = "^[0-9a-f]{8}$",
+            description = "CRC-32 of the body, 8 lower-case hex digits.")),
+    request_body(content = AnyDocument, content_type = "application/x-ndjson",
         description = "At most 4 MiB and 4,000 lines; or a single line that is longer."),
     responses(
         (status = OK, description = "It is staged, now or since the first time.", body = Envelope<BatchStaged>),
@@ -80,14 +82,14 @@ pub(super) async fn list_restores(State(app): State<Arc<App>>) -> Result<Respons
 pub(super) async fn stage_documents(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Segments((id, collection, number)): Segments<(String, String, u64)>,
+    Segments((id, collection, number)): Segments<(String, String, Whole)>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
     let collection: CollectionName =
         collection.parse().map_err(|error| Failure::from(error).on("collection"))?;
     let body = batch(&app, &principal, &headers, body).await?;
-    let stage = move || app.restores.stage_documents(&id, &principal.owner, &collection, number, &body);
+    let stage = move || app.restores.stage_documents(&id, &principal.owner, &collection, number.0, &body);
     Ok(answer(StatusCode::OK, crate::restoring(stage).await?))
 }
 
@@ -96,8 +98,10 @@ pub(super) async fn stage_documents(
     params(
         ("id" = String, Path, description = "Id of the session."),
         ("n" = u64, Path, description = "Number of the batch; they come in order, from 0."),
-        ("dikas-crc32" = String, Header, description = "CRC-32 of the body, 8 lower-case hex digits.")),
-    request_body(content = String, content_type = "application/x-ndjson", description = "At most 4 MiB and 4,000 lines."),
+        ("dikas-crc32" = String, Header, pattern = "^[0-9a-f]{8}$",
+            description = "CRC-32 of the body, 8 lower-case hex digits.")),
+    request_body(content = AttachmentRecord, content_type = "application/x-ndjson",
+        description = "At most 4 MiB and 4,000 lines."),
     responses(
         (status = OK, description = "It is staged, now or since the first time.", body = Envelope<BatchStaged>),
         (status = BAD_REQUEST, description = "`bad-document`: a line is no record, or comes twice; the message names it."),
@@ -110,12 +114,12 @@ pub(super) async fn stage_documents(
 pub(super) async fn stage_attachments(
     State(app): State<Arc<App>>,
     Extension(principal): Extension<Principal>,
-    Segments((id, number)): Segments<(String, u64)>,
+    Segments((id, number)): Segments<(String, Whole)>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
     let body = batch(&app, &principal, &headers, body).await?;
-    let stage = move || app.restores.stage_attachments(&id, &principal.owner, number, &body);
+    let stage = move || app.restores.stage_attachments(&id, &principal.owner, number.0, &body);
     Ok(answer(StatusCode::OK, crate::restoring(stage).await?))
 }
 
@@ -147,13 +151,14 @@ pub(super) async fn missing_blobs(
 #[utoipa::path(put, path = "/backup/restores/{id}/blobs/{sha256}", tag = "restore",
     params(
         ("id" = String, Path, description = "Id of the session."),
-        ("sha256" = String, Path, description = "Digest of the bytes."),
+        ("sha256" = Sha256, Path, description = "Digest of the bytes."),
         ("from" = Option<u64>, Query, description = "The body is a piece of at most 8 MiB, which begins here. Pieces come in \
             order; each may come again."),
         ("size" = Option<u64>, Query, description = "With `from`: how many bytes the whole has."),
-        ("dikas-crc32" = Option<String>, Header, description = "With `from`: CRC-32 of the piece, 8 lower-case hex \
+        ("dikas-crc32" = Option<String>, Header, pattern = "^[0-9a-f]{8}$",
+            description = "With `from`: CRC-32 of the piece, 8 lower-case hex \
             digits.")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The bytes."),
+    request_body(content = Option<Binary>, content_type = "application/octet-stream", description = "The bytes."),
     responses(
         (status = CREATED, description = "It is on the disk."),
         (status = OK, description = "The piece is here; others are to follow."),
@@ -201,8 +206,8 @@ pub(super) async fn put_blob(
 
 #[derive(Deserialize)]
 pub(super) struct PieceParams {
-    from: Option<u64>,
-    size: Option<u64>,
+    from: Option<Whole>,
+    size: Option<Whole>,
 }
 
 impl PieceParams {
@@ -210,7 +215,7 @@ impl PieceParams {
     fn place(&self) -> Result<Option<Place>> {
         match (self.from, self.size) {
             (None, None) => Ok(None),
-            (Some(from), Some(size)) => Ok(Some(Place { from, size })),
+            (Some(Whole(from)), Some(Whole(size))) => Ok(Some(Place { from, size })),
             _ => Err(Failure::bad_request("`from` and `size` come together").on("from")),
         }
     }
@@ -307,8 +312,7 @@ pub(super) async fn get_restore(
     Segments(id): Segments<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let secret =
-        headers.get(SECRET_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let secret = header(&headers, SECRET_HEADER)?.to_owned();
     let session = crate::restoring(move || app.restores.state(&id, &secret)).await?;
     Ok(answer(StatusCode::OK, session))
 }

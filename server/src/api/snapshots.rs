@@ -1,8 +1,9 @@
 //! One moment of the store, page by page.
 
+use super::documents::AnyDocument;
 use super::files::{FILES_BYTES, file_answer, files_answer};
-use super::request::{Params, Segments, json_or_default};
-use super::{answer, checksum};
+use super::request::{Params, Segments, Whole, json_or_default};
+use super::{Binary, answer, checksum};
 use crate::auth::Principal;
 use crate::failure::{Failure, Result};
 use crate::store::Turn;
@@ -97,19 +98,19 @@ pub(super) async fn close_snapshot(
 #[serde(rename_all = "camelCase")]
 pub(super) struct PageParams {
     after: Option<String>,
-    max_bytes: Option<usize>,
+    max_bytes: Option<Whole>,
 }
 
 /// Answers a page of documents: whole lines in the order of their ids as bytes, at least one where there is one.
 #[utoipa::path(get, path = "/backup/snapshots/{id}/documents/{collection}", tag = "backup",
     params(
         ("id" = String, Path, description = "Id of the snapshot."),
-        ("collection" = String, Path, description = "Name of the collection."),
+        ("collection" = CollectionName, Path, description = "Name of the collection."),
         ("after" = Option<String>, Query, description = "Where the page before ended."),
         ("maxBytes" = Option<u64>, Query, description = "About how much: 64 KiB to 16 MiB, usually 4 MiB.")),
     responses(
         (status = OK, description = "JSON lines, byte for byte as they are stored.",
-            body = String, content_type = "application/x-ndjson", headers(
+            body = AnyDocument, content_type = "application/x-ndjson", headers(
                 ("dikas-documents" = u64, description = "How many lines."),
                 ("dikas-next" = String, description = "`after` of the next page, percent-encoded; absent on the last."),
                 ("dikas-crc32" = String, description = "CRC-32 of the body, 8 lower-case hex digits."))),
@@ -128,7 +129,10 @@ pub(super) async fn snapshot_documents(
 ) -> Result<Response> {
     let collection: CollectionName =
         collection.parse().map_err(|error| Failure::from(error).on("collection"))?;
-    let max_bytes = max_bytes.unwrap_or(USUAL_PAGE_BYTES).clamp(*PAGE_BYTES.start(), *PAGE_BYTES.end());
+    let max_bytes = max_bytes
+        .and_then(|Whole(bytes)| usize::try_from(bytes).ok())
+        .unwrap_or(USUAL_PAGE_BYTES)
+        .clamp(*PAGE_BYTES.start(), *PAGE_BYTES.end());
     let mut share = app.memory.share(&principal.owner, max_bytes).await?;
     let page = app.snapshots.page(&id, &principal.owner, collection, after, max_bytes, Turn::AtOnce).await?;
     // A single document can be longer.
@@ -176,14 +180,15 @@ pub(super) async fn snapshot_attachments(
 #[utoipa::path(get, path = "/backup/snapshots/{id}/blobs/{sha256}", tag = "backup",
     params(
         ("id" = String, Path, description = "Id of the snapshot."),
-        ("sha256" = String, Path, description = "Digest of the content, 64 lower-case hex digits; or of \
+        ("sha256" = String, Path, pattern = "^[0-9a-f]{64}(,[0-9a-f]{64}){0,63}$",
+            description = "Digest of the content, 64 lower-case hex digits; or of \
             several, at most 64, with commas between them: then the answer is their bytes, one behind the other, 16 MiB \
             at most.")),
     responses(
         (status = OK, description = "All bytes; octet-stream unless they are a picture.",
-            body = Vec<u8>, content_type = "application/octet-stream"),
+            body = Binary, content_type = "application/octet-stream"),
         (status = PARTIAL_CONTENT, description = "The range that was asked for.",
-            body = Vec<u8>, content_type = "application/octet-stream", headers(
+            body = Binary, content_type = "application/octet-stream", headers(
                 ("dikas-crc32" = String, description = "CRC-32 of a body of up to 16 MiB, 8 lower-case hex digits."))),
         (status = RANGE_NOT_SATISFIABLE, description = "The range begins behind the end."),
         (status = NOT_FOUND, description = "The snapshot names no such blob."),

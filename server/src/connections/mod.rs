@@ -10,6 +10,7 @@ mod socket;
 
 pub(crate) use body::TooSlow;
 
+use crate::access::AccessRules;
 use crate::failure::Failure;
 use crate::health;
 use axum::Router;
@@ -53,8 +54,8 @@ pub struct ConnectionLimits {
     pub most: usize,
     /// Connections of these that are kept for the machine itself.
     pub kept_for_loopback: usize,
-    /// Connections of one address, and of one /64 of IPv6. The machine itself has no such limit: reverse proxies run
-    /// there.
+    /// Connections of one address, and of one /64 of IPv6. The machine itself and trusted proxies have no such limit:
+    /// reverse proxies run there.
     pub per_address: usize,
     /// Time for the head of the next request, from its first byte to its last.
     pub head: Duration,
@@ -77,9 +78,10 @@ pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ConnectionLimits,
+    access: AccessRules,
     stopped: impl Future<Output = ()>,
 ) {
-    let mut doors = Doors::new(&limits);
+    let mut doors = Doors::new(&limits, &access);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     tokio::pin!(stopped);
@@ -122,10 +124,11 @@ struct Doors {
 }
 
 impl Doors {
-    fn new(limits: &ConnectionLimits) -> Self {
+    fn new(limits: &ConnectionLimits, access: &AccessRules) -> Self {
         let strangers = limits.most.saturating_sub(limits.kept_for_loopback);
         let bounds = Bounds { most: limits.most, strangers, per_network: limits.per_address };
-        Self { places: Places::new(bounds), refusals: Places::new(REFUSALS), logged: None }
+        let places = |bounds| Places::new(bounds, access.clone());
+        Self { places: places(bounds), refusals: places(REFUSALS), logged: None }
     }
 
     /// A place for a connection from there; none where even refusals are too many.
@@ -209,7 +212,7 @@ mod tests {
 
     #[test]
     fn who_has_no_place_is_refused_in_words_within_reason() {
-        let mut doors = Doors::new(&ConnectionLimits::default());
+        let mut doors = Doors::new(&ConnectionLimits::default(), &AccessRules::default());
         let mut taken = Vec::new();
         let mut take = |peer: &str, wanted| {
             let from = taken.len();

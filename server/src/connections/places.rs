@@ -1,5 +1,6 @@
 //! Places for connections, counted by address.
 
+use crate::access::AccessRules;
 use crate::auth::network;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ pub(super) struct Bounds {
     pub(super) most: usize,
     /// For all other machines together.
     pub(super) strangers: usize,
-    /// For one other machine.
+    /// For one other machine that is no trusted proxy.
     pub(super) per_network: usize,
 }
 
@@ -20,6 +21,8 @@ pub(super) struct Bounds {
 #[derive(Debug)]
 pub(super) struct Places {
     bounds: Bounds,
+    /// Who calls for many others.
+    access: AccessRules,
     taken: Mutex<Taken>,
 }
 
@@ -30,8 +33,8 @@ struct Taken {
 }
 
 impl Places {
-    pub(super) fn new(bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self { bounds, taken: Mutex::default() })
+    pub(super) fn new(bounds: Bounds, access: AccessRules) -> Arc<Self> {
+        Arc::new(Self { bounds, access, taken: Mutex::default() })
     }
 
     /// A place for a connection from this address; none where too many are taken.
@@ -44,7 +47,8 @@ impl Places {
         if let Some(network) = stranger {
             let own = taken.strangers.get(&network).copied().unwrap_or_default();
             let strangers: usize = taken.strangers.values().sum();
-            if own >= self.bounds.per_network || strangers >= self.bounds.strangers {
+            let own_are_too_many = own >= self.bounds.per_network && !self.access.trusts(from.to_canonical());
+            if own_are_too_many || strangers >= self.bounds.strangers {
                 return None;
             }
             taken.strangers.insert(network, own + 1);
@@ -87,7 +91,8 @@ mod tests {
     use super::*;
 
     fn places() -> Arc<Places> {
-        Places::new(Bounds { most: 10, strangers: 8, per_network: 3 })
+        let access = AccessRules { trusted_proxies: vec!["10.0.0.1".parse().unwrap()], ..Default::default() };
+        Places::new(Bounds { most: 10, strangers: 8, per_network: 3 }, access)
     }
 
     fn take(places: &Arc<Places>, from: &str, wanted: usize) -> Vec<Place> {
@@ -106,6 +111,15 @@ mod tests {
         assert_eq!(take(&places, "2001:db8:0:1::1", 10).len(), 2, "all of them together leave some");
         drop(first);
         assert_eq!(take(&places, "192.0.2.1", 10).len(), 3, "a place that is left is free again");
+    }
+
+    #[test]
+    fn a_trusted_proxy_calls_for_many_and_leaves_what_is_kept() {
+        let places = places();
+        assert_eq!(take(&places, "10.0.0.2", 10).len(), 3);
+        let taken = take(&places, "::ffff:10.0.0.1", 10);
+        assert_eq!(taken.len(), 8);
+        assert_eq!(take(&places, "127.0.0.1", 10).len(), 2);
     }
 
     #[test]

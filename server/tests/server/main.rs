@@ -8,6 +8,7 @@ mod bench;
 mod connections;
 mod create;
 mod data_folder;
+mod description;
 mod documents;
 mod health;
 mod jobs;

@@ -39,16 +39,22 @@ async fn nothing_outside_of_the_page_is_served() {
 async fn what_is_no_call_is_answered_like_one() {
     let bench = Bench::new().await;
     for path in ["/api", "/api/", "/api/v1", "/api/v1/nix", "/api/v2/openapi.json"] {
-        get(&bench, path, &[]).await.fails(StatusCode::NOT_FOUND, "not-found");
+        private(&get(&bench, path, &[]).await.fails(StatusCode::NOT_FOUND, "not-found"));
     }
     for (path, allow) in [("/api/v1/auth/login", "POST"), ("/api/v1/auth/tokens", "DELETE, GET, POST")] {
         let request = Request::patch(path).body(Body::empty()).unwrap();
         let answer = bench.send(request).await;
         let answer = answer.fails(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed");
         assert_eq!(answer.header("allow"), allow);
+        private(&answer);
     }
     let answer = bench.send(Request::post("/").body(Body::empty()).unwrap()).await;
-    answer.fails(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed");
+    private(&answer.fails(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"));
+}
+
+fn private(answer: &Answer) {
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("cache-control"), "no-store");
 }
 
 async fn get(bench: &Bench, path: &str, headers: &[(&str, &str)]) -> Answer {

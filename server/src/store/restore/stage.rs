@@ -310,12 +310,9 @@ fn lines<T>(body: &[u8], read: impl Fn(&[u8]) -> Result<T>) -> Result<Vec<T>> {
 fn attachment_record(line: &[u8]) -> Result<AttachmentRecord> {
     let bad = |message: String| Failure::new(StatusCode::BAD_REQUEST, "bad-document", message);
     let record: AttachmentRecord =
-        serde_json::from_slice(line).map_err(|error| bad(format!("not an attachment record: {error}")))?;
+        crate::strict::from_slice(line).map_err(|error| bad(format!("not an attachment record: {error}")))?;
     if record.name.is_empty() || record.name.len() > MAX_NAME || record.name.chars().any(char::is_control) {
         return Err(bad("a file name has 1 to 255 bytes and no control characters".to_owned()).on("name"));
-    }
-    if i64::try_from(record.size).is_err() {
-        return Err(bad("no file is so large".to_owned()).on("size"));
     }
     Ok(record)
 }
