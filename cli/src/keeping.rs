@@ -165,7 +165,8 @@ mod tests {
             attachment_bytes: 0,
         });
         let (id, created) = ("0".repeat(32), created.to_owned());
-        let snapshot = Snapshot { id, created, source, collections: collections.collect() };
+        let snapshot =
+            Snapshot { id, created, source, collections: collections.collect(), missing: Vec::new() };
         let path = folder.join(name);
         let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
         BackupWriter::new(file).finish(&snapshot).unwrap();
