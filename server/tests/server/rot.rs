@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Cursor, Write as _};
 use std::path::PathBuf;
+use std::slice;
 use std::time::Duration;
 
 const CONFLICT: StatusCode = StatusCode::CONFLICT;
@@ -84,9 +85,9 @@ async fn a_backup_without_what_is_damaged_is_whole_and_says_what_it_lacks() {
     let file = Missing { name: Some("b.txt".to_owned()), ..changed("receipts", "rcp_0010") };
     // Of the collection that is named, all that is damaged has to be.
     let refused = create("rcp_0010").await.fails_with_data(CONFLICT, "damaged-document");
-    assert_eq!(damaged(&serde_json::from_slice(&refused.body).unwrap()), [document.clone()]);
+    assert_eq!(damaged(&serde_json::from_slice(&refused.body).unwrap()), slice::from_ref(&document));
     let refused = create("rcp_0007 rcp_0008").await.fails_with_data(CONFLICT, "damaged-document");
-    assert_eq!(damaged(&serde_json::from_slice(&refused.body).unwrap()), [file.clone()]);
+    assert_eq!(damaged(&serde_json::from_slice(&refused.body).unwrap()), slice::from_ref(&file));
 
     let made = create("rcp_0007 rcp_0008 rcp_0010 rcp_none").await.expect(StatusCode::OK);
     let manifest = crate::jobs::manifest(&made);
