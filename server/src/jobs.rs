@@ -13,7 +13,7 @@ use crate::failure::{Failure, Result, require_room};
 use crate::making::{Moment, StoreSource};
 use crate::rates::Rates;
 use crate::store::{Owner, Snapshots, Store};
-use crate::{clock, durable, random};
+use crate::{clock, durable, private, random};
 use axum::http::StatusCode;
 use dikas_archive::api::{BackupJob, JobArchive, JobState, Snapshot};
 use dikas_archive::job::{Progress, Source};
@@ -135,7 +135,7 @@ impl Jobs {
     pub(crate) fn open(data: &Path, parts: Parts, options: JobOptions) -> Result<Self> {
         let Parts { store, snapshots, rates } = parts;
         let folder = data.join("jobs");
-        fs::create_dir_all(&folder)?;
+        private::create_folder(&folder)?;
         let (mut known, mut unreadable) = (Known::default(), HashSet::new());
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();

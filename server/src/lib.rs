@@ -204,6 +204,7 @@ impl App {
         store::folder::check(&config.data)?;
         let lock = lock_folder(&config.data)?;
         let store = Arc::new(Store::open(&config.data)?);
+        private::close_folder(&config.data).map_err(|error| failure::unusable(&config.data, error))?;
         let auth = Arc::new(Auth::open(Arc::clone(&store), &config.data, config.access_life)?);
         let setup = setup::set_up(&store, &auth, config.demo)?;
         store.room().keep_free(config.spare_bytes);
@@ -462,7 +463,7 @@ fn lock_folder(data: &Path) -> Result<File> {
     private::create_folder(data).map_err(|error| failure::unusable(data, error))?;
     let path = data.join("lock");
     let usable = |error: std::io::Error| failure::unusable(&path, error);
-    let lock = private::private(File::options().write(true).create(true)).open(&path).map_err(usable)?;
+    let lock = private::file(File::options().write(true).create(true)).open(&path).map_err(usable)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(Failure::bad_request(format!(

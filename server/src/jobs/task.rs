@@ -3,7 +3,7 @@
 use super::{Jobs, Record};
 use crate::making::{self, Moment, StoreSource};
 use crate::store::Owner;
-use crate::{clock, durable};
+use crate::{clock, durable, private};
 use dikas_archive::api::restore::{ArchiveInfo, AuditEntry};
 use dikas_archive::api::{BackupJob, JobArchive, JobState, SnapshotRequest};
 use dikas_archive::error::{Error, ErrorKind, Result};
@@ -69,7 +69,7 @@ impl Task {
 
     /// Writes the archive under another name, and renames it once it is whole and on the disk.
     fn make(&self, first: StoreSource, part: &Path) -> Result<JobArchive> {
-        let mut file = File::options().read(true).write(true).create_new(true).open(part)?;
+        let mut file = private::file(File::options().read(true).write(true).create_new(true)).open(part)?;
         let request = match &self.moment {
             Moment::Now(request) => request,
             Moment::Of(_) => &SnapshotRequest::default(),

@@ -26,6 +26,12 @@ const BESIDE: [&str; 7] = [
     "dikas.sqlite-journal",
 ];
 
+/// Whether this is the name of something that a server makes in its data folder.
+pub(crate) fn is_ours(name: &str) -> bool {
+    let others = ["blobs", "jobs", "lock", DATABASE];
+    others.contains(&name) || BESIDE.contains(&name) || UNFINISHED.contains(&name)
+}
+
 /// Lets a folder pass that has a database, or nothing of an earlier one. Changes nothing.
 ///
 /// # Errors
@@ -85,7 +91,7 @@ fn make(data: &Path) -> Result<()> {
             _ => {}
         }
     }
-    private::private(fs::OpenOptions::new().write(true).create_new(true))
+    private::file(fs::OpenOptions::new().write(true).create_new(true))
         .open(&name)
         .map_err(|error| unusable(&name, error))?;
     let fill = |installation: &str| -> rusqlite::Result<()> {

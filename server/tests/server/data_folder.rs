@@ -379,3 +379,46 @@ async fn what_the_clean_up_took_comes_back_for_a_month_of_running_whatever_the_c
         assert_eq!(counts(&folder), left, "{days} days");
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_an_open_folder_holds_is_closed_to_other_users() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let open = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for (strangers, of_the_folder) in [(false, 0o700), (true, 0o755)] {
+        let bench = Bench::new().await;
+        add_files(&bench, 0..1).await;
+        crate::jobs::finished(&bench).await;
+        let data = bench.folder.path().join("data");
+        // As version 0.1.0 made them where the folder was there already.
+        for path in
+            tree(&data).into_keys().chain(["blobs", "blobs/uploads", "jobs"].map(|name| data.join(name)))
+        {
+            open(&path, if path.is_dir() { 0o755 } else { 0o644 });
+        }
+        open(&data, 0o755);
+        if strangers {
+            fs::write(data.join("somebody's.txt"), "x").unwrap();
+            open(&data.join("somebody's.txt"), 0o644);
+        }
+        let bench = bench.restarted().await;
+        add_files(&bench, 1..2).await;
+        crate::jobs::finished(&bench).await;
+        assert_eq!(mode(&data), of_the_folder, "a folder of others stays as it is");
+        for name in ["blobs", "jobs"] {
+            assert_eq!(mode(&data.join(name)), 0o700, "{name}");
+        }
+        let mut seen = 0;
+        for path in tree(&data).into_keys().filter(|path| !path.ends_with("somebody's.txt")) {
+            if path.starts_with(data.join("blobs")) && mode(&path) == 0o644 {
+                // Behind a closed folder.
+                continue;
+            }
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+            seen += 1;
+        }
+        assert!(seen >= 9, "database, -wal, -shm, installation, secret, two jobs, a file: {seen}");
+        assert_eq!(mode(&data.join("lock")), 0o600);
+    }
+}

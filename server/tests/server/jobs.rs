@@ -368,6 +368,12 @@ pub(crate) fn manifest(answer: &Answer) -> Manifest {
     reader(answer).manifest().unwrap().unwrap().clone()
 }
 
+/// A backup that the server has made by itself for the admin.
+pub(crate) async fn finished(bench: &Bench) -> BackupJob {
+    let job: BackupJob = create(bench, &bench.admin).await.expect(StatusCode::ACCEPTED).data();
+    ended(bench, &bench.admin, &job).await
+}
+
 /// What lies in the folder of the jobs.
 pub(crate) fn left(bench: &Bench) -> Vec<String> {
     names(&bench.folder.path().join("data/jobs"))
