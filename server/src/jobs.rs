@@ -9,7 +9,7 @@
 mod task;
 
 use crate::auth::Principal;
-use crate::failure::{Failure, Result, require_room};
+use crate::failure::{Failure, Result, require_room, unusable};
 use crate::making::{Moment, StoreSource};
 use crate::rates::Rates;
 use crate::store::{Owner, Snapshots, Store};
@@ -131,40 +131,20 @@ struct Record {
 }
 
 impl Jobs {
-    /// Opens the archives of this data folder; removes what is none.
+    /// Opens the archives of this data folder, and removes what jobs left that did not get to their end. What no job made stays,
+    /// and an archive whose record cannot be read.
     pub(crate) fn open(data: &Path, parts: Parts, options: JobOptions) -> Result<Self> {
         let Parts { store, snapshots, rates } = parts;
         let folder = data.join("jobs");
-        private::create_folder(&folder)?;
-        let (mut known, mut unreadable) = (Known::default(), HashSet::new());
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.extension().is_none_or(|it| it != "json") {
-                continue;
+        let bad = |error| unusable(&folder, error);
+        private::create_folder(&folder).map_err(bad)?;
+        let (known, unreadable) = read_records(&folder).map_err(bad)?;
+        let stays = |id: &str| known.jobs.contains_key(id) || unreadable.contains(id);
+        let unfinished = |path: &Path| id_of(path).is_some_and(|(id, ending)| ending == "part" || !stays(id));
+        for path in durable::remove_unfinished(&folder, unfinished).map_err(bad)? {
+            if id_of(&path).is_none_or(|(id, _)| !stays(id)) {
+                tracing::warn!("{} is none of this server's files, and stays", path.display());
             }
-            match read_record(&path) {
-                Ok(Some(Record { owner, until, job: view })) => {
-                    let (_, ended) = watch::channel(true);
-                    let (until, since) = (Some(until), Instant::now());
-                    let job = Job { owner, key: None, view, cancelled: false, ended, until, since };
-                    known.jobs.insert(job.view.id.clone(), job);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!("{} cannot be read, and is left as it is: {error}", path.display());
-                    unreadable.extend(path.file_stem().map(ToOwned::to_owned));
-                }
-            }
-        }
-        let is_kept = |path: &Path| {
-            let (Some(id), Some(ending)) = (path.file_stem(), path.extension()) else { return false };
-            let is_known = id.to_str().is_some_and(|id| known.jobs.contains_key(id));
-            (ending == "json" || ending == "zip") && (is_known || unreadable.contains(id))
-        };
-        for left in
-            durable::remove_unfinished(&folder, |path| !is_kept(path))?.iter().filter(|it| !is_kept(it))
-        {
-            tracing::warn!("{} is none of ours, and is left where it is", left.display());
         }
         let (known, freed) = (Arc::new(Mutex::new(known)), Arc::default());
         let jobs = Self { store, snapshots, rates, folder, options, known, freed };
@@ -450,19 +430,48 @@ fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
     known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The jobs whose archives are there, and the ids of those whose records cannot be read.
+fn read_records(folder: &Path) -> io::Result<(Known, HashSet<String>)> {
+    let (mut known, mut unreadable) = (Known::default(), HashSet::new());
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let Some((id, "json")) = id_of(&path) else { continue };
+        match read_record(&path, id) {
+            Ok(Some(Record { owner, until, job: view })) => {
+                let (_, ended) = watch::channel(true);
+                let (until, since) = (Some(until), Instant::now());
+                let job = Job { owner, key: None, view, cancelled: false, ended, until, since };
+                known.jobs.insert(id.to_owned(), job);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!("{} cannot be read, and stays with its archive: {error}", path.display());
+                unreadable.insert(id.to_owned());
+            }
+        }
+    }
+    Ok((known, unreadable))
+}
+
 /// The record of a finished archive whose file is there in full size; none where it is not.
 ///
 /// # Errors
-/// Where the disk does not say so much.
-fn read_record(path: &Path) -> io::Result<Option<Record>> {
-    let Ok(record) = serde_json::from_slice::<Record>(&fs::read(path)?) else { return Ok(None) };
+/// Where the disk does not say so much, or the record is of another version: this one writes none by halves.
+fn read_record(path: &Path, id: &str) -> io::Result<Option<Record>> {
+    let record: Record = serde_json::from_slice(&fs::read(path)?)?;
     let size = match fs::metadata(path.with_extension("zip")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         metadata => metadata?.len(),
     };
-    let own = path.file_stem().is_some_and(|stem| stem == record.job.id.as_str());
     let whole = record.job.archive.as_ref().is_some_and(|archive| archive.size == size);
-    Ok((own && whole).then_some(record))
+    Ok((record.job.id == id && whole).then_some(record))
+}
+
+/// The id of the job that made a file of this name, and how the name ends.
+fn id_of(path: &Path) -> Option<(&str, &str)> {
+    let (id, ending) = path.file_name()?.to_str()?.split_once('.')?;
+    let random = id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (random && ["json", "zip", "part"].contains(&ending)).then_some((id, ending))
 }
 
 fn stopping() -> Failure {

@@ -13,10 +13,10 @@ pub(crate) use attempts::network;
 pub(crate) use users::an_admin_can_log_in;
 pub use users::user_document;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, unusable};
 use crate::store::Login;
 use crate::store::{Owner, Store};
-use crate::{clock, random};
+use crate::{clock, private, random};
 use attempts::{Attempts, Caller};
 use dikas_archive::api::restore::{AuditAction, AuditEnd, AuditEntry};
 use dikas_archive::api::{LoginRequest, Ticket, Tokens};
@@ -28,7 +28,7 @@ use refused::Refused;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -450,19 +450,20 @@ fn ended() -> Failure {
 
 /// The key that tokens are signed with: 256 random bits, readable by the owner of the process alone.
 fn secret(path: &Path) -> Result<Vec<u8>> {
-    if let Ok(secret) = fs::read(path)
-        && secret.len() == 64
-    {
-        return Ok(secret);
+    match fs::read(path) {
+        Ok(secret) if secret.len() == 64 => return Ok(secret),
+        Ok(_) => tracing::warn!("{} is no secret: a new one is made, and every login ends", path.display()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(unusable(path, error)),
     }
     let secret = random::hex::<32>()?.into_bytes();
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(&secret)?;
-    file.sync_all()?;
+    let write = || {
+        let mut options = OpenOptions::new();
+        let mut file = private::file(options.write(true).create(true).truncate(true)).open(path)?;
+        file.write_all(&secret)?;
+        file.sync_all()
+    };
+    write().map_err(|error| unusable(path, error))?;
     Ok(secret)
 }
 

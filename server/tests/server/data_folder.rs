@@ -422,3 +422,30 @@ async fn what_an_open_folder_holds_is_closed_to_other_users() {
         assert_eq!(mode(&data.join("lock")), 0o600);
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_start_that_fails_names_the_path() {
+    for name in ["", "lock", "installation", "secret", DATABASE, "blobs/uploads", "jobs"] {
+        let folder = folder_with_files(1).await;
+        let data = folder.path().join("data");
+        let path = if name.is_empty() { data.clone() } else { data.join(name) };
+        put_in_the_way(&path);
+        let refused = refusal(&data);
+        assert!(
+            refused.contains(path.to_str().unwrap()) && !refused.contains("its log says why"),
+            "{name}: {refused}"
+        );
+    }
+}
+
+/// Puts a folder where there should be a file, or a file where there should be a folder.
+fn put_in_the_way(path: &Path) {
+    if path.is_dir() {
+        fs::remove_dir_all(path).unwrap();
+        fs::write(path, "a file").unwrap();
+    } else {
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+    }
+}

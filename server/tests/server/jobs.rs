@@ -272,24 +272,28 @@ async fn what_a_killed_server_left_goes_and_what_was_finished_stays() {
     copy(&data, &copied);
     copy(&folder, &copied.join("jobs"));
     let jobs = copied.join("jobs");
-    std::fs::write(jobs.join("half.part"), "half").unwrap();
-    std::fs::write(jobs.join("unrecorded.zip"), "whole, but nobody's").unwrap();
+    let [half, unrecorded, cut, other, unreadable] = ["1", "2", "3", "4", "5"].map(|digit| digit.repeat(32));
+    std::fs::write(jobs.join(format!("{half}.part")), "half").unwrap();
+    std::fs::write(jobs.join(format!("{unrecorded}.zip")), "whole, but nobody's").unwrap();
+    std::fs::write(jobs.join(".tmpAbCdEf"), "a record that was being written").unwrap();
     let record = std::fs::read_to_string(jobs.join(format!("{}.json", job.id))).unwrap();
-    let cut = "0".repeat(32);
     std::fs::write(jobs.join(format!("{cut}.json")), record.replace(&job.id, &cut)).unwrap();
     std::fs::write(jobs.join(format!("{cut}.zip")), "cut").unwrap();
     // A folder in the place of a record stands for one that the disk cannot read just now: what belongs to it stays.
-    let unreadable = "1".repeat(32);
     std::fs::create_dir(jobs.join(format!("{unreadable}.json"))).unwrap();
     std::fs::write(jobs.join(format!("{unreadable}.zip")), "of it").unwrap();
+    // What no job made, and what another version may be able to read.
+    std::fs::create_dir(jobs.join("a folder")).unwrap();
+    std::fs::write(jobs.join("dikas_20261125_040000.zip"), "somebody's").unwrap();
+    std::fs::write(jobs.join(format!("{other}.json")), "{\"version\":9}").unwrap();
+    std::fs::write(jobs.join(format!("{other}.zip")), "of another version").unwrap();
 
     let app = App::open(&dikas_server::Config::new(&copied)).unwrap();
     let mut found: Vec<String> = names(&jobs);
     found.sort();
-    let mut expected: Vec<String> = [&job.id, &unreadable]
-        .into_iter()
-        .flat_map(|id| ["json", "zip"].map(|ending| format!("{id}.{ending}")))
-        .collect();
+    let mut expected = ["a folder".to_owned(), "dikas_20261125_040000.zip".to_owned()].to_vec();
+    let kept = [&job.id, &other, &unreadable];
+    expected.extend(kept.iter().flat_map(|id| [format!("{id}.json"), format!("{id}.zip")]));
     expected.sort();
     assert_eq!(found, expected);
     let router = dikas_server::app(Arc::new(app));
@@ -298,6 +302,20 @@ async fn what_a_killed_server_left_goes_and_what_was_finished_stays() {
     assert_eq!(kept.archive, job.archive);
     let file = again.get(&format!("/backup/jobs/{}/file", job.id)).await.expect(StatusCode::OK);
     assert_eq!(Sha256::of(&file.body), job.archive.unwrap().sha256);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_at_a_start_ends_no_archive() {
+    let bench = Bench::new().await;
+    let job = finished(&bench).await;
+    let folder = bench.folder.path().join("data/jobs");
+    let record = folder.join(format!("{}.json", job.id));
+    let mut past: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    past["until"] = json!(1_000_000_000);
+    std::fs::write(&record, past.to_string()).unwrap();
+    let bench = bench.restarted().await;
+    bench.app.clean().unwrap();
+    assert_eq!(names(&folder).len(), 2);
 }
 
 #[tokio::test]
