@@ -78,6 +78,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
     let server =
         Server::start(Config { listen, demo, backup, access, spare_bytes, ..Config::new(data) }).await?;
+    // Before it says that it listens: a signal that comes right after that must not end it halfway.
+    let mut stops = StopSignals::heed()?;
     match server.setup() {
         Setup::Existing => {}
         Setup::Demo => println!("Demo data. Login: {} / {}", DEMO_LOGIN.0, DEMO_LOGIN.1),
@@ -89,15 +91,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     println!("DiKAS listens on http://{}", server.address());
-    stop_asked().await?;
+    stops.next().await;
     tracing::info!("stopping");
     tokio::select! {
         () = server.stop() => Ok(()),
         // Whoever asks twice does not want to wait. What was acknowledged is on the disk.
-        asked = stop_asked() => {
-            asked?;
-            std::process::exit(1)
-        }
+        () = stops.next() => std::process::exit(1),
     }
 }
 
@@ -115,17 +114,39 @@ fn check_config(path: &Path) -> ExitCode {
     }
 }
 
-/// Waits for Ctrl-C, or for the system to end the service.
-async fn stop_asked() -> std::io::Result<()> {
+/// Ctrl-C, and the system's signal to end the service. From when it is made on, each one is heard.
+#[derive(Debug)]
+struct StopSignals {
     #[cfg(unix)]
-    {
+    signals: [tokio::signal::unix::Signal; 2],
+    #[cfg(windows)]
+    signal: tokio::signal::windows::CtrlC,
+}
+
+impl StopSignals {
+    #[cfg(unix)]
+    fn heed() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
+        Ok(Self { signals: [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?] })
+    }
+
+    #[cfg(windows)]
+    fn heed() -> std::io::Result<Self> {
+        Ok(Self { signal: tokio::signal::windows::ctrl_c()? })
+    }
+
+    /// Waits for the next one.
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        let [interrupt, terminate] = &mut self.signals;
         tokio::select! {
-            result = tokio::signal::ctrl_c() => result,
-            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+
+    #[cfg(windows)]
+    async fn next(&mut self) {
+        self.signal.recv().await;
+    }
 }
