@@ -72,7 +72,8 @@ enum Command {
     /// Restores a backup to a server: checks it, sends it, shows what would change, asks, and makes it live at once.
     #[command(after_help = EXIT_CODES)]
     Restore(restore::Arguments),
-    /// Lists the states from before restores, the newest first: what `undo` can go back to.
+    /// Lists the states from before restores, the newest first: what `undo` can go back to. The server keeps
+    /// three of them, and all of the last two days up to ten.
     #[command(after_help = EXIT_CODES)]
     RestorePoints(undo::ListArguments),
     /// Undoes a restore: shows what would change, asks, and makes the state from before it live at once.

@@ -190,7 +190,8 @@ export const restoreDe = {
 
   points: {
     title: 'Eine Wiederherstellung rückgängig machen',
-    lead: 'Vor jeder Wiederherstellung hebt der Server auf, was es gab, von den letzten dreien.',
+    lead: 'Der Server bewahrt den Stand vor den letzten drei Wiederherstellungen und vor allen der letzten zwei Tage, '
+      + 'höchstens zehn.',
     loading: 'Der Server wird gefragt …',
     none: 'Es wurde noch nichts wiederhergestellt.',
     beforeRestore: (name) => `Vor der Wiederherstellung von ${name}`,

@@ -189,7 +189,8 @@ export const restoreEn = {
 
   points: {
     title: 'Undo a restore',
-    lead: 'Before each restore the server keeps what there was, of the last three.',
+    lead: 'The server keeps the state from before your last three restores and before all of the last two days, '
+      + 'ten at most.',
     loading: 'Asking the server …',
     none: 'Nothing has been restored yet.',
     beforeRestore: (/** @type {string} */ name) => `Before the restore of ${name}`,

@@ -1,8 +1,10 @@
 //! The short transaction that makes a plan live: checked against what was written since, guarded, recorded.
 
+use super::RestoreOptions;
 use super::judge::{File, How, Rule, Verdict};
 use super::plan::{CollectionPlan, Plan, owner_stays};
 use super::prepare::catch_up;
+use super::retire::retire;
 use crate::failure::{Failure, Result};
 use crate::store::{Write, live_generation, meta, set_meta, unsigned};
 use crate::{clock, random};
@@ -12,9 +14,6 @@ use dikas_archive::api::restore::{
 use dikas_archive::catalog;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashSet;
-
-/// How many restore points are kept.
-const POINTS: i64 = 3;
 
 /// Who commits what, for restore point and audit.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ pub(super) struct Author<'a> {
     pub(super) files_left_out: u64,
 }
 
-/// Carries the plan out: all of it, or an error and nothing. `at` learns how far it is.
+/// Carries the plan out: all of it, or an error and nothing.
 ///
 /// # Errors
 /// `live-changed`, `signed-loss`
@@ -36,8 +35,9 @@ pub(super) fn apply(
     plan: &mut Plan,
     acknowledged: u64,
     author: &Author<'_>,
-    at: fn(&'static str),
+    options: &RestoreOptions,
 ) -> Result<RestoreOutcome> {
+    let at = options.at;
     at("commit-begun");
     for part in &plan.collections {
         check_unchanged(&write.transaction, part, plan.seq)?;
@@ -55,6 +55,7 @@ pub(super) fn apply(
     let changed: Vec<&CollectionPlan> = plan.collections.iter().filter(|part| !part.is_nothing()).collect();
     if !changed.is_empty() {
         add_point(write, &point, seq, &committed, author)?;
+        retire(&write.transaction, &committed, options.points_stay)?;
         at("commit-point");
     }
     for part in &changed {
@@ -228,15 +229,12 @@ fn live_changed(part: &CollectionPlan) -> Failure {
     Failure::conflict("live-changed", message).on(part.incoming.collection.as_str())
 }
 
-/// Adds a restore point; beyond the last few, the oldest goes, and the clean-up takes what it held.
+/// Adds a restore point.
 fn add_point(write: &Write<'_>, id: &str, seq: i64, now: &str, author: &Author<'_>) -> Result<()> {
     let sql = "INSERT INTO restore_points (id, seq, created, user, action, archive) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let archive = author.archive.map(serde_json::to_string).transpose().map_err(Failure::internal)?;
     let action = serde_json::to_string(&author.action).map_err(Failure::internal)?;
     write.transaction.prepare_cached(sql)?.execute((id, seq, now, author.user, action, archive))?;
-    let sql = "DELETE FROM restore_points WHERE id NOT IN
-               (SELECT id FROM restore_points ORDER BY seq DESC LIMIT ?1)";
-    write.transaction.prepare_cached(sql)?.execute([POINTS])?;
     Ok(())
 }
 

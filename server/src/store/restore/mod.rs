@@ -12,6 +12,7 @@ mod plan;
 mod points;
 mod prepare;
 mod request;
+mod retire;
 mod stage;
 mod warnings;
 
@@ -53,6 +54,8 @@ pub struct RestoreOptions {
     pub merged_rows: usize,
     /// When the clean-up takes files.
     pub clean: CleanOptions,
+    /// Restore points of this time stay, besides the last few.
+    pub points_stay: Duration,
     /// Learns how far a commit or the clean-up is, so that a test can end the process there.
     #[doc(hidden)]
     pub at: fn(&'static str),
@@ -69,6 +72,7 @@ impl Default for RestoreOptions {
             spare_bytes: 256 << 20,
             merged_rows: 2_000,
             clean: CleanOptions::default(),
+            points_stay: 48 * hour,
             at: |_| {},
         }
     }
@@ -330,7 +334,7 @@ impl Restores {
             };
             let acknowledged = request.acknowledge_signed.unwrap_or_default();
             let done = self.store.write(|write| {
-                let outcome = apply(write, plan, acknowledged, &author, self.options.at)?;
+                let outcome = apply(write, plan, acknowledged, &author, &self.options)?;
                 self.book_end(write, id, RestoreState::Committed, None, Some(&outcome))?;
                 (self.options.at)("commit-end");
                 Ok(outcome)

@@ -70,7 +70,7 @@ impl Restores {
             if write.transaction.prepare_cached(used)?.execute([id])? == 0 {
                 return undone(&write.transaction, id)?.ok_or_else(|| no_point(id));
             }
-            let outcome = apply(write, &mut plan, acknowledged, &author, at)?;
+            let outcome = apply(write, &mut plan, acknowledged, &author, &self.options)?;
             self.book_undone(write, id, &outcome)?;
             at("commit-end");
             Ok(outcome)

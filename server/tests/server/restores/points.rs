@@ -4,6 +4,7 @@ use super::*;
 use crate::bench::{attachment_path, document_path};
 use dikas_archive::api::restore::{AuditAction, RestorePoint};
 use dikas_server::store::CleanOptions;
+use std::time::Duration;
 
 const NOW: &[&str] = &[r#"{"_id":"a","n":1}"#, r#"{"_id":"b","n":1}"#, r#"{"_id":"c","n":1}"#];
 const THEN: &[&str] = &[r#"{"_id":"b","n":1}"#, r#"{"_id":"c","n":0}"#, r#"{"_id":"d","n":0}"#];
@@ -153,7 +154,11 @@ async fn an_undo_touches_what_its_restore_touched_and_nothing_else() {
 
 #[tokio::test]
 async fn three_points_are_kept_and_the_clean_up_takes_the_rest() {
-    let bench = Bench::with(|config| config.restores.clean = CleanOptions::at_once()).await;
+    let bench = Bench::with(|config| {
+        config.restores.clean = CleanOptions::at_once();
+        config.restores.points_stay = Duration::ZERO;
+    })
+    .await;
     for number in 0..5 {
         let line = format!(r#"{{"_id":"a","n":{number}}}"#);
         let backup =
@@ -188,4 +193,26 @@ async fn three_points_are_kept_and_the_clean_up_takes_the_rest() {
             number.to_string()
         );
     }
+}
+
+#[tokio::test]
+async fn a_restore_that_is_tried_again_and_again_does_not_cost_the_state_from_before() {
+    let bench = Bench::with(|config| config.restores.clean = CleanOptions::at_once()).await;
+    put(&bench, "articles", NOW).await;
+    bench.put(&attachment_path("articles", "a", "f"), "now").await.expect(CREATED);
+    for number in 0..9 {
+        let line = format!(r#"{{"_id":"wrong","n":{number}}}"#);
+        restore(&bench, &Backup::of(&[("articles", &[&line])]), RestoreMode::Full).await;
+        bench.app.clean().unwrap();
+    }
+    let first = points(&bench).await.pop().unwrap();
+    let seq = preview(&bench, &first).await.seq;
+    activate(&bench, &first, seq, None).await.expect(OK);
+    assert_eq!(live(&bench, "articles").await, NOW);
+    assert_eq!(bench.get(&attachment_path("articles", "a", "f")).await.expect(OK).body, "now");
+    for number in 9..12 {
+        let line = format!(r#"{{"_id":"wrong","n":{number}}}"#);
+        restore(&bench, &Backup::of(&[("articles", &[&line])]), RestoreMode::Full).await;
+    }
+    assert_eq!(points(&bench).await.len(), 10, "there is an end to it");
 }

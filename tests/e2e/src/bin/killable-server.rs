@@ -1,9 +1,9 @@
 //! `killable-server DIR ADDR`: the server as a process that a test can kill. It says where it listens.
 //! `DIKAS_TEST_ABORT_AT=point:count` ends it when a restore or the clean-up passes that point for the count-th time;
-//! `DIKAS_TEST_NO_GRACE` has the clean-up take blobs at once; `DIKAS_TEST_MERGED_ROWS` says how many documents a
-//! commit merges by itself; `DIKAS_TEST_SPARE_BYTES`, how much uploads, backups and restores leave free on the disk;
-//! `DIKAS_TEST_GRACE`, how many milliseconds a backup gets once the server was asked to stop; `DIKAS_TEST_CONFIG`,
-//! which configuration file it takes.
+//! `DIKAS_TEST_NO_GRACE` has the clean-up take blobs at once, and restore points beyond three;
+//! `DIKAS_TEST_MERGED_ROWS` says how many documents a commit merges by itself; `DIKAS_TEST_SPARE_BYTES`, how much
+//! uploads, backups and restores leave free on the disk; `DIKAS_TEST_GRACE`, how many milliseconds a backup gets once the
+//! server was asked to stop; `DIKAS_TEST_CONFIG`, which configuration file it takes.
 
 use dikas_server::schedule::config::ConfigFile;
 use dikas_server::store::CleanOptions;
@@ -25,6 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.restores.at = pass;
     if std::env::var_os("DIKAS_TEST_NO_GRACE").is_some() {
         config.restores.clean = CleanOptions::at_once();
+        config.restores.points_stay = Duration::ZERO;
     }
     if let Ok(rows) = std::env::var("DIKAS_TEST_MERGED_ROWS") {
         config.restores.merged_rows = rows.parse()?;
