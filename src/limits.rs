@@ -42,11 +42,21 @@ impl Limits {
     /// # Errors
     /// `limit-exceeded` where so few stored bytes must not become so many.
     pub(crate) fn check_ratio(&self, stored: u64, decoded: u64) -> Result<()> {
-        if decoded <= Self::RATIO_FREE_BYTES || decoded / self.ratio.max(1) <= stored {
-            return Ok(());
+        match self.allow_ratio(stored, decoded) {
+            true => Ok(()),
+            false => Err(Self::grows_too_much(self.ratio, stored, decoded)),
         }
-        Err(Error::new(ErrorKind::LimitExceeded, "an entry grows too much when it is decompressed")
-            .expected(format!("at most {} times its {stored} bytes", self.ratio), decoded))
+    }
+
+    /// Whether this many stored bytes may become this many.
+    pub(crate) fn allow_ratio(&self, stored: u64, decoded: u64) -> bool {
+        decoded <= Self::RATIO_FREE_BYTES || decoded / self.ratio.max(1) <= stored
+    }
+
+    /// Says that they may not.
+    pub(crate) fn grows_too_much(ratio: u64, stored: u64, decoded: u64) -> Error {
+        Error::new(ErrorKind::LimitExceeded, "an entry grows too much when it is decompressed")
+            .expected(format!("at most {ratio} times its {stored} bytes"), decoded)
     }
 }
 

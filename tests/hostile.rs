@@ -66,7 +66,7 @@ fn names_that_lead_elsewhere_are_refused() {
     }
     let no_text = Fake { name: b"\xff\xfe".to_vec(), local_name: b"\xff\xfe".to_vec(), ..fake("", b"x") };
     let bytes = archive(&[no_text]);
-    assert_eq!(open(&bytes).unwrap().entries()[0].problem.as_ref().unwrap().kind, ErrorKind::UnsafeName);
+    assert_eq!(open(&bytes).unwrap().entries()[0].problem().unwrap().kind, ErrorKind::UnsafeName);
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn a_unicode_path_is_the_name_where_it_fits_the_headers_name() {
         ..fake("", b"x")
     };
     let bytes = archive(&[unsafe_one]);
-    assert_eq!(open(&bytes).unwrap().entries()[0].problem.as_ref().unwrap().kind, ErrorKind::UnsafeName);
+    assert_eq!(open(&bytes).unwrap().entries()[0].problem().unwrap().kind, ErrorKind::UnsafeName);
 }
 
 #[test]

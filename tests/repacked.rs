@@ -7,7 +7,7 @@ mod support;
 
 use dikas_archive::digest::Sha256;
 use dikas_archive::error::ErrorKind;
-use dikas_archive::reader::{BackupReader, EntryKind, Note};
+use dikas_archive::reader::{BackupReader, Entry, EntryKind, Note};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -186,12 +186,8 @@ fn names_that_become_equal_are_both_refused() {
     ] {
         let bytes = archive(&[one, other, fake("attachments/a/b/sound", b"3")]);
         let reader = open(&bytes);
-        let problems: Vec<_> = reader
-            .entries()
-            .iter()
-            .filter_map(|entry| entry.problem.as_ref())
-            .map(|problem| problem.kind)
-            .collect();
+        let problems: Vec<_> =
+            reader.entries().iter().filter_map(Entry::problem).map(|problem| problem.kind).collect();
         assert_eq!(problems, [ErrorKind::ConflictingEntries; 2]);
     }
     // In the backup's folder and beside it.
@@ -208,7 +204,7 @@ fn a_backslash_separates_only_where_the_system_that_packed_has_it_so_and_leads_n
         let bytes = archive(&[Fake { made_by, external: 0, ..fake(name, b"x") }]);
         let reader = open(&bytes);
         let entry = &reader.entries()[0];
-        (entry.name.clone(), entry.problem.as_ref().map(|problem| problem.kind))
+        (entry.name.clone(), entry.problem().map(|problem| problem.kind))
     };
     assert_eq!(name(20, "attachments\\a\\b\\c"), ("attachments/a/b/c".to_owned(), None));
     assert_eq!(name(10 << 8 | 20, "a\\b"), ("a/b".to_owned(), None));

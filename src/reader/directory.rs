@@ -4,11 +4,12 @@
 
 use super::block::BlockReader;
 use super::entry::{Entry, Method};
-use super::names;
+use super::names::{self, Index};
 use super::records::{
     CENTRAL, CENTRAL_BYTES, END, END_BYTES, Extra, Fields, LOCAL_BYTES, UTF8, ZIP64_END, ZIP64_END_BYTES,
     ZIP64_LOCATOR, ZIP64_LOCATOR_BYTES, bytes_at, damaged, decode_name,
 };
+use super::refusal::Refusal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use std::io::{Read, Seek};
@@ -26,6 +27,8 @@ const TRAILING_BYTES: u64 = 1 << 20;
 pub(super) struct Directory {
     /// The entries in the order of the directory.
     pub(super) entries: Vec<Entry>,
+    /// Where each name is.
+    pub(super) index: Index,
     /// Whether the ZIP structure is in every field what FORMAT.md section 2 lets a writer choose.
     pub(super) canonical: bool,
     /// How many bytes of padding follow the end record.
@@ -44,6 +47,23 @@ struct End {
 /// Reads the directory, as the end records lead to it.
 pub(super) fn read<R: Read + Seek>(input: &mut BlockReader<R>, limits: &Limits) -> Result<Directory> {
     let end = end(input)?;
+    let mut entries = central_headers(input, &end, limits)?;
+    refuse_bytes_before(&entries, end.directory_at)?;
+    let total = entries.iter().fold(0_u64, |total, entry| total.saturating_add(entry.size));
+    within("bytes of all entries", total, limits.total_bytes)?;
+    let index = Index::of(&entries);
+    index.refuse_duplicates(&mut entries);
+    let tight = refuse_overlaps(&mut entries, end.directory_at);
+    let canonical = end.plain && tight && entries.iter().all(|entry| entry.canonical);
+    Ok(Directory { entries, index, canonical, trailing: end.trailing })
+}
+
+/// The entries as their headers state them. The bytes of the directory are needed no longer then.
+fn central_headers<R: Read + Seek>(
+    input: &mut BlockReader<R>,
+    end: &End,
+    limits: &Limits,
+) -> Result<Vec<Entry>> {
     within("entries", end.entries, limits.entries)?;
     within("bytes of the central directory", end.directory_bytes, limits.directory_bytes)?;
     if end.entries > end.directory_bytes / CENTRAL_BYTES {
@@ -63,13 +83,7 @@ pub(super) fn read<R: Read + Seek>(input: &mut BlockReader<R>, limits: &Limits) 
             .on(format!("offset {}", fields.offset()))
             .expected("the end record", format!("{} more bytes", fields.left())));
     }
-    refuse_bytes_before(&entries, end.directory_at)?;
-    let total = entries.iter().fold(0_u64, |total, entry| total.saturating_add(entry.size));
-    within("bytes of all entries", total, limits.total_bytes)?;
-    names::refuse_duplicates(&mut entries);
-    let tight = refuse_overlaps(&mut entries, end.directory_at);
-    let canonical = end.plain && tight && entries.iter().all(|entry| entry.canonical);
-    Ok(Directory { entries, canonical, trailing: end.trailing })
+    Ok(entries)
 }
 
 /// Whether nothing else may stand behind the end: zeros, with which tools fill the last block of a tape or a disk, and
@@ -235,7 +249,7 @@ fn central_header(fields: &mut Fields<'_>, limits: &Limits) -> Result<Entry> {
         name: text,
         size,
         stored_size: stored,
-        problem: None,
+        refusal: None,
         method: if method == 8 { Method::Deflate } else { Method::Stored },
         crc32,
         flags,
@@ -247,60 +261,38 @@ fn central_header(fields: &mut Fields<'_>, limits: &Limits) -> Result<Entry> {
         lone: false,
         addition: false,
     };
-    let problem = if let Err(cut) = resolved {
+    entry.refusal = if let Err(cut) = resolved {
         Some(cut)
     } else if disk != 0 {
-        Some(damaged("an entry lies on another disk").expected("disk 0", format!("disk {disk}")))
-    } else if let Err(flaw) = flaw(&entry, method, limits) {
+        Some(Refusal::Disk(disk))
+    } else if let Some(flaw) = flaw(&entry, method, limits) {
         Some(flaw)
     } else if !matches!(mode, 0 | 0o100_000 | 0o040_000) {
-        Some(
-            Error::new(ErrorKind::UnsupportedEntry, "an entry is a link or a device, not a file")
-                .expected("mode 100000 or 040000", format!("mode {mode:06o}")),
-        )
-    } else if method == 0 && stored != size {
-        Some(
-            Error::new(ErrorKind::DamagedEntry, "an entry that is not compressed has two sizes")
-                .expected(stored, size),
-        )
+        Some(Refusal::Mode(mode))
     } else {
-        None
+        (method == 0 && stored != size).then_some(Refusal::TwoSizes)
     };
-    entry.problem = problem.map(|problem| problem.on(entry.name.as_str()));
     Ok(entry)
 }
 
 /// What keeps an entry from being read, as far as either of its headers tells.
-pub(super) fn flaw(entry: &Entry, method: u16, limits: &Limits) -> Result<()> {
-    if entry.flags & ENCRYPTED != 0 {
-        return Err(Error::new(
-            ErrorKind::UnsupportedEntry,
-            "an entry is encrypted: unpack the archive with its password first",
-        ));
-    }
-    if !matches!(method, 0 | 8) {
-        return Err(Error::new(ErrorKind::UnsupportedEntry, "an entry is compressed in an unknown way")
-            .expected("method 0 or 8", method));
-    }
+pub(super) fn flaw(entry: &Entry, method: u16, limits: &Limits) -> Option<Refusal> {
     let version = entry.needed & 0xff;
-    if version > NEWEST_VERSION {
-        let of = |version: u16| format!("version {}.{}", version / 10, version % 10);
-        return Err(Error::new(
-            ErrorKind::UnsupportedEntry,
-            "an entry needs a newer program to be extracted",
-        )
-        .expected(format!("{} or older", of(NEWEST_VERSION)), of(version)));
+    if entry.flags & ENCRYPTED != 0 {
+        Some(Refusal::Encrypted)
+    } else if !matches!(method, 0 | 8) {
+        Some(Refusal::Method(method))
+    } else if version > NEWEST_VERSION {
+        Some(Refusal::Version(version))
+    } else if let Some(flaw) = names::flaw(&entry.name) {
+        Some(Refusal::Name(flaw))
+    } else if entry.size > limits.entry_bytes {
+        Some(Refusal::Size(limits.entry_bytes))
+    } else if entry.name.ends_with('/') && entry.size != 0 {
+        Some(Refusal::FullFolder)
+    } else {
+        (!limits.allow_ratio(entry.stored_size, entry.size)).then_some(Refusal::Ratio(limits.ratio))
     }
-    names::check(&entry.name)?;
-    check_size(entry, limits)
-}
-
-fn check_size(entry: &Entry, limits: &Limits) -> Result<()> {
-    within("bytes of an entry", entry.size, limits.entry_bytes)?;
-    if entry.name.ends_with('/') && entry.size != 0 {
-        return Err(Error::new(ErrorKind::DamagedEntry, "a folder has content"));
-    }
-    limits.check_ratio(entry.stored_size, entry.size)
 }
 
 /// Nothing may stand before the first entry: a program, or another archive whose directory is not the one that was
@@ -330,12 +322,10 @@ fn refuse_overlaps(entries: &mut [Entry], directory_at: u64) -> bool {
         let end = entry.at.checked_add(least).and_then(|end| end.checked_add(entry.stored_size));
         let at = entry.at;
         // One that cannot be read anyway says nothing against what follows it.
-        if entry.problem.is_none() && end.is_none_or(|end| end > limit) {
-            let overlap =
-                Error::new(ErrorKind::ConflictingEntries, "an entry's bytes overlap what follows it");
-            entry.refuse(overlap.clone());
+        if entry.refusal.is_none() && end.is_none_or(|end| end > limit) {
+            entry.refuse(Refusal::Overlap);
             if let Some(other) = behind.and_then(|behind| entries.get_mut(behind)) {
-                other.refuse(overlap);
+                other.refuse(Refusal::Overlap);
             }
         }
         limit = limit.min(at);

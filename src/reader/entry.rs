@@ -3,6 +3,7 @@
 
 use super::block::BlockReader;
 use super::records::{DATA_DESCRIPTOR, DESCRIPTOR_FORMS, Descriptor, bytes_at, local_header};
+use super::refusal::Refusal;
 use crate::codec::Decoder;
 use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +29,7 @@ pub struct Entry {
     /// Bytes in the archive.
     pub stored_size: u64,
     /// Why it cannot be read, where the directory says that much.
-    pub problem: Option<Error>,
+    pub(super) refusal: Option<Refusal>,
     /// The bytes of the name, where they are not those of `name`.
     pub(super) raw_name: Option<Box<[u8]>>,
     pub(super) method: Method,
@@ -55,8 +56,14 @@ pub(super) enum Method {
 
 impl Entry {
     /// Marks it as not readable; the first reason stays.
-    pub(super) fn refuse(&mut self, problem: Error) {
-        self.problem.get_or_insert_with(|| problem.on(self.name.as_str()));
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.refusal.get_or_insert(refusal);
+    }
+
+    /// Why it cannot be read, where the directory says that much.
+    pub fn problem(&self) -> Option<Error> {
+        let refusal = self.refusal?;
+        Some(refusal.error(self.stored_size, self.size).on(self.name.as_str()))
     }
 
     /// The name as the headers have it.
@@ -169,8 +176,8 @@ impl<'a, R: Read + Seek> EntryReader<'a, R> {
         tight: bool,
     ) -> Result<Self> {
         let on = |error: Error| error.on(entry.name.as_str());
-        if let Some(problem) = &entry.problem {
-            return Err(problem.clone());
+        if let Some(problem) = entry.problem() {
+            return Err(problem);
         }
         let at = entry.data_at(input).map_err(on)?;
         let end = at.saturating_add(entry.stored_size);

@@ -15,6 +15,7 @@ mod documents;
 mod entry;
 mod names;
 mod records;
+mod refusal;
 mod root;
 mod salvage;
 mod summary;
@@ -166,7 +167,8 @@ impl<R: Read + Seek> BackupReader<R> {
                 if entries.is_empty() {
                     return Err(error);
                 }
-                let found = Directory { entries, canonical: false, trailing: 0 };
+                let (entries, index) = names::without_repeated(entries);
+                let found = Directory { entries, index, canonical: false, trailing: 0 };
                 Self::of_directory(input, limits, found, Some(salvage::lost(&error)))
             }
             Err(error) => Err(error),
@@ -179,11 +181,11 @@ impl<R: Read + Seek> BackupReader<R> {
         directory: Directory,
         lost_directory: Option<Error>,
     ) -> Result<Self> {
-        let Directory { entries, canonical, trailing } = directory;
+        let Directory { entries, index, canonical, trailing } = directory;
         let mut reader = Self {
             input,
             limits,
-            index: Index::of(&entries),
+            index,
             entries,
             roles: Vec::new(),
             absent: HashSet::new(),

@@ -2,8 +2,7 @@
 //! on top, and add files of its own. Names are brought into one form first; every rule is then applied to that form.
 
 use super::entry::Entry;
-use crate::error::{Error, ErrorKind, Result};
-use std::collections::{HashMap, HashSet};
+use super::refusal::{NameFlaw, Refusal};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// The systems of "version made by" (APPNOTE.TXT section 4.4.2) whose separator is the backslash: FAT, HPFS, NTFS,
@@ -39,48 +38,31 @@ pub(super) fn normalised(mut name: String, backslashes: bool) -> String {
     }
 }
 
-/// Fails unless this name stays inside the folder that it is unpacked to, on every system.
-pub(super) fn check(name: &str) -> Result<()> {
+/// What keeps this name from staying inside the folder that it is unpacked to, on every system.
+pub(super) fn flaw(name: &str) -> Option<NameFlaw> {
     if name == THIS_FOLDER {
-        return Ok(());
+        return None;
     }
     let path = name.strip_suffix('/').unwrap_or(name);
-    let reason = if name.contains(['\\', '\0', char::REPLACEMENT_CHARACTER]) {
-        "it has a backslash, a zero or bytes that are no text"
+    if name.contains(['\\', '\0', char::REPLACEMENT_CHARACTER]) {
+        Some(NameFlaw::Characters)
     } else if name.starts_with('/') {
-        "it is absolute"
+        Some(NameFlaw::Absolute)
     } else if name.get(1..2) == Some(":") {
-        "it begins with a drive"
+        Some(NameFlaw::Drive)
     } else if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-        "it has an empty segment, . or .."
+        Some(NameFlaw::Segment)
     } else {
-        return Ok(());
-    };
-    Err(Error::new(ErrorKind::UnsafeName, format!("an entry's name is not safe: {reason}")))
-}
-
-/// Refuses all entries whose names are equal, unless they are folders: those hold nothing.
-pub(super) fn refuse_duplicates(entries: &mut [Entry]) {
-    let mut counts: HashMap<&str, u32> = HashMap::with_capacity(entries.len());
-    for entry in entries.iter() {
-        *counts.entry(entry.name.as_str()).or_default() += 1;
-    }
-    let twice: Vec<bool> = entries.iter().map(|entry| counts.get(entry.name.as_str()) > Some(&1)).collect();
-    for (entry, _) in entries.iter_mut().zip(twice).filter(|(entry, twice)| *twice && !is_folder(entry)) {
-        entry.refuse(Error::new(ErrorKind::ConflictingEntries, "two entries have the same name"));
+        None
     }
 }
 
-/// Refuses all but the first entry of a name: what comes later may stand within a file that was cut and is an archive
-/// itself.
-pub(super) fn refuse_repeated(entries: &mut [Entry]) {
-    let mut names = HashSet::with_capacity(entries.len());
-    let repeated: Vec<bool> = entries.iter().map(|entry| !names.insert(entry.name.as_str())).collect();
-    for (entry, _) in
-        entries.iter_mut().zip(repeated).filter(|(entry, repeated)| *repeated && !is_folder(entry))
-    {
-        entry.refuse(Error::new(ErrorKind::ConflictingEntries, "an entry before has the same name"));
-    }
+/// What was found without a directory, and where each name is. All but the first entry of a name are refused: what comes
+/// later may stand within a file that was cut and is an archive itself.
+pub(super) fn without_repeated(mut entries: Vec<Entry>) -> (Vec<Entry>, Index) {
+    let index = Index::of(&entries);
+    index.refuse_repeated(&mut entries);
+    (entries, index)
 }
 
 /// The places of entries, in the order of their names.
@@ -92,6 +74,30 @@ impl Index {
         let mut places: Vec<usize> = (0..entries.len()).collect();
         places.sort_by_key(|at| name(entries, *at));
         Self(places)
+    }
+
+    /// Refuses all entries whose names are equal, unless they are folders: those hold nothing.
+    pub(super) fn refuse_duplicates(&self, entries: &mut [Entry]) {
+        for (one, next) in self.equal(entries) {
+            refuse(entries, one, Refusal::SameName);
+            refuse(entries, next, Refusal::SameName);
+        }
+    }
+
+    /// Refuses all but the first entry of a name.
+    pub(super) fn refuse_repeated(&self, entries: &mut [Entry]) {
+        for (_, next) in self.equal(entries) {
+            refuse(entries, next, Refusal::NameBefore);
+        }
+    }
+
+    /// Each two files of the same name that follow each other.
+    fn equal(&self, entries: &[Entry]) -> Vec<(usize, usize)> {
+        let pairs = self.0.iter().copied().zip(self.0.iter().copied().skip(1));
+        let equal = |(one, next): &(usize, usize)| {
+            name(entries, *one) == name(entries, *next) && !entries.get(*one).is_some_and(is_folder)
+        };
+        pairs.filter(equal).collect()
     }
 
     /// The entry of this name, the first one where there are several.
@@ -118,6 +124,10 @@ impl Index {
         let owner = format!("{folder}{file}");
         self.get(entries, &owner).is_some() || self.below(entries, &format!("{owner}/")).next().is_some()
     }
+}
+
+fn refuse(entries: &mut [Entry], at: usize, refusal: Refusal) {
+    entries.get_mut(at).into_iter().for_each(|entry| entry.refuse(refusal));
 }
 
 fn is_folder(entry: &Entry) -> bool {

@@ -2,6 +2,7 @@
 //! there; whether that fits the rest of the file is for `directory`, `entry` and `salvage` to decide.
 
 use super::block::BlockReader;
+use super::refusal::Refusal;
 use crate::error::{Error, ErrorKind, Result};
 use std::io::{Read, Seek, SeekFrom};
 
@@ -124,7 +125,8 @@ pub(super) fn local_header<R: Read + Seek>(input: &mut BlockReader<R>, at: u64) 
     let (name_bytes, extra_bytes) = (u64::from(fields.u16()?), u64::from(fields.u16()?));
     let name = bytes_at(input, at + LOCAL_BYTES, name_bytes)?;
     let extra = bytes_at(input, at + LOCAL_BYTES + name_bytes, extra_bytes)?;
-    let only_zip64 = Extra::of(&extra).resolve(&mut [&mut size, &mut stored], None)?;
+    let resolved = Extra::of(&extra).resolve(&mut [&mut size, &mut stored], None);
+    let only_zip64 = resolved.map_err(|refusal| refusal.error(stored, size))?;
     let data_at = at + LOCAL_BYTES + name_bytes + extra_bytes;
     Ok(LocalHeader { needed, flags, method, moment, crc32, stored, size, name, extra, only_zip64, data_at })
 }
@@ -156,16 +158,10 @@ impl<'a> Extra<'a> {
 
     /// Sets those of the sizes, and the number of the disk, that hold the marker to what the ZIP64 field says (section
     /// 4.5.3). Answers whether there is no other extra field.
-    pub(super) fn resolve(&self, sizes: &mut [&mut u64], disk: Option<&mut u16>) -> Result<bool> {
+    pub(super) fn resolve(&self, sizes: &mut [&mut u64], disk: Option<&mut u16>) -> Result<bool, Refusal> {
         let Some(zip64) = self.zip64 else { return Ok(self.only_zip64) };
         let mut values = Fields::of(zip64, "ZIP64 extra field", 0);
-        let cut = |_| {
-            Error::new(
-                ErrorKind::DamagedEntry,
-                "the ZIP64 extra field of an entry is too short for its sizes",
-            )
-            .expected("8 bytes for each size that the header leaves open", format!("{} bytes", zip64.len()))
-        };
+        let cut = |_| Refusal::ShortZip64(u16::try_from(zip64.len()).unwrap_or(u16::MAX));
         for size in sizes.iter_mut().filter(|size| ***size == u64::from(u32::MAX)) {
             **size = values.u64().map_err(cut)?;
         }

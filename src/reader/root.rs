@@ -107,7 +107,7 @@ impl<R: Read + Seek> BackupReader<R> {
 
     /// The folder that all files are in, where it looks like a backup's.
     fn common_folder(&self) -> String {
-        let is_file = |name: &str| !name.ends_with('/') && names::check(name).is_ok();
+        let is_file = |name: &str| !name.ends_with('/') && names::flaw(name).is_none();
         let files = || self.entries.iter().filter(|entry| !entry.addition && is_file(&entry.name));
         let Some(first) = files().next().map(|entry| entry.name.as_str()) else { return String::new() };
         let mut common = folder_of(first);
@@ -139,11 +139,11 @@ impl<R: Read + Seek> BackupReader<R> {
                 entry.raw_name.get_or_insert_with(|| whole.into_bytes().into());
             }
         }
-        match self.lost_directory {
-            Some(_) => names::refuse_repeated(&mut self.entries),
-            None => names::refuse_duplicates(&mut self.entries),
-        }
         self.index = Index::of(&self.entries);
+        match self.lost_directory {
+            Some(_) => self.index.refuse_repeated(&mut self.entries),
+            None => self.index.refuse_duplicates(&mut self.entries),
+        }
         self.canonical = false;
         self.folder = folder;
     }

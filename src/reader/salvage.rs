@@ -9,8 +9,9 @@ use super::directory::{NEWEST_VERSION, flaw, within};
 use super::entry::{Entry, Method};
 use super::records::{
     CENTRAL, DATA_DESCRIPTOR, DESCRIPTOR, DESCRIPTOR_FORMS, Descriptor, END, Extra, LOCAL, LOCAL_BYTES,
-    LocalHeader, ZIP64_END, bytes_at, damaged, decode_name, local_header,
+    LocalHeader, ZIP64_END, bytes_at, decode_name, local_header,
 };
+use super::refusal::Refusal;
 use super::{OnProgress, Result, is_fatal, names};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
@@ -85,7 +86,6 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
             entry.limit = limit;
             limit = entry.at;
         }
-        names::refuse_repeated(&mut entries);
         Ok(entries)
     }
 
@@ -145,7 +145,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
     fn entry(&mut self, mut header: Header) -> Result<(Entry, u64)> {
         let data_at = header.record.data_at;
         let absent = header.record.flags & DATA_DESCRIPTOR != 0 && header.record.stored == 0;
-        let (problem, next) = if absent {
+        let (refusal, next) = if absent {
             match self.descriptor(&header.record)? {
                 Some((Descriptor { crc32, stored, size }, next)) => {
                     (header.record.crc32, header.record.stored, header.record.size) = (crc32, stored, size);
@@ -154,7 +154,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
                 None => {
                     let next = self.find(data_at, &[LOCAL, CENTRAL])?;
                     header.record.stored = next.unwrap_or(self.input.length()) - data_at;
-                    (Some(damaged("an entry's size stands nowhere")), data_at)
+                    (Some(Refusal::NoSize), data_at)
                 }
             }
         } else {
@@ -173,7 +173,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
             name: text,
             size: record.size,
             stored_size: record.stored,
-            problem: None,
+            refusal: None,
             method: if record.method == 8 { Method::Deflate } else { Method::Stored },
             crc32: record.crc32,
             flags: record.flags,
@@ -185,8 +185,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
             lone: true,
             addition: false,
         };
-        let problem = problem.or_else(|| flaw(&entry, record.method, self.limits).err());
-        entry.problem = problem.map(|problem| problem.on(entry.name.as_str()));
+        entry.refusal = refusal.or_else(|| flaw(&entry, record.method, self.limits));
         Ok((entry, next))
     }
 

@@ -1,6 +1,6 @@
 //! Checks everything: every entry is read, every document parsed, and all is compared with the manifest.
 
-use super::{BLOCK_BYTES, BackupReader, EntryKind, Note, OnProgress, Role, is_fatal};
+use super::{BLOCK_BYTES, BackupReader, Entry, EntryKind, Note, OnProgress, Role, is_fatal};
 use crate::digest::{Hasher, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{AttachmentEntry, MANIFEST_NAME, Manifest};
@@ -82,7 +82,7 @@ impl<R: Read + Seek> BackupReader<R> {
     /// The same, and each entry that the directory alone shows to be unreadable: all that can be said without reading.
     pub fn verify_unread(&self) -> Verdict {
         let mut verdict = self.verify_directory();
-        verdict.problems.extend(self.entries.iter().filter_map(|entry| entry.problem.clone()));
+        verdict.problems.extend(self.entries.iter().filter_map(Entry::problem));
         verdict
     }
 

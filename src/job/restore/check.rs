@@ -107,7 +107,7 @@ fn not_understood<R: Read + Seek>(archive: &BackupReader<R>, left_out: &mut Prob
     {
         let message = "nothing in the backup says what this entry is";
         let unknown = || Error::new(ErrorKind::Orphaned, message).on(entry.name.as_str());
-        left_out.push(entry.problem.clone().unwrap_or_else(unknown));
+        left_out.push(entry.problem().unwrap_or_else(unknown));
     }
 }
 
