@@ -84,5 +84,5 @@ fn the_sample_is_looked_into() {
     let table = String::from_utf8(table).unwrap();
     let mut lines = table.lines();
     assert!(lines.next().unwrap().starts_with("\u{feff}_id;_rev;documentType;zNumber;date;"));
-    assert!(lines.next().unwrap().ends_with(";2713,85"));
+    assert!(lines.next().unwrap().ends_with(";\"2713,85\""));
 }

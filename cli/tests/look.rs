@@ -75,7 +75,7 @@ fn tables_and_csv_have_a_row_for_each_document() {
     assert_eq!(head[..2], ["_id", "name"]);
     assert_eq!(rows.count(), articles);
 
-    for (format, separator, price) in [("csv", ',', "20.75"), ("csv-de", ';', "20,75")] {
+    for (format, separator, price) in [("csv", ',', "20.75"), ("csv-de", ';', "\"20,75\"")] {
         let csv = stdout(&run(&sample, "inspect", &["articles", "--format", format]));
         let rows: Vec<&str> = csv.strip_prefix('\u{feff}').unwrap().split_terminator("\r\n").collect();
         assert_eq!(rows.len(), articles + 1);

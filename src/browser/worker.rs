@@ -153,11 +153,13 @@ pub(super) fn post(event: &Event, file: Option<&File>) {
     let _ = sent;
 }
 
+/// A question for a token: the one that was refused, and where the answer goes.
+type Waiting = (Option<String>, oneshot::Sender<Result<String>>);
+
 /// The page's logins, asked for by message.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
-    /// Who waits, each with the token that was refused.
-    waiting: RefCell<Vec<(Option<String>, oneshot::Sender<Result<String>>)>>,
+    waiting: RefCell<Vec<Waiting>>,
     /// The last one that came, and when.
     #[cfg(feature = "opening")]
     last: RefCell<Option<(String, f64)>>,

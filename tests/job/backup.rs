@@ -460,7 +460,7 @@ fn a_source_that_keeps_something_back_is_caught() {
     assert_eq!(kind(|liar| liar.records = bigger), ErrorKind::BadAnswer);
 
     // Their bytes: wrong, none, too many.
-    assert_eq!(kind(|liar| liar.blob = |bytes| bytes[0] ^= 1), ErrorKind::BadAnswer);
+    assert_eq!(kind(|liar| liar.blob = |bytes| bytes[0] ^= 1), ErrorKind::DamagedDocument);
     assert_eq!(kind(|liar| liar.blob = Vec::clear), ErrorKind::BadAnswer);
     assert_eq!(kind(|liar| liar.blob = |bytes| bytes.push(0)), ErrorKind::BadAnswer);
     // Few at a time is slow, not wrong.

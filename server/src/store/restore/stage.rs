@@ -389,7 +389,7 @@ mod tests {
         let request = RestoreRequest {
             key: None,
             archive: ArchiveInfo { name: "x".to_owned(), size: 1, sha256: None, created: None, source: None },
-            business_name: None,
+            business_name: Some("DiKAS".to_owned()),
             mode: RestoreMode::Update,
             collections: vec![AnnouncedCollection {
                 name: articles.clone(),
