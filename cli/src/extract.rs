@@ -82,6 +82,7 @@ struct Written {
 /// Takes out what is wanted. What cannot be taken out is told, and hides nothing else.
 pub(crate) fn extract(arguments: &Arguments, interrupt: &Interrupt) -> Result<(), Failure> {
     let unusable = |error| Failure::new(Ended::Unusable, error);
+    let reading = interrupt.only_reads();
     let reader = look::open_damaged(&arguments.file, interrupt).map_err(unusable)?;
     let mut bar = Bar::new("Reading", reader.length(), interrupt);
     let mut inspector = Inspector::open(reader, &mut |bytes| bar.add(bytes)).map_err(unusable)?;
@@ -94,6 +95,8 @@ pub(crate) fn extract(arguments: &Arguments, interrupt: &Interrupt) -> Result<()
             return Err(unusable(Error::new(ErrorKind::BadArgument, message).on(name)));
         }
     }
+    drop(reading);
+    interrupt.check()?;
     let folder = Folder::open(&arguments.output, arguments.force).map_err(unusable)?;
     let mut bar = Bar::new("Taking out", inspector.reader().length(), interrupt);
     let mut taking =

@@ -1,15 +1,46 @@
 //! The person's wish to stop, on its way from the keyboard to the job.
 
 use dikas_archive::error::{Error, ErrorKind, Result};
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The exit code of a program that Ctrl-C ended, or the system's wish that it ends.
 pub const INTERRUPTED: u8 = 130;
 
+/// How long a job that leaves nothing behind gets to end itself.
+const PATIENCE: Duration = Duration::from_millis(800);
+
 /// Raised once; from then on the job ends itself.
 #[derive(Debug, Clone)]
-pub struct Interrupt(Arc<watch::Sender<State>>);
+pub struct Interrupt(Arc<Shared>);
+
+struct Shared {
+    state: watch::Sender<State>,
+    /// Whether the program may end here and now.
+    disposable: Mutex<bool>,
+    tell: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("state", &self.state)
+            .field("disposable", &self.disposable)
+            .finish_non_exhaustive()
+    }
+}
+
+/// As long as it lives, there is nothing to tidy.
+#[derive(Debug)]
+pub struct Disposable<'a>(&'a Interrupt);
+
+impl Drop for Disposable<'_> {
+    fn drop(&mut self) {
+        *self.0.disposable() = false;
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -21,11 +52,25 @@ enum State {
 
 impl Default for Interrupt {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(State::Armed)))
+        Self::telling(|| ())
     }
 }
 
 impl Interrupt {
+    /// One that tells that the program ends, where the job has not heard that it should.
+    pub fn telling(tell: impl Fn() + Send + Sync + 'static) -> Self {
+        let state = watch::Sender::new(State::Armed);
+        Self(Arc::new(Shared { state, disposable: Mutex::default(), tell: Box::new(tell) }))
+    }
+
+    /// Says that the job only reads. Until the answer is dropped, a job that has not ended soon after this was raised ends
+    /// with the program: what it does may take long, and listen to nothing.
+    #[must_use]
+    pub fn only_reads(&self) -> Disposable<'_> {
+        *self.disposable() = true;
+        Disposable(self)
+    }
+
     /// From here on Ctrl-C raises it, and so do a terminal that is closed and the system that ends a service; asked again, the
     /// program ends at once. To be called in a runtime.
     pub fn listen(&self) {
@@ -66,6 +111,25 @@ impl Interrupt {
             std::process::exit(INTERRUPTED.into());
         }
         self.change(State::Armed, State::Raised);
+        let raised = self.clone();
+        // A thread of its own: those of the runtime may be busy.
+        std::thread::spawn(move || {
+            std::thread::sleep(PATIENCE);
+            raised.end_what_only_reads();
+        });
+    }
+
+    fn end_what_only_reads(&self) {
+        // Held to the end, so that nothing is begun meanwhile that would have to be tidied.
+        let disposable = self.disposable();
+        if *disposable && self.is_raised() {
+            (self.0.tell)();
+            std::process::exit(INTERRUPTED.into());
+        }
+    }
+
+    fn disposable(&self) -> MutexGuard<'_, bool> {
+        self.0.disposable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From here on it can be raised no more.
@@ -84,7 +148,7 @@ impl Interrupt {
 
     /// Whether it was raised.
     pub fn is_raised(&self) -> bool {
-        *self.0.borrow() == State::Raised
+        *self.0.state.borrow() == State::Raised
     }
 
     /// # Errors
@@ -98,13 +162,13 @@ impl Interrupt {
 
     /// Waits until it is raised.
     pub async fn raised(&self) {
-        let mut receiver = self.0.subscribe();
+        let mut receiver = self.0.state.subscribe();
         // It is dropped with the program alone.
         let _ = receiver.wait_for(|state| *state == State::Raised).await;
     }
 
     fn change(&self, from: State, to: State) {
-        self.0.send_if_modified(|state| {
+        self.0.state.send_if_modified(|state| {
             let changes = *state == from;
             if changes {
                 *state = to;
@@ -135,5 +199,19 @@ mod tests {
         let ignored = |mask: &str| (1..=64).filter(|it| is_ignored(&format!("SigIgn:\t{mask}"), *it)).count();
         assert_eq!((ignored("8000000000001006"), ignored("no mask"), ignored("")), (4, 0, 0));
         assert!(!is_ignored("", 1));
+    }
+
+    #[test]
+    fn a_job_that_has_something_to_tidy_is_never_ended_from_outside() {
+        let interrupt = Interrupt::default();
+        drop(interrupt.only_reads());
+        interrupt.change(State::Armed, State::Raised);
+        // It would end this test.
+        interrupt.end_what_only_reads();
+        assert!(interrupt.check().is_err());
+        let disposable = interrupt.only_reads();
+        assert!(*interrupt.disposable());
+        drop(disposable);
+        assert!(!*interrupt.disposable());
     }
 }

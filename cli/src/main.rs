@@ -24,7 +24,7 @@ mod words;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use dikas_archive::error::{Error, Result};
+use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_backup::interrupt::Interrupt;
 use ended::{Ended, Failure};
 use std::process::ExitCode;
@@ -131,6 +131,7 @@ fn looked(job: impl FnOnce(&Interrupt) -> Result<bool>) -> ExitCode {
     let mut is_well = true;
     let code = ended(false, async |interrupt| {
         interrupt.listen();
+        let _reading = interrupt.only_reads();
         is_well = job(&interrupt).map_err(|error| Failure::new(Ended::Unusable, error))?;
         Ok(())
     });
@@ -143,7 +144,8 @@ fn ended(as_json: bool, job: impl AsyncFnOnce(Interrupt) -> Result<(), Failure>)
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(async { job(Interrupt::default()).await });
+            let interrupt = Interrupt::telling(move || tell(as_json, &cancelled()));
+            let result = runtime.block_on(async { job(interrupt).await });
             // Somebody may still be asked something, and needs no answer any more.
             runtime.shutdown_background();
             result
@@ -152,12 +154,22 @@ fn ended(as_json: bool, job: impl AsyncFnOnce(Interrupt) -> Result<(), Failure>)
     };
     match result {
         Ok(()) => Ended::Done.into(),
-        Err(Failure { ended, error }) => {
-            teller::Teller::new(as_json).event("failed", &failed(ended, &error));
-            complain(&error);
-            ended.into()
+        Err(failure) => {
+            tell(as_json, &failure);
+            failure.ended.into()
         }
     }
+}
+
+/// What a job ends with that did not hear that it should.
+fn cancelled() -> Failure {
+    teller::clear_line();
+    Failure::from(Error::new(ErrorKind::Cancelled, "cancelled"))
+}
+
+fn tell(as_json: bool, Failure { ended, error }: &Failure) {
+    teller::Teller::new(as_json).event("failed", &failed(*ended, error));
+    complain(error);
 }
 
 fn failed(ended: Ended, error: &Error) -> serde_json::Value {

@@ -28,11 +28,14 @@ pub(crate) async fn open(arguments: &Arguments, interrupt: &Interrupt) -> Result
         Showing::start(&arguments.file).await.map_err(|error| Failure::new(Ended::Unusable, error))?;
     interrupt.listen();
     // The page shows what there is of it, and says the same.
+    let reading = interrupt.only_reads();
     match look::open_damaged(&arguments.file, interrupt) {
         Ok(reader) => words::complain(&reader.verify_unread().problems),
         Err(error) if error.kind == ErrorKind::Cancelled => return Err(error.into()),
         Err(error) => words::complain(&Problems::from_iter([error])),
     }
+    drop(reading);
+    interrupt.check()?;
     let teller = Teller::new(false);
     teller.say(&format!("{}\n  {}", plain(&arguments.file.display().to_string()), showing.url()));
     if !arguments.no_browser

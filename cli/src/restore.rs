@@ -92,9 +92,12 @@ pub(crate) async fn restore(arguments: &Arguments, interrupt: &Interrupt) -> Res
     let watch = Onlooker::new(teller, interrupt);
 
     let unusable = |error| Failure::new(Ended::Unusable, error);
+    let reading = interrupt.only_reads();
     let mut archive = look::open(&arguments.file).map_err(unusable)?;
     let name = arguments.file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let plan = check(&mut archive, &name, &choice, &watch).await.map_err(unusable)?;
+    drop(reading);
+    interrupt.check()?;
     watch.clear();
     teller.event("checked", &checked(&plan));
     teller.say(&words::plan(&plan));

@@ -183,6 +183,13 @@ fn figures(bytes: u64, total: u64) -> String {
     format!(": {percent:>3} %  {} of {}", megabytes(bytes.min(total)), megabytes(total))
 }
 
+/// Clears the line that a bar may have left on a terminal.
+pub(crate) fn clear_line() {
+    if io::stderr().is_terminal() {
+        let _ = write!(io::stderr().lock(), "\r\x1b[K");
+    }
+}
+
 /// Such as `12.3 MB`.
 pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)

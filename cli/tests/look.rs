@@ -183,3 +183,55 @@ fn an_archive_without_its_directory_is_damaged_and_what_is_there_is_shown() {
         assert_ended(&run(&file, command, &[]), 2);
     }
 }
+
+/// Whether a process has a handler for this signal, as Linux tells it.
+#[cfg(target_os = "linux")]
+fn hears(process: u32, signal: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal - 1) & 1 == 1
+}
+
+/// Waits for what has to come, and fails where it never does.
+#[cfg(target_os = "linux")]
+fn within_a_minute<T>(mut answer: impl FnMut() -> Option<T>) -> T {
+    let mut attempt = |_| {
+        let answer = answer();
+        if answer.is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        answer
+    };
+    (0..6_000).find_map(&mut attempt).unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_listens_to_nothing_is_ended_with_the_program_and_leaves_nothing() {
+    use std::process::Command;
+    let folder = tempfile::tempdir().unwrap();
+    // It cannot even be opened before somebody writes to it: no work takes longer.
+    let endless = folder.path().join("endless.zip");
+    assert!(Command::new("mkfifo").arg(&endless).status().unwrap().success());
+    let (endless, out) = (endless.to_str().unwrap(), folder.path().join("out"));
+    for arguments in [
+        &["verify", endless, "--json"][..],
+        &["inspect", endless],
+        &["inspect", endless, "receipts"],
+        &["diff", endless, endless],
+        &["extract", endless, "--output", out.to_str().unwrap()],
+    ] {
+        let program = dikas_backup();
+        // Whatever this test was started to ignore.
+        let mut run = Command::new("env");
+        run.arg("--default-signal").arg(program.get_program()).args(arguments);
+        let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        within_a_minute(|| hears(run.id(), 2).then_some(()));
+        assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+        within_a_minute(|| run.try_wait().unwrap());
+        let ended = run.wait_with_output().unwrap();
+        assert_ended(&ended, 130);
+        assert_eq!(stderr(&ended), "dikas-backup: cancelled [cancelled]\n");
+        assert!(ended.stdout.is_empty() && !out.exists());
+    }
+}
