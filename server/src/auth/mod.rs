@@ -7,6 +7,7 @@ mod attempts;
 mod families;
 mod passwords;
 mod refused;
+mod signed;
 mod users;
 
 pub(crate) use attempts::network;
@@ -23,9 +24,9 @@ use dikas_archive::api::{LoginRequest, Ticket, Tokens};
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
 use families::Families;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use refused::Refused;
 use serde::{Deserialize, Serialize};
+use signed::TokenKey;
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -77,8 +78,7 @@ pub struct Principal {
 #[derive(Debug)]
 pub struct Auth {
     store: Arc<Store>,
-    encoding: EncodingKey,
-    decoding: DecodingKey,
+    key: TokenKey,
     access_life: Duration,
     attempts: Attempts,
     families: Families,
@@ -122,23 +122,11 @@ enum Kind {
 impl Auth {
     /// Logins to this store; the secret of its tokens lies in the data folder.
     pub fn open(store: Arc<Store>, folder: &Path, access_life: Duration) -> Result<Self> {
-        let secret = secret(&folder.join("secret"))?;
-        let encoding = EncodingKey::from_secret(&secret);
-        let decoding = DecodingKey::from_secret(&secret);
+        let key = TokenKey::new(&secret(&folder.join("secret"))?)?;
         let (hashing, hashing_known) = (Semaphore::new(2), Semaphore::new(1));
         let (attempts, families) = (Attempts::default(), Families::open(Arc::clone(&store))?);
         let refused = Refused::default();
-        Ok(Self {
-            store,
-            encoding,
-            decoding,
-            access_life,
-            attempts,
-            families,
-            refused,
-            hashing,
-            hashing_known,
-        })
+        Ok(Self { store, key, access_life, attempts, families, refused, hashing, hashing_known })
     }
 
     /// Logs a user in.
@@ -210,9 +198,7 @@ impl Auth {
     /// # Errors
     /// `unauthorized` for what is no token of a login; where it cannot be saved it has ended all the same.
     pub fn log_out(&self, token: &str, from: Option<IpAddr>) -> Result<()> {
-        let mut lasting = validation();
-        lasting.validate_exp = false;
-        let claims = self.decoded(token, &lasting)?;
+        let claims: Claims = self.key.open(token).ok_or_else(ended)?;
         let login = claims.login.filter(|_| claims.kind != Kind::Ticket).ok_or_else(ended)?;
         if self.families.end(&login) {
             let user = self.find_user(&claims.sub)?;
@@ -316,7 +302,7 @@ impl Auth {
             path: Some(path.to_owned()),
             ..self.token_of(&self.user(id)?, Kind::Ticket, TICKET_LIFE)?
         };
-        Ok(Ticket { ticket: self.signed(&claims)?, expires_in: TICKET_LIFE.as_secs() })
+        Ok(Ticket { ticket: self.key.sign(&claims)?, expires_in: TICKET_LIFE.as_secs() })
     }
 
     /// Whoever this ticket was given to, if it is for this path. Blocks.
@@ -372,15 +358,10 @@ impl Auth {
         Ok((user, claims))
     }
 
-    /// What a token of this kind says, if it is ours and has not run out.
+    /// What a token of this kind says, if it is ours and has not run out: it is taken until the second in which it ends.
     fn claims(&self, token: &str, kind: Kind) -> Result<Claims> {
-        let claims = self.decoded(token, &validation())?;
-        if claims.kind == kind { Ok(claims) } else { Err(ended()) }
-    }
-
-    fn decoded(&self, token: &str, validation: &Validation) -> Result<Claims> {
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.decoding, validation);
-        Ok(decoded.map_err(|_| ended())?.claims)
+        let claims: Option<Claims> = self.key.open(token);
+        claims.filter(|claims| claims.kind == kind && claims.exp >= clock::unix()).ok_or_else(ended)
     }
 
     fn user(&self, id: &str) -> Result<User> {
@@ -395,7 +376,7 @@ impl Auth {
     fn tokens(&self, user: &User, login: &Login) -> Result<Tokens> {
         let token = |kind, life, generation| {
             let claims = self.token_of(user, kind, life)?;
-            self.signed(&Claims { login: Some(login.id.clone()), generation, ..claims })
+            self.key.sign(&Claims { login: Some(login.id.clone()), generation, ..claims })
         };
         let lasts = families::ends(login).saturating_sub(clock::unix());
         Ok(Tokens {
@@ -409,7 +390,7 @@ impl Auth {
     /// What tells a device from strangers at its next login.
     fn device_token(&self, user: &User, device: Option<String>) -> Result<String> {
         let jti = device.map_or_else(random::hex::<16>, Ok)?;
-        self.signed(&Claims { jti, ..self.token_of(user, Kind::Device, DEVICE_LIFE)? })
+        self.key.sign(&Claims { jti, ..self.token_of(user, Kind::Device, DEVICE_LIFE)? })
     }
 
     fn token_of(&self, user: &User, kind: Kind, life: Duration) -> Result<Claims> {
@@ -425,23 +406,12 @@ impl Auth {
             jti: random::hex::<8>()?,
         })
     }
-
-    fn signed(&self, claims: &Claims) -> Result<String> {
-        jsonwebtoken::encode(&Header::default(), claims, &self.encoding).map_err(Failure::internal)
-    }
 }
 
 impl From<(User, Claims)> for Principal {
     fn from((user, claims): (User, Claims)) -> Self {
         Self { role: user.role, owner: Owner::User(user.id), name: user.username, login: claims.login }
     }
-}
-
-/// A token is taken until the second in which it ends.
-fn validation() -> Validation {
-    let mut validation = Validation::new(Algorithm::HS256);
-    validation.leeway = 0;
-    validation
 }
 
 fn ended() -> Failure {
