@@ -6,9 +6,9 @@ mod support;
 
 use dikas_archive::codec;
 use dikas_archive::error::{ErrorKind, Result};
-use dikas_archive::inspect::{Index, Inspector, Place};
+use dikas_archive::inspect::{Index, Inspector, Place, UNKNOWN};
 use dikas_archive::limits::Limits;
-use dikas_archive::reader::BackupReader;
+use dikas_archive::reader::{AttachmentInfo, BackupReader};
 use proptest::prelude::*;
 use std::io::Cursor;
 use std::ops::ControlFlow;
@@ -257,6 +257,57 @@ proptest! {
             let id = last.trim_start_matches("{\"_id\":\"").trim_end_matches("\"}");
             prop_assert!(id.starts_with(prefix));
             prop_assert_eq!(inspector.find(id, None).unwrap(), place(name, lines.len() as u64 - 1));
+        }
+    }
+}
+
+#[test]
+fn files_are_listed_page_by_page_by_whose_they_are() {
+    let names = ["b/2/x", "a/1/x", "b/1/y", "stray", "a/1/w", "a/2/x"];
+    let paths: Vec<String> = names.iter().map(|name| format!("attachments/{name}")).collect();
+    let files: Vec<(&str, Vec<u8>)> = paths.iter().map(|path| (path.as_str(), vec![b'x'])).collect();
+    let stranger = zip_of(&[vec![("a.jsonl.br", codec::encode(b"").unwrap().bytes)], files].concat());
+    let lines = b"{\"_id\":\"art_1\"}\n{\"_id\":\"art_2\"}\n".to_vec();
+    let ours = backup(
+        &[("articles", lines), ("customers", b"{\"_id\":\"art_1\"}\n".to_vec())],
+        &[
+            ("articles", "art_1", "a.png", b"1"),
+            ("articles", "art_1", "b.png", b"2"),
+            ("articles", "art_2", "a.png", b"3"),
+            ("customers", "art_1", "a.png", b"4"),
+        ],
+    );
+    for (bytes, count) in [(ours, 4), (stranger, names.len())] {
+        let mut inspector = inspect(bytes);
+        let all = inspector.reader().attachments();
+        assert_eq!(all.len(), count);
+        assert_eq!(listed(&mut inspector, None, None), all);
+        for file in &all {
+            let collection = file.collection.as_deref().unwrap_or(UNKNOWN);
+            let of_it = |file: &&AttachmentInfo| file.collection.as_deref().unwrap_or(UNKNOWN) == collection;
+            let mut wanted: Vec<AttachmentInfo> = all.iter().filter(of_it).cloned().collect();
+            wanted.sort_by(|one, next| one.id.cmp(&next.id));
+            assert_eq!(listed(&mut inspector, Some(collection), None), wanted);
+            wanted.retain(|other| other.id == file.id);
+            assert_eq!(listed(&mut inspector, Some(collection), file.id.as_deref()), wanted);
+        }
+        assert_eq!(inspector.files(Some("nothing"), None, 0, 9).total, 0);
+        assert_eq!(inspector.files(None, None, usize::MAX, 9).files, []);
+    }
+}
+
+/// All files that are asked for, two at a time.
+fn listed(
+    inspector: &mut Inspector<Bytes>,
+    collection: Option<&str>,
+    id: Option<&str>,
+) -> Vec<AttachmentInfo> {
+    let mut found = Vec::new();
+    loop {
+        let page = inspector.files(collection, id, found.len(), 2);
+        found.extend(page.files);
+        if found.len() >= page.total {
+            return found;
         }
     }
 }

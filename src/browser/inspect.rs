@@ -13,9 +13,9 @@ use super::ranges::Given;
 use super::worker::{Answer, Files, Job, Tokens};
 use crate::catalog::category_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::{self, Columns, Inspector, Page, Query, Row, Rows, secrets};
+use crate::inspect::{self, Columns, FilesPage, Inspector, Page, Query, Row, Rows, UNKNOWN, secrets};
 use crate::problems::Problems;
-use crate::reader::{Attachment, AttachmentInfo, BackupReader, OnProgress};
+use crate::reader::{BackupReader, OnProgress};
 use long::Report;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -194,19 +194,9 @@ impl Open {
         collection: Option<String>,
         id: Option<String>,
     ) -> Event {
-        let (collection, id) = (collection.as_deref(), id.as_deref());
-        let wanted = |file: &Attachment<'_>| {
-            collection.is_none() || file.collection == collection && (id.is_none() || file.id == id)
-        };
-        let mut total = 0;
-        let mut attachments = Vec::new();
-        for file in self.inspector.reader().each_attachment().filter(wanted) {
-            if (from..from.saturating_add(count)).contains(&total) {
-                attachments.push(AttachmentInfo::from(file));
-            }
-            total += 1;
-        }
-        Event::Attachments { attachments, total: total as u32 }
+        let FilesPage { files, total } =
+            self.inspector.files(collection.as_deref(), id.as_deref(), from, count);
+        Event::Attachments { attachments: files, total: total as u32 }
     }
 }
 
@@ -278,7 +268,7 @@ fn with_attachments(archive: &Archive, found: Vec<Found>) -> (Vec<Found>, u32) {
     let mut all: BTreeMap<_, _> = found.into_iter().map(|row| (row.name.clone(), row)).collect();
     let mut attachments = 0;
     for attachment in archive.each_attachment() {
-        let name = attachment.collection.unwrap_or("other");
+        let name = attachment.collection.unwrap_or(UNKNOWN);
         let row = all.entry(name.to_owned()).or_insert_with_key(|name| Found {
             name: name.clone(),
             category: category_of(name),

@@ -252,7 +252,7 @@ pub enum Event {
         /// Null where there is none of this id.
         place: Option<DocumentPlace>,
     },
-    /// Attachments, in the order of the archive.
+    /// Attachments: all in the order of the archive, those of a collection in the order of its documents.
     Attachments {
         /// Those that were asked for.
         attachments: Vec<AttachmentInfo>,
@@ -286,6 +286,8 @@ pub enum Event {
         found: u32,
         /// How many documents were read.
         documents: u64,
+        /// How many parts of another program begin with a byte order mark.
+        marks: u32,
     },
     /// Two archives have been compared.
     Compared {

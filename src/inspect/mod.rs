@@ -10,6 +10,7 @@ mod columns;
 pub mod compare;
 pub mod csv;
 mod fields;
+mod files;
 mod fold;
 mod index;
 mod query;
@@ -19,6 +20,7 @@ pub mod value;
 
 pub use columns::{Column, ColumnKind, Columns};
 pub use fields::FieldChange;
+pub use files::{FilesPage, UNKNOWN};
 pub use index::{Index, IndexedPart, Rows, Run};
 pub use query::Query;
 pub use secret::{MASK, is_secret, secrets};
@@ -29,6 +31,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::problems::Problems;
 use crate::reader::{BackupReader, OnProgress, is_fatal};
 use chunks::Kept;
+use files::Files;
 use runs::Runs;
 use serde::Serialize;
 use std::cmp::Ordering;
@@ -45,6 +48,7 @@ pub struct Inspector<R> {
     index: Index,
     runs: Runs,
     kept: Kept,
+    files: Option<Files>,
 }
 
 /// Documents of a collection, in its order.
@@ -111,7 +115,7 @@ impl<R: Read + Seek> Inspector<R> {
     /// The same for the same file, where the index is known already.
     pub fn with_index(reader: BackupReader<R>, index: Index) -> Self {
         let runs = Runs::of(&index);
-        Self { reader, index, runs, kept: Kept::default() }
+        Self { reader, index, runs, kept: Kept::default(), files: None }
     }
 
     /// Where everything is.
@@ -122,6 +126,20 @@ impl<R: Read + Seek> Inspector<R> {
     /// The backup itself: its entries, attachments, manifest.
     pub fn reader(&mut self) -> &mut BackupReader<R> {
         &mut self.reader
+    }
+
+    /// Some of the files: of a collection, in the order of its documents, or of one document; else of all, in the order of the
+    /// archive.
+    pub fn files(
+        &mut self,
+        collection: Option<&str>,
+        id: Option<&str>,
+        from: usize,
+        count: usize,
+    ) -> FilesPage {
+        let reader = &self.reader;
+        let files = self.files.get_or_insert_with(|| Files::of(reader));
+        files.page(reader, collection.map(|name| (name, id)), from..from.saturating_add(count))
     }
 
     /// Up to `count` documents from row `from` on, in about `max_bytes`, but one at least. None where the collection

@@ -151,6 +151,21 @@ impl<R: Read + Seek> BackupReader<R> {
         let found = found.filter(|(_, role)| matches!(role, Role::Attachment(None)));
         announced.map(Attachment::announced).chain(found.map(|(entry, _)| Attachment::found(entry)))
     }
+
+    /// The places of the attachments that no manifest announces, counted as in [`BackupReader::entries`].
+    pub(crate) fn unannounced(&self) -> Vec<usize> {
+        let roles = self.roles.iter().enumerate();
+        roles.filter(|(_, role)| matches!(role, Role::Attachment(None))).map(|(at, _)| at).collect()
+    }
+
+    /// The attachment of this number, counted as in [`BackupReader::each_attachment`], whose `unannounced` are known.
+    pub(crate) fn attachment_at(&self, unannounced: &[usize], number: usize) -> Option<Attachment<'_>> {
+        let announced = self.sound_manifest().map_or(&[][..], |manifest| &manifest.attachments);
+        match number.checked_sub(announced.len()) {
+            None => announced.get(number).map(Attachment::announced),
+            Some(at) => self.entries.get(*unannounced.get(at)?).map(Attachment::found),
+        }
+    }
 }
 
 impl<'a> Attachment<'a> {

@@ -32,6 +32,15 @@ impl Verdict {
         self.problems.is_empty()
     }
 
+    /// How many parts begin with a byte order mark.
+    pub fn marked_parts(&self) -> u64 {
+        let marks = self.notes.iter().filter_map(|note| match note {
+            Note::ByteOrderMarks { parts } => Some(*parts),
+            _ => None,
+        });
+        marks.sum()
+    }
+
     fn count_mark(&mut self) {
         for note in &mut self.notes {
             if let Note::ByteOrderMarks { parts } = note {

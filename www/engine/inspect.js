@@ -140,7 +140,7 @@ export class Backup {
   }
 
   /**
-   * Some of the attachments, in the order of the archive.
+   * Some of the attachments: all in the order of the archive, those of a collection in the order of its documents.
    * @param {{ from?: number, count?: number, collection?: string, id?: string }} [options] Of a collection or a document alone.
    * @returns {Promise<{ attachments: AttachmentInfo[], total: number }>}
    */
@@ -208,7 +208,8 @@ export class Backup {
   async verify({ onProgress, signal } = {}) {
     const { size, entries } = this.summary;
     /** @type {Verdict} */
-    const verdict = { problems: [], found: 0, notes: this.summary.notes, entries, documents: 0, hasManifest: this.manifest !== null, sound: true };
+    const verdict = { problems: [], found: 0, notes: [...this.summary.notes], entries, documents: 0, hasManifest: this.manifest !== null, sound: true };
+    let marks = 0;
     const tasks = [null, ...Array.from({ length: Math.ceil(entries / ENTRIES) }, (_, at) => at * ENTRIES)];
     await this.#crew(
       tasks,
@@ -217,13 +218,15 @@ export class Backup {
       {
         signal,
         onEvent: reading(size, onProgress),
-        onDone({ problems, found, documents }) {
+        onDone({ problems, found, documents, marks: marked }) {
           verdict.documents += documents;
+          marks += marked;
           verdict.found += found;
           verdict.problems.push(...problems.slice(0, Math.max(0, 1_000 - verdict.problems.length)));
         },
       },
     );
+    if (marks > 0) verdict.notes.push({ kind: "byte-order-marks", parts: marks });
     verdict.sound = verdict.found === 0;
     return verdict;
   }

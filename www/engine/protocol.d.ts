@@ -596,7 +596,11 @@ found: number,
 /**
  * How many documents were read.
  */
-documents: number, } | { "type": "compared", 
+documents: number, 
+/**
+ * How many parts of another program begin with a byte order mark.
+ */
+marks: number, } | { "type": "compared", 
 /**
  * How collections differ, where all were compared.
  */

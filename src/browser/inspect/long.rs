@@ -120,9 +120,10 @@ pub(super) fn verify(archive: &mut Archive, entries: Option<(u32, u32)>) -> Resu
         }
     };
     report.flush();
+    let marks = verdict.marked_parts() as u32;
     let Verdict { problems, documents, .. } = verdict;
     let found = problems.found() as u32;
-    Ok(Event::Verified { problems: problems.into_iter().collect(), found, documents })
+    Ok(Event::Verified { problems: problems.into_iter().collect(), found, documents, marks })
 }
 
 /// Searches one part. Its hits go to the page while the search goes on.
