@@ -181,7 +181,7 @@ impl Manifest {
 
     /// What it says of this collection.
     pub fn collection(&self, name: &str) -> Option<&CollectionEntry> {
-        let at = self.collections.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok()?;
+        let at = self.collections.binary_search_by(|entry| looked_at(entry).name.as_str().cmp(name)).ok()?;
         self.collections.get(at)
     }
 
@@ -234,17 +234,32 @@ impl Manifest {
     }
 
     fn check_missing(&self) -> Result<()> {
-        let key = |it: &Missing| (it.collection.clone(), it.id.clone(), it.name.clone());
-        if !self.missing.is_sorted_by(|one, next| key(one) < key(next)) {
+        if !self.missing.is_sorted_by(|one, next| missing_key(one) < missing_key(next)) {
             return Err(bad("what is missing is not in the order of collection, id and name"));
         }
-        let covers = |name: &CollectionName| self.collections.iter().any(|entry| entry.name == *name);
-        match self.missing.iter().find(|it| !covers(&it.collection)) {
+        match self.missing.iter().find(|it| self.collection(it.collection.as_str()).is_none()) {
             Some(stray) => Err(bad("the collection of a missing document is not covered")
                 .on(format!("{MANIFEST_NAME}, {stray}"))),
             None => Ok(()),
         }
     }
+}
+
+/// By what the list of what is missing is in order.
+fn missing_key(it: &Missing) -> (&CollectionName, &str, Option<&str>) {
+    (&it.collection, &it.id, it.name.as_deref())
+}
+
+/// Every look at a collection that is searched by its name passes here, so that a test can count them.
+fn looked_at(entry: &CollectionEntry) -> &CollectionEntry {
+    #[cfg(test)]
+    LOOKS.with(|looks| looks.set(looks.get() + 1));
+    entry
+}
+
+#[cfg(test)]
+thread_local! {
+    static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 /// Counts and digests what is written.
@@ -387,6 +402,31 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.kind, ErrorKind::NewerFormat);
         assert!(error.expected.unwrap().contains("version 1") && error.actual.unwrap().contains("version 2"));
+    }
+
+    /// How many collections are looked at to find that of each missing document.
+    fn looks(count: usize) -> u64 {
+        let name = |at: usize| format!("c{at:06}");
+        let covered =
+            |at| json!({"name": name(at), "category": "other", "documents": 0, "bytes": 0, "parts": []});
+        let mut manifest = example();
+        let reason = "changed";
+        manifest["attachments"] = json!([]);
+        manifest["collections"] = (0..count).map(covered).collect();
+        manifest["missing"] =
+            (0..count).map(|at| json!({"collection": name(at), "id": "x", "reason": reason})).collect();
+        LOOKS.with(|looks| looks.set(0));
+        assert_eq!(parse(&manifest).unwrap().missing.len(), count);
+        let looks = LOOKS.with(std::cell::Cell::get);
+        manifest["missing"][count - 1]["collection"] = json!("stray");
+        assert_eq!(parse(&manifest).unwrap_err().kind, ErrorKind::BadManifest);
+        looks
+    }
+
+    #[test]
+    fn each_missing_document_finds_its_collection_without_a_look_at_the_others() {
+        let (few, many) = (looks(1_000), looks(4_000));
+        assert!(few >= 1_000 && many < 6 * few, "{few} looks for 1,000 documents, {many} for 4,000");
     }
 
     #[test]
