@@ -26,7 +26,7 @@ pub(super) const UTF8: u16 = 1 << 11;
 /// Sizes and CRC-32 stand behind the data, not in the local header (section 4.4.4).
 pub(super) const DATA_DESCRIPTOR: u16 = 1 << 3;
 
-const ZIP64_EXTRA: u16 = 1;
+pub(super) const ZIP64_EXTRA: u16 = 1;
 
 /// Info-ZIP's Unicode Path Extra Field (section 4.6.9).
 const UNICODE_PATH_EXTRA: u16 = 0x7075;

@@ -9,7 +9,7 @@ use super::directory::{NEWEST_VERSION, flaw, within};
 use super::entry::{Entry, Method};
 use super::records::{
     CENTRAL, DATA_DESCRIPTOR, DESCRIPTOR, DESCRIPTOR_FORMS, Descriptor, END, Extra, LOCAL, LOCAL_BYTES,
-    LocalHeader, ZIP64_END, bytes_at, decode_name, local_header,
+    LocalHeader, ZIP64_END, ZIP64_EXTRA, bytes_at, decode_name, local_header,
 };
 use super::refusal::Refusal;
 use super::{OnProgress, Result, is_fatal, names};
@@ -26,6 +26,9 @@ const FIRST_STEP_BYTES: u64 = 256;
 
 /// How many bytes of a name are looked at in one step.
 const NAME_STEP_BYTES: u64 = 256;
+
+/// How many bytes are looked at, at most, before what looks like a header and is none is a place to cancel the search.
+const CANCEL_BYTES: u64 = 64 << 10;
 
 /// Every entry whose local header can be found, in the order of the file.
 pub(super) fn read<R: Read + Seek>(
@@ -54,6 +57,8 @@ struct Scan<'a, R> {
     progress: OnProgress<'a>,
     /// How many bytes have been looked at.
     steps: u64,
+    /// How many there were when the search could last be cancelled between candidates.
+    cancellable: u64,
     /// How many of them to find out whether headers lie.
     doubts: u64,
     /// How many blocks may have been read before headers are believed.
@@ -68,7 +73,7 @@ type Descriptors = HashMap<u64, [Option<(Descriptor, u64)>; 2]>;
 impl<'a, R: Read + Seek> Scan<'a, R> {
     fn new(input: &'a mut BlockReader<R>, limits: &'a Limits, progress: OnProgress<'a>) -> Self {
         let loads = input.loads() + READINGS * (input.length() / BLOCK_BYTES as u64 + 1);
-        Self { input, limits, progress, steps: 0, doubts: 0, loads, descriptors: None }
+        Self { input, limits, progress, steps: 0, cancellable: 0, doubts: 0, loads, descriptors: None }
     }
 
     fn entries(&mut self) -> Result<Vec<Entry>> {
@@ -95,6 +100,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
             if let Some(header) = self.header(place)? {
                 return Ok(Some(header));
             }
+            self.go_on()?;
             at = place + 1;
         }
         Ok(None)
@@ -103,29 +109,42 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
     /// The header at this place; none where what stands there cannot be one.
     fn header(&mut self, at: u64) -> Result<Option<Header>> {
         self.steps += LOCAL_BYTES;
-        if !self.has_likely_name(at)? {
+        let fixed = self.bytes(at, LOCAL_BYTES)?;
+        let variable = [26, 28].map(|place| u64::from(u16_at(&fixed, place)));
+        if !self.has_likely_name(at, &fixed, variable)? || !self.may_have_sizes(at, &fixed, variable)? {
             return Ok(None);
         }
+        let bytes: u64 = variable.iter().sum();
+        self.steps += bytes;
         match local_header(self.input, at) {
-            Ok(record) => {
-                self.steps += record.data_at - at;
-                Ok(Some(Header { at, record }))
-            }
+            Ok(record) => Ok(Some(Header { at, record })),
             Err(error) if is_fatal(&error) => Err(error),
-            Err(_) => Ok(None),
+            Err(_) => {
+                self.doubts += bytes;
+                Ok(None)
+            }
         }
+    }
+
+    /// A place to cancel the search, where nothing is an entry that could be one.
+    fn go_on(&mut self) -> Result<()> {
+        if self.steps - self.cancellable < CANCEL_BYTES {
+            return Ok(());
+        }
+        self.cancellable = self.steps;
+        (self.progress)(0)
     }
 
     /// Whether the name of this header is one. Where the length of a name is damaged, data or the next header follows
     /// in it, and the first control character shows that.
-    fn has_likely_name(&mut self, at: u64) -> Result<bool> {
-        let fixed = self.bytes(at, LOCAL_BYTES)?;
-        let u16_at = |at: usize| {
-            let bytes = fixed.get(at..).and_then(|rest| rest.first_chunk::<2>());
-            bytes.map_or(0, |bytes| u16::from_le_bytes(*bytes))
-        };
-        let (needed, name_bytes) = (u16_at(4) & 0xff, u64::from(u16_at(26)));
-        let data_at = at + LOCAL_BYTES + name_bytes + u64::from(u16_at(28));
+    fn has_likely_name(
+        &mut self,
+        at: u64,
+        fixed: &[u8],
+        [name_bytes, extra_bytes]: [u64; 2],
+    ) -> Result<bool> {
+        let needed = u16_at(fixed, 4) & 0xff;
+        let data_at = at + LOCAL_BYTES + name_bytes + extra_bytes;
         if needed > NEWEST_VERSION || name_bytes == 0 || data_at > self.input.length() {
             return Ok(false);
         }
@@ -139,6 +158,23 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
             from += bytes.len() as u64;
         }
         Ok(true)
+    }
+
+    /// Whether the ZIP64 field can state the sizes that this header leaves open. It stands first, as writers put it, and
+    /// its length shows that; any other extra field is read in full, until the file was read too often.
+    fn may_have_sizes(&mut self, at: u64, fixed: &[u8], [name_bytes, extra_bytes]: [u64; 2]) -> Result<bool> {
+        let is_open = |place: &usize| fixed.get(*place..*place + 4) == Some(&[0xff; 4][..]);
+        let open = [18, 22].iter().filter(|place| is_open(place)).count() as u64;
+        if open == 0 || extra_bytes < 4 {
+            return Ok(true);
+        }
+        let first = self.bytes(at + LOCAL_BYTES + name_bytes, 4)?;
+        self.steps += first.len() as u64;
+        let length = u64::from(u16_at(&first, 2));
+        Ok(match u16_at(&first, 0) {
+            ZIP64_EXTRA => length >= 8 * open || 4 + length > extra_bytes,
+            _ => !self.believes(),
+        })
     }
 
     /// The entry of a header, and where to look for the next one.
@@ -276,6 +312,7 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
                     plain.get_or_insert((found, end));
                 }
             }
+            self.go_on()?;
             at = end + 1;
         }
         Ok(all)
@@ -315,6 +352,12 @@ impl<'a, R: Read + Seek> Scan<'a, R> {
     }
 }
 
+/// The number at this place of a record; 0 where the record is cut.
+fn u16_at(record: &[u8], place: usize) -> u16 {
+    let bytes = record.get(place..).and_then(|rest| rest.first_chunk::<2>());
+    bytes.map_or(0, |bytes| u16::from_le_bytes(*bytes))
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 #[cfg(test)]
 mod tests {
@@ -330,7 +373,7 @@ mod tests {
             Ok(())
         };
         let mut scan = Scan::new(&mut input, &limits, &mut count);
-        assert!(!scan.entries().unwrap().is_empty());
+        scan.entries().unwrap();
         let steps = scan.steps;
         (steps, calls)
     }
@@ -346,21 +389,39 @@ mod tests {
         (0..count).flat_map(header).collect()
     }
 
+    /// Headers that leave their sizes open, each with the beginning of an extra field of the greatest length.
+    fn open_headers(count: usize, field: &[u8]) -> Vec<u8> {
+        let header = headers(1, 0, u32::MAX, u16::MAX);
+        [[&header[..], field].concat().repeat(count), vec![0; 70_000]].concat()
+    }
+
     #[test]
     fn the_work_grows_with_the_size_of_the_file() {
         const COUNT: usize = 1_000;
-        for (what, flags, size, extra) in [
-            ("no sizes", DATA_DESCRIPTOR, 0, 0),
-            ("sizes that lead nowhere", 0, 20_000, 0),
-            ("sizes beyond the file", 0, u32::MAX - 1, 0),
-            ("ZIP64 without its field", 0, u32::MAX, 0),
-            ("extra fields that hold other headers", 0, 0, 9_000),
-        ] {
-            let (small, large) = (headers(COUNT, flags, size, extra), headers(4 * COUNT, flags, size, extra));
+        let no_field_of_sizes = [&[9, 9, 0, 0][..], &ZIP64_EXTRA.to_le_bytes(), &[4, 0]].concat();
+        let short_field = [ZIP64_EXTRA.to_le_bytes(), [4, 0]].concat();
+        type Shape<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+        let shapes: [(&str, Shape<'_>); 9] = [
+            ("no sizes", &|count| headers(count, DATA_DESCRIPTOR, 0, 0)),
+            ("sizes that lead nowhere", &|count| headers(count, 0, 20_000, 0)),
+            ("sizes beyond the file", &|count| headers(count, 0, u32::MAX - 1, 0)),
+            ("ZIP64 without its field", &|count| headers(count, 0, u32::MAX, 0)),
+            ("extra fields that hold other headers", &|count| headers(count, 0, 0, 9_000)),
+            ("signatures that begin no header", &|count| [&LOCAL[..], &[0xff; 4]].concat().repeat(count)),
+            ("descriptors of nothing", &|count| {
+                [headers(1, DATA_DESCRIPTOR, 0, 0), [&LOCAL[..], &[0xff; 4]].concat().repeat(count)].concat()
+            }),
+            ("ZIP64 whose field is too short", &|count| open_headers(count, &short_field)),
+            ("ZIP64 whose field comes second and is too short", &|count| {
+                open_headers(count, &no_field_of_sizes)
+            }),
+        ];
+        for (what, shape) in shapes {
+            let (small, large) = (shape(4 * COUNT), shape(16 * COUNT));
             let ((few, _), (many, calls)) = (steps(&small), steps(&large));
             assert!(many <= 5 * few, "{what}: {few} steps, and {many} for four times as much");
             assert!(many <= 20 * large.len() as u64, "{what}: {many} steps for {} bytes", large.len());
-            assert!(many / calls.max(1) <= 2 * large.len() as u64, "{what}: {calls} calls in {many} steps");
+            assert!(many <= 2 * CANCEL_BYTES * calls, "{what}: {calls} calls in {many} steps");
         }
     }
 }
