@@ -8,7 +8,7 @@ use crate::failure::Result;
 use crate::random;
 use crate::store::{Login, Store};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// How long a login lasts at most, however often it is renewed.
@@ -29,6 +29,8 @@ const OF_A_USER: usize = 100;
 pub(super) struct Families {
     store: Arc<Store>,
     held: Mutex<Held>,
+    /// One save at a time: one that waited for the store would write over what a later one has written.
+    saving: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +43,7 @@ struct Held {
 impl Families {
     pub(super) fn open(store: Arc<Store>) -> Result<Self> {
         let all = store.logins()?.into_iter().map(|login| (login.id.clone(), login)).collect();
-        Ok(Self { store, held: Mutex::new(Held { all, unsaved: HashSet::new() }) })
+        Ok(Self { store, held: Mutex::new(Held { all, unsaved: HashSet::new() }), saving: Mutex::default() })
     }
 
     /// Begins a login of this user.
@@ -113,17 +115,18 @@ impl Families {
 
     /// Saves what the store does not know yet; without `wait` only if nothing else is written at the moment.
     pub(super) fn save(&self, wait: bool) -> Result<()> {
-        let unsaved = std::mem::take(&mut self.held().unsaved);
+        let _one_at_a_time = match self.saving.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) if wait => {
+                self.saving.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        let (unsaved, changed, ended) = self.held().take_unsaved();
         if unsaved.is_empty() {
             return Ok(());
         }
-        let (changed, ended) = {
-            let held = self.held();
-            let changed: Vec<Login> = unsaved.iter().filter_map(|id| held.all.get(id)).cloned().collect();
-            let ended: Vec<String> =
-                unsaved.iter().filter(|id| !held.all.contains_key(*id)).cloned().collect();
-            (changed, ended)
-        };
         let saved = self.store.save_logins(&changed, &ended, wait);
         if !matches!(saved, Ok(true)) {
             self.held().unsaved.extend(unsaved);
@@ -148,6 +151,14 @@ impl Held {
             self.unsaved.insert(id.to_owned());
         }
         went_on
+    }
+
+    /// The ids of what the store does not know yet, those of it that go on, and the ids of those that have ended.
+    fn take_unsaved(&mut self) -> (HashSet<String>, Vec<Login>, Vec<String>) {
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let changed = unsaved.iter().filter_map(|id| self.all.get(id)).cloned().collect();
+        let ended = unsaved.iter().filter(|id| !self.all.contains_key(*id)).cloned().collect();
+        (unsaved, changed, ended)
     }
 
     fn make_room(&mut self, user: &str) {
@@ -235,6 +246,38 @@ mod tests {
             again.renew(&again.begin(&user("b"), 8).unwrap().id, 4, 9).map(|it| it.generation),
             Some(5)
         );
+    }
+
+    #[test]
+    fn a_login_that_has_ended_does_not_come_back_with_a_save_that_began_before() {
+        let (_folder, families) = families();
+        for now in 0..20 {
+            let login = families.begin(&user("a"), now).unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| families.save(true).unwrap());
+                }
+                scope.spawn(|| {
+                    families.end(&login.id);
+                    families.save(true).unwrap();
+                });
+            });
+            assert!(families.are_saved());
+            assert_eq!(families.store.logins().unwrap(), []);
+        }
+    }
+
+    #[test]
+    fn a_save_that_does_not_wait_leaves_what_it_cannot_save_for_the_next_one() {
+        let (_folder, families) = families();
+        let login = families.begin(&user("a"), 0).unwrap();
+        let another = families.saving.lock().unwrap();
+        families.save(false).unwrap();
+        assert!(!families.are_saved());
+        drop(another);
+        families.save(false).unwrap();
+        assert!(families.are_saved());
+        assert_eq!(families.store.logins().unwrap(), [login]);
     }
 
     #[test]
