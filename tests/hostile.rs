@@ -70,6 +70,17 @@ fn names_that_lead_elsewhere_are_refused() {
 }
 
 #[test]
+fn names_that_lead_elsewhere_without_their_folder_are_refused() {
+    let part = codec::encode(b"{\"_id\":\"a\"}\n").unwrap().bytes;
+    let bytes = archive(&[fake("backup/articles.jsonl.br", &part), fake("backup/C:/x.jsonl.br", &part)]);
+    let mut reader = open(&bytes).unwrap();
+    assert_eq!(reader.lines("C:/x.jsonl.br").unwrap_err().kind, ErrorKind::UnsafeName);
+    assert!(reader.lines("articles.jsonl.br").is_ok());
+    let kinds: Vec<_> = reader.verify(&mut |_| Ok(())).unwrap().problems.iter().map(|it| it.kind).collect();
+    assert_eq!(kinds, [ErrorKind::UnsafeName]);
+}
+
+#[test]
 fn headers_that_lie_are_found_out() {
     let plain = fake("x", b"hello");
     let cases = [

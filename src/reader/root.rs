@@ -2,6 +2,7 @@
 
 use super::entry::Entry;
 use super::names::{self, Index};
+use super::refusal::Refusal;
 use super::{BackupReader, is_fatal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{MANIFEST_NAME, Manifest};
@@ -137,6 +138,10 @@ impl<R: Read + Seek> BackupReader<R> {
                 let name = name.to_owned();
                 let whole = std::mem::replace(&mut entry.name, name);
                 entry.raw_name.get_or_insert_with(|| whole.into_bytes().into());
+                // A drive is none behind a folder, and one without it.
+                if let Some(flaw) = names::flaw(&entry.name) {
+                    entry.refuse(Refusal::Name(flaw));
+                }
             }
         }
         self.index = Index::of(&self.entries);
