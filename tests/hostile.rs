@@ -293,8 +293,16 @@ fn other_bytes_behind_the_end_are_refused_with_their_number_and_place() {
         assert_eq!(error.subject, Some(format!("offset {}", whole.len())), "{error}");
         assert_eq!(error.actual, Some(format!("{} bytes", behind.len())), "{error}");
     }
-    let much = [&whole[..], &vec![0; (1 << 20) + 70_000]].concat();
-    assert_eq!(refused(&much), ErrorKind::NotAnArchive);
+    assert!(open(&[&whole[..], &vec![0; 1 << 20]].concat()).is_ok());
+    // Just beyond the bound, where the end record can still be seen, and where it cannot.
+    for many in [(1 << 20) + 1, (1 << 20) + 65_535, (1 << 20) + 70_000] {
+        let much = [&whole[..], &vec![0; many]].concat();
+        assert_eq!(refused(&much), ErrorKind::DamagedDirectory, "{many}");
+        let error = open(&much).unwrap_err();
+        assert!(error.message.contains("zeros or line ends"), "{error}");
+        assert_eq!(error.expected.as_deref(), Some("at most 1048576 of them"), "{error}");
+    }
+    assert_eq!(open(&[0; 2 << 20]).unwrap_err().kind, ErrorKind::NotAnArchive);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use super::block::BlockReader;
 use super::entry::{Entry, Method};
 use super::names::{self, Index};
 use super::records::{
-    CENTRAL, CENTRAL_BYTES, END, END_BYTES, Extra, Fields, LOCAL_BYTES, UTF8, ZIP64_END, ZIP64_END_BYTES,
-    ZIP64_LOCATOR, ZIP64_LOCATOR_BYTES, bytes_at, damaged, decode_name,
+    CENTRAL, CENTRAL_BYTES, END, END_BYTES, Extra, Fields, LOCAL, LOCAL_BYTES, UTF8, ZIP64_END,
+    ZIP64_END_BYTES, ZIP64_LOCATOR, ZIP64_LOCATOR_BYTES, bytes_at, damaged, decode_name,
 };
 use super::refusal::Refusal;
 use crate::error::{Error, ErrorKind, Result};
@@ -102,17 +102,25 @@ fn end_record<R: Read + Seek>(input: &mut BlockReader<R>) -> Result<(u64, Vec<u8
         let window = window.min(length);
         let tail = bytes_at(input, length - window, window)?;
         let padding_at = tail.iter().rposition(|byte| !is_padding(*byte)).map_or(0, |at| at + 1);
+        let padding = (tail.len() - padding_at) as u64;
         for at in memchr::memmem::rfind_iter(&tail, &END) {
             let Some(record) = tail.get(at..at + END_BYTES) else { continue };
             let comment = record.last_chunk().map_or(0, |bytes| usize::from(u16::from_le_bytes(*bytes)));
             let end = at + END_BYTES + comment;
             let end_at = length - window + at as u64;
             if (padding_at..=tail.len()).contains(&end) {
-                return Ok((end_at, record.to_vec(), (tail.len() - end) as u64));
+                let trailing = (tail.len() - end) as u64;
+                return match trailing <= TRAILING_BYTES {
+                    true => Ok((end_at, record.to_vec(), trailing)),
+                    false => Err(too_much_padding(trailing.to_string())),
+                };
             }
             if end < padding_at && leads_here(record, end_at) {
                 behind.get_or_insert((end_at + (end - at) as u64, tail.len() - end));
             }
+        }
+        if padding > TRAILING_BYTES && begins_with_entry(input)? {
+            return Err(too_much_padding(format!("{padding} or more")));
         }
     }
     if let Some((at, bytes)) = behind {
@@ -123,6 +131,18 @@ fn end_record<R: Read + Seek>(input: &mut BlockReader<R>) -> Result<(u64, Vec<u8
         .expected(format!("at most {TRAILING_BYTES} zeros and line ends"), format!("{bytes} bytes")));
     }
     Err(Error::new(ErrorKind::NotAnArchive, "this is no ZIP archive, or its end is missing"))
+}
+
+/// Whether the file begins as archives do.
+fn begins_with_entry<R: Read + Seek>(input: &mut BlockReader<R>) -> Result<bool> {
+    let first = bytes_at(input, 0, input.length().min(4))?;
+    Ok([LOCAL, END].iter().any(|known| first == *known))
+}
+
+fn too_much_padding(found: String) -> Error {
+    let message = "too many zeros or line ends stand at the end of the file: fetch it again if it did not arrive whole, \
+                   or cut them off";
+    damaged(message).expected(format!("at most {TRAILING_BYTES} of them"), found)
 }
 
 /// Whether the directory that an end record names ends where the record begins, or a ZIP64 record says where.
