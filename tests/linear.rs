@@ -1,5 +1,6 @@
-//! What a command costs grows as the file does: four times the parts, no more than about four times the steps. Steps are
-//! counted, not seconds: reads of the file, and look-ups among what it holds.
+//! What a command costs grows as the file does: four times the parts, no more than about four times the bytes that are
+//! read. Bytes are counted, not seconds. The looks at runs and at collections are counted where they are made, in the
+//! tests of `inspect::runs` and `manifest`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
 #![cfg(not(target_arch = "wasm32"))]
 

@@ -5,6 +5,7 @@
 
 mod support;
 
+use dikas_archive::codec;
 use dikas_archive::digest::Sha256;
 use dikas_archive::error::ErrorKind;
 use dikas_archive::reader::{BackupReader, Entry, EntryKind, Note};
@@ -212,6 +213,19 @@ fn a_backslash_separates_only_where_the_system_that_packed_has_it_so_and_leads_n
     for bad in ["..\\x", "a\\..\\x", "\\\\host\\share", "\\x", "C:\\x", "a\\\\b"] {
         assert_eq!(name(20, bad).1, Some(ErrorKind::UnsafeName), "{bad}");
     }
+}
+
+#[test]
+fn what_windows_keeps_of_how_a_folder_looks_is_no_part_of_the_backup() {
+    let names = ["desktop.ini", "attachments/a/b/Desktop.INI", "attachments/a/Thumbs.db", "THUMBS.DB"];
+    let part = codec::encode(b"{\"_id\":\"b\"}\n").unwrap().bytes;
+    let mut all = vec![fake("a.jsonl.br", &part), fake("attachments/a/b/my-desktop.ini", b"of a person")];
+    all.extend(names.map(|name| fake(name, b"of Windows")));
+    let mut reader = open(&archive(&all));
+    let kinds: Vec<_> = (2..all.len()).map(|at| reader.kind(at)).collect();
+    assert_eq!(kinds, [EntryKind::Addition; 4]);
+    assert_eq!(reader.attachments().len(), 1);
+    assert!(reader.verify(&mut |_| Ok(())).unwrap().is_sound());
 }
 
 #[test]

@@ -18,6 +18,9 @@ const MACOS_FOLDER: &str = "__MACOSX/";
 /// What macOS keeps of a folder's window.
 const MACOS_WINDOW: &str = ".DS_Store";
 
+/// What Windows keeps of a folder's looks and of the pictures in it, in any case of its letters.
+const WINDOWS_LOOKS: [&str; 2] = ["desktop.ini", "Thumbs.db"];
+
 /// Whether a backslash in a name separates folders, by the system that the archive was made on.
 pub(super) fn has_backslashes(made_by: u16) -> bool {
     BACKSLASH_SYSTEMS.contains(&(made_by >> 8))
@@ -114,12 +117,13 @@ impl Index {
     }
 
     /// Whether this is what macOS adds beside a file or folder that is there too: its attributes in a file of the same
-    /// name behind `._`, beside it or below `__MACOSX/`; or how its window looks.
+    /// name behind `._`, beside it or below `__MACOSX/`; or what macOS or Windows keeps of how a folder looks.
     pub(super) fn is_addition(&self, entries: &[Entry], name: &str) -> bool {
         let beside = name.strip_prefix(MACOS_FOLDER).unwrap_or(name);
         let (folder, file) = beside.rfind('/').map_or(("", beside), |at| beside.split_at(at + 1));
         let Some(file) = file.strip_prefix("._").filter(|file| !file.is_empty()) else {
-            return file == MACOS_WINDOW;
+            return file == MACOS_WINDOW
+                || WINDOWS_LOOKS.iter().any(|looks| file.eq_ignore_ascii_case(looks));
         };
         let owner = format!("{folder}{file}");
         self.get(entries, &owner).is_some() || self.below(entries, &format!("{owner}/")).next().is_some()
