@@ -330,10 +330,10 @@ async fn a_job_that_cannot_be_done_says_why() {
     let job = ended(&bench, &bench.admin, &job).await;
     assert_eq!((job.state, &job.archive), (JobState::Failed, &None));
     let error = job.error.unwrap();
-    assert_eq!(error.kind, ErrorKind::ServerError);
+    assert_eq!(error.kind, ErrorKind::DamagedDocument);
     assert!(error.subject.unwrap().contains("articles/art_1/"));
     assert_eq!(left(&bench), [""; 0]);
-    bench.post("/backup/create", "").await.fails(StatusCode::INTERNAL_SERVER_ERROR, "backup-failed");
+    bench.post("/backup/create", "").await.fails(StatusCode::CONFLICT, "damaged-document");
 }
 
 pub(crate) async fn create(bench: &Bench, caller: &str) -> Answer {
