@@ -68,7 +68,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{OldDocuments, RestoreOptions, Restores, SnapshotOptions, Snapshots, Store};
+use store::{OldRows, RestoreOptions, Restores, SnapshotOptions, Snapshots, Store};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -83,7 +83,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often the clean-up looks for what has lived its day.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
-/// How long writers have between two steps of those who rewrite documents of before.
+/// How long writers have between two steps of those who rewrite rows of before.
 const BETWEEN_STEPS: Duration = Duration::from_millis(20);
 
 /// How a server is set up.
@@ -275,13 +275,13 @@ impl App {
         tidied
     }
 
-    /// Gives the documents of before their digests, in small steps between the writes of everybody else. Blocks for as long
+    /// Gives the rows of before their digests, in small steps between the writes of everybody else. Blocks for as long
     /// as it takes.
     ///
     /// # Errors
     /// Where the database fails; the rest is done by the next start.
     pub fn add_digests(&self) -> Result<()> {
-        let mut so_far = OldDocuments::default();
+        let mut so_far = OldRows::default();
         while self.restores.may_clean() {
             // What is rewritten stays in the write-ahead log for as long as a snapshot is open.
             if !self.snapshots.any_open() && !self.store.add_digests(&mut so_far)? {
@@ -350,7 +350,7 @@ impl Server {
         let digested = Arc::clone(&app);
         let digesting = tokio::task::spawn_blocking(move || {
             if let Err(failure) = digested.add_digests() {
-                tracing::warn!("documents of before have not all got their digests: {failure}");
+                tracing::warn!("rows of before have not all got their digests: {failure}");
             }
         });
         let scheduling = tokio::spawn(Arc::clone(&app.schedule).keep());

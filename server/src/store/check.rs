@@ -1,6 +1,6 @@
-//! The check of the whole database, and the digests of documents of before.
+//! The check of the whole database, and the digests of documents and attachment records of before.
 
-use super::{Store, lock, meta, rot, set_meta};
+use super::{Store, attachments, lock, meta, rot, set_meta};
 use crate::failure::{Failure, Result};
 use crate::{clock, durable};
 use dikas_archive::document;
@@ -17,9 +17,9 @@ const FILE: &str = "database-check.json";
 /// How many problems a check looks for.
 const PROBLEMS: usize = 10;
 
-/// How many bytes of documents get their digests in one step, and how many documents.
+/// How many bytes of documents get their digests in one step, and how many rows.
 const STEP_BYTES: usize = 1 << 20;
-const STEP_DOCUMENTS: usize = 200;
+const STEP_ROWS: usize = 200;
 
 /// What a check of the database has found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,13 +57,43 @@ impl fmt::Debug for Checks {
     }
 }
 
-/// How far the look at documents of before has come.
+/// How far the look at rows of before has come.
 #[derive(Debug, Default)]
-pub struct OldDocuments {
+pub struct OldRows {
     checked: bool,
-    after: (i64, String),
+    after: Key,
     found: bool,
 }
+
+/// A row by generation and id of the document, and the name of the file; empty for the document itself.
+type Key = (i64, String, String);
+
+/// A row, and its digest; none where it is not what it should be.
+type Digested = (Key, Option<rot::RowDigest>);
+
+/// A table with rows of before.
+struct Old {
+    /// Where it stands since when all of its rows have digests.
+    since: &'static str,
+    /// Finds some of the rows behind this one that have none.
+    find: fn(&Connection, &Key) -> Result<Vec<Digested>>,
+    update: &'static str,
+}
+
+const OLD: [Old; 2] = [
+    Old {
+        since: "digests-since",
+        find: old_documents,
+        update: "UPDATE documents SET digest = ?4
+                 WHERE generation = ?1 AND id = ?2 AND ?3 = '' AND digest IS NULL",
+    },
+    Old {
+        since: "record-digests-since",
+        find: old_records,
+        update: "UPDATE attachments SET digest = ?4
+                 WHERE generation = ?1 AND document_id = ?2 AND name = ?3 AND digest IS NULL",
+    },
+];
 
 impl Store {
     /// Reads the whole database, on a connection of its own, and compares it with itself. Blocks for as long as that
@@ -119,41 +149,35 @@ impl Store {
         }
     }
 
-    /// Since when every document has a digest; none while documents of before have not got theirs.
-    pub fn digests_since(&self) -> Result<Option<String>> {
-        self.read(|connection| meta(connection, "digests-since"))
-    }
-
-    /// Takes one step towards a digest for each document of before; whether there is more to do. Only a database that is
+    /// Takes one step towards a digest for each row of before; whether there is more to do. Only a database that is
     /// sound gets them: of what has rotted by then, a digest would say that it is as it was written.
-    pub fn add_digests(&self, so_far: &mut OldDocuments) -> Result<bool> {
-        if self.digests_since()?.is_some() {
-            return Ok(false);
+    pub fn add_digests(&self, so_far: &mut OldRows) -> Result<bool> {
+        let mut next = None;
+        for old in &OLD {
+            if next.is_none() && self.read(|connection| meta::<String>(connection, old.since))?.is_none() {
+                next = Some(old);
+            }
         }
+        let Some(old) = next else { return Ok(false) };
         if !so_far.checked {
             so_far.checked = true;
             return Ok(self.check_database()?.sound);
         }
-        let step = self.read(|connection| undigested(connection, &so_far.after))?;
-        let Some((generation, id, _)) = step.last() else {
+        let step = self.read(|connection| (old.find)(connection, &so_far.after))?;
+        let Some((last, _)) = step.last() else {
+            so_far.after = Key::default();
             // What was copied meanwhile from behind this place to before it has none yet.
-            if std::mem::take(&mut so_far.found) {
-                so_far.after = (0, String::new());
-                return Ok(true);
+            if !std::mem::take(&mut so_far.found) {
+                self.write(|write| set_meta(&write.transaction, old.since, &clock::now()))?;
             }
-            self.write(|write| set_meta(&write.transaction, "digests-since", &clock::now()))?;
-            return Ok(false);
+            return Ok(true);
         };
-        (so_far.found, so_far.after) = (true, (*generation, id.clone()));
+        (so_far.found, so_far.after) = (true, last.clone());
         self.write(|write| {
-            let sql = "UPDATE documents SET digest = ?3 WHERE generation = ?1 AND id = ?2 AND digest IS NULL";
-            let mut update = write.transaction.prepare_cached(sql)?;
-            for (generation, id, digest) in &step {
-                update.execute((
-                    generation,
-                    id,
-                    digest.as_ref().map_or(rot::NO_DOCUMENT, <[u8; 16]>::as_slice),
-                ))?;
+            let mut update = write.transaction.prepare_cached(old.update)?;
+            for ((generation, id, name), digest) in &step {
+                let digest = digest.as_ref().map_or(rot::NO_DOCUMENT, <[u8; 16]>::as_slice);
+                update.execute((generation, id, name, digest))?;
             }
             Ok(())
         })?;
@@ -161,18 +185,14 @@ impl Store {
     }
 }
 
-/// A document by generation and id, and its digest; none where it is no document.
-type Digested = (i64, String, Option<rot::RowDigest>);
-
-/// Some of the documents behind this one that have no digest.
-fn undigested(connection: &Connection, after: &(i64, String)) -> Result<Vec<Digested>> {
+fn old_documents(connection: &Connection, after: &Key) -> Result<Vec<Digested>> {
     let sql =
         "SELECT generation, id, body FROM documents WHERE (generation, id) > (?1, ?2) AND digest IS NULL
                ORDER BY generation, id";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query((after.0, &after.1))?;
     let (mut found, mut bytes) = (Vec::new(), 0);
-    while found.len() < STEP_DOCUMENTS && bytes < STEP_BYTES {
+    while found.len() < STEP_ROWS && bytes < STEP_BYTES {
         let Some(row) = rows.next()? else { break };
         let (generation, id): (i64, String) = (row.get(0)?, row.get(1)?);
         let body = row.get_ref(2)?.as_blob().map_err(Failure::internal)?;
@@ -182,7 +202,30 @@ fn undigested(connection: &Connection, after: &(i64, String)) -> Result<Vec<Dige
             tracing::error!("the document {id:?} is damaged: backups leave it out only when told so");
         }
         let digest = is_document.then(|| rot::digest(&id, body));
-        found.push((generation, id, digest));
+        found.push(((generation, id, String::new()), digest));
+    }
+    Ok(found)
+}
+
+fn old_records(connection: &Connection, after: &Key) -> Result<Vec<Digested>> {
+    let sql = format!(
+        "SELECT {}, attachments.generation, generations.collection
+         FROM attachments JOIN generations ON generations.id = generation
+         WHERE (generation, document_id, name) > (?1, ?2, ?3) AND digest IS NULL
+         ORDER BY generation, document_id, name LIMIT ?4",
+        attachments::COLUMNS
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query((after.0, &after.1, &after.2, STEP_ROWS as i64))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let collection = row.get::<_, String>(7)?.parse()?;
+        let (id, name): (String, String) = (row.get(0)?, row.get(1)?);
+        let record = attachments::record(&collection, row).ok();
+        if record.is_none() {
+            tracing::error!("the file {name:?} of {id:?} is damaged: backups leave it out only when told so");
+        }
+        found.push(((row.get(6)?, id, name), record.as_ref().map(rot::record_digest)));
     }
     Ok(found)
 }
@@ -191,9 +234,11 @@ fn undigested(connection: &Connection, after: &(i64, String)) -> Result<Vec<Dige
 mod tests {
     use super::*;
     use crate::store::SCHEMA;
+    use dikas_archive::api::AttachmentRecord;
+    use dikas_archive::digest::Sha256;
 
     #[test]
-    fn documents_of_before_get_their_digests_in_steps_and_what_is_no_document_gets_none() {
+    fn rows_of_before_get_their_digests_in_steps_and_what_is_no_document_gets_none() {
         let folder = tempfile::tempdir().unwrap();
         let connection = Connection::open(folder.path().join("dikas.sqlite")).unwrap();
         for script in &SCHEMA[..3] {
@@ -215,19 +260,31 @@ mod tests {
         }
         put.execute((2, "rcp_1", body("rcp_2"))).unwrap();
         drop(put);
+        let sha256 = Sha256::of(b"x");
+        let mut put =
+            connection.prepare("INSERT INTO attachments VALUES (1, ?1, ?2, 'text/plain', 1, ?3, 7)").unwrap();
+        for number in 0..300 {
+            let row = (format!("art_{number:03}"), "f", sha256.to_string());
+            put.execute(row).unwrap();
+        }
+        put.execute(("art_000", "g", "no digest")).unwrap();
+        drop(put);
         connection.execute_batch("COMMIT").unwrap();
         drop(connection);
 
         let store = Store::open(folder.path()).unwrap();
-        assert_eq!((store.digests_since().unwrap(), store.last_check()), (None, None));
-        let (mut so_far, mut steps) = (OldDocuments::default(), 0);
+        let since = |store: &Store| {
+            OLD.map(|old| store.read(|connection| meta::<String>(connection, old.since)).unwrap())
+        };
+        assert_eq!((since(&store), store.last_check()), ([None, None], None));
+        let (mut so_far, mut steps) = (OldRows::default(), 0);
         while store.add_digests(&mut so_far).unwrap() {
             steps += 1;
         }
         assert!(steps > 4, "{steps} steps");
         assert!(store.last_check().unwrap().sound);
-        let since = store.digests_since().unwrap();
-        assert!(since.is_some());
+        let then = since(&store);
+        assert!(then.iter().all(Option::is_some));
         let written = |id: &str| {
             let sql = "SELECT digest FROM documents WHERE id = ?1";
             lock(&store.writer).query_row(sql, [id], |row| row.get::<_, Vec<u8>>(0)).unwrap()
@@ -236,11 +293,25 @@ mod tests {
             assert_eq!(written(id), rot::digest(id, &body(id)));
         }
         assert_eq!(written("rcp_1"), rot::NO_DOCUMENT);
+        let record = |id: &str, name: &str| {
+            let sql = "SELECT digest FROM attachments WHERE document_id = ?1 AND name = ?2";
+            lock(&store.writer).query_row(sql, [id, name], |row| row.get::<_, Vec<u8>>(0)).unwrap()
+        };
+        let expected = AttachmentRecord {
+            collection: "articles".parse().unwrap(),
+            id: "art_299".to_owned(),
+            name: "f".to_owned(),
+            media_type: "text/plain".to_owned(),
+            size: 1,
+            sha256,
+        };
+        assert_eq!(record("art_299", "f"), rot::record_digest(&expected));
+        assert_eq!(record("art_000", "g"), rot::NO_DOCUMENT);
         drop(store);
 
         let store = Store::open(folder.path()).unwrap();
-        assert!(!store.add_digests(&mut OldDocuments::default()).unwrap());
-        assert_eq!(store.digests_since().unwrap(), since);
+        assert!(!store.add_digests(&mut OldRows::default()).unwrap());
+        assert_eq!(since(&store), then);
         assert!(store.last_check().unwrap().sound, "what a check has found outlives the server");
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn leave_out(
     for (collection, ids) in named {
         let Some((Some(generation), counts)) = collections.get_mut(collection) else { continue };
         let mut leaving = Leaving { connection, blobs, collection, generation: *generation, counts };
+        leaving.count_files()?;
         let damaged = leaving.documents()?;
         for it in damaged {
             match ids.contains(it.id.as_str()) && it.can_be_left_out() {
@@ -67,6 +68,17 @@ struct Leaving<'a> {
 }
 
 impl Leaving<'_> {
+    /// Counts the files by their rows, as these say now: a size may be what has changed.
+    fn count_files(&mut self) -> Result<()> {
+        let sql = "SELECT count(*), coalesce(sum(size), 0) FROM attachments WHERE generation = ?1";
+        let [_, _, files, bytes] = self.counts;
+        (*files, *bytes) = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([self.generation], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(())
+    }
+
     /// All damaged documents, which are counted no more, nor are their files.
     fn documents(&mut self) -> Result<Vec<Missing>> {
         let found =
@@ -95,10 +107,18 @@ impl Leaving<'_> {
     /// The damaged files of a document that is not; they are counted no more.
     fn files(&mut self, id: &str) -> Result<Vec<Missing>> {
         let mut damaged = Vec::new();
-        for record in attachments::of_document(self.connection, self.collection, self.generation, id)? {
-            let Some(reason) = self.blobs.damage(&record.sha256, record.size) else { continue };
-            self.count_out(1, i64::try_from(record.size).map_err(Failure::internal)?);
-            damaged.push(missing_file(&record, reason));
+        let (connection, generation) = (self.connection, self.generation);
+        for (found, size) in attachments::checked_of_document(connection, self.collection, generation, id)? {
+            let missing = match found {
+                Ok(record) => {
+                    self.blobs.damage(&record.sha256, record.size).map(|it| missing_file(&record, it))
+                }
+                Err(missing) => Some(missing),
+            };
+            if let Some(missing) = missing {
+                self.count_out(1, size);
+                damaged.push(missing);
+            }
         }
         Ok(damaged)
     }

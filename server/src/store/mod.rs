@@ -19,7 +19,7 @@ mod rot;
 mod snapshots;
 mod view;
 
-pub use check::{DatabaseCheck, OldDocuments};
+pub use check::{DatabaseCheck, OldRows};
 pub use clean::CleanOptions;
 pub(crate) use clean::Held;
 pub use documents::{Rules, Tally};
@@ -42,12 +42,13 @@ use std::time::{Duration, Instant};
 
 /// The schema, version by version: each script leads from the one before it. `PRAGMA user_version` says how many a store
 /// has behind it.
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 6] = [
     include_str!("schema/1.sql"),
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
+    include_str!("schema/6.sql"),
 ];
 
 /// How many idle reading connections are kept.
@@ -376,7 +377,8 @@ fn migrate(
         transaction.execute_batch(script)?;
     }
     if let Some(installation) = installation {
-        let sql = "INSERT INTO meta (key, value) VALUES ('installation', ?1), ('login-epoch', 1), ('digests-since', ?2)";
+        let sql = "INSERT INTO meta (key, value) VALUES ('installation', ?1), ('login-epoch', 1), ('digests-since', ?2),
+                   ('record-digests-since', ?2)";
         transaction.execute(sql, [installation, &crate::clock::now()])?;
     }
     transaction.pragma_update(None, "user_version", SCHEMA.len() as i64)?;
@@ -424,7 +426,7 @@ mod tests {
         let connection = Connection::open(folder.path().join("dikas.sqlite")).unwrap();
         connection.pragma_update(None, "user_version", SCHEMA.len() as i64 + 1).unwrap();
         let refusal = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(refusal.contains("version 6") && refusal.contains("knows 5"), "{refusal}");
+        assert!(refusal.contains("version 7") && refusal.contains("knows 6"), "{refusal}");
     }
 
     #[test]
@@ -448,7 +450,7 @@ mod tests {
             assert_eq!(store.audit_page(None, None).unwrap().entries, []);
             let writer = lock(&store.writer);
             let number = |sql| writer.query_row(sql, (), |row| row.get::<_, i64>(0)).unwrap();
-            assert_eq!(number("PRAGMA user_version"), 5);
+            assert_eq!(number("PRAGMA user_version"), 6);
             assert_eq!(number("SELECT documents FROM generations WHERE shrunk = 0"), 2);
             assert_eq!(number("SELECT since FROM collections"), 0);
             let plan =

@@ -2,6 +2,7 @@
 //! was written, which goes with it wherever it is copied to, and is compared whenever a backup reads it.
 
 use crate::failure::{Failure, Result};
+use dikas_archive::api::AttachmentRecord;
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::damage::{Damaged, Missing, Reason};
 use dikas_archive::digest::Hasher;
@@ -14,7 +15,7 @@ const MOST_NAMED: usize = 100;
 /// A digest as it stands in a row: half a SHA-256 is enough against chance, and a row of 300 bytes grows by 16.
 pub(super) type RowDigest = [u8; 16];
 
-/// In the place of a digest, for a row of before that was no document when it was looked at.
+/// In the place of a digest, for a row of before that was no document or no record when it was looked at.
 pub(super) const NO_DOCUMENT: &[u8] = b"";
 
 /// The digest of a document.
@@ -22,6 +23,17 @@ pub(super) fn digest(id: &str, body: &[u8]) -> RowDigest {
     let mut hasher = Hasher::default();
     for piece in [id.as_bytes(), b"\0", body] {
         hasher.update(piece);
+    }
+    hasher.finish().as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+/// The digest of an attachment record.
+pub(super) fn record_digest(record: &AttachmentRecord) -> RowDigest {
+    let AttachmentRecord { collection: _, id, name, media_type, size, sha256 } = record;
+    let mut hasher = Hasher::default();
+    for piece in [id, name, media_type, &size.to_string(), &sha256.to_string()] {
+        hasher.update(piece.as_bytes());
+        hasher.update(b"\0");
     }
     hasher.finish().as_bytes().first_chunk().copied().unwrap_or_default()
 }
@@ -176,11 +188,11 @@ pub(crate) fn refusal(damaged: Vec<Missing>) -> Failure {
     let Some(first) = damaged.first() else { return Failure::internal("nothing is damaged") };
     let what = match (first.reason, &first.name) {
         (Reason::UnreadableAfter, _) => "the database is damaged: nothing behind this document can be read",
-        (Reason::NotADocument, _) => "what the database holds under this id is not a document",
+        (Reason::NotADocument, None) => "what the database holds under this id is not a document",
         (Reason::Unreadable, None) => "the database is damaged: this document cannot be read",
         (Reason::Unreadable, Some(_)) => "this file cannot be read",
         (_, None) => "this document is not as it was written: the disk has changed it",
-        (_, Some(_)) => "this file is not as it was written: the disk has changed it",
+        (_, Some(_)) => "this file, or its record, is not as it was written: the disk has changed it",
     };
     let more = match damaged.len() {
         1 => String::new(),
@@ -199,6 +211,32 @@ pub(crate) fn refusal(damaged: Vec<Missing>) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dikas_archive::digest::Sha256;
+
+    #[test]
+    fn every_column_of_a_record_shows_in_its_digest() {
+        let record = AttachmentRecord {
+            collection: "articles".parse().unwrap(),
+            id: "a".to_owned(),
+            name: "b".to_owned(),
+            media_type: "c".to_owned(),
+            size: 12,
+            sha256: Sha256::of(b"d"),
+        };
+        let others = [
+            AttachmentRecord { id: "b".to_owned(), ..record.clone() },
+            AttachmentRecord { name: "c".to_owned(), ..record.clone() },
+            AttachmentRecord { media_type: "a".to_owned(), ..record.clone() },
+            AttachmentRecord { size: 13, ..record.clone() },
+            AttachmentRecord { sha256: Sha256::of(b"e"), ..record.clone() },
+        ];
+        for other in others {
+            assert_ne!(record_digest(&other), record_digest(&record), "{other:?}");
+        }
+        // By hand: sha256sum of "a", "b", "c", "12" and the hexadecimal digits, each with a zero byte behind it.
+        let expected = 0xda2eec4ce52aa107e968099607ebbd4c_u128;
+        assert_eq!(record_digest(&record), expected.to_be_bytes());
+    }
 
     #[test]
     fn every_flipped_bit_of_a_document_or_its_id_shows() {

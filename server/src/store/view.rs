@@ -91,7 +91,7 @@ impl View {
             attachments::COLUMNS
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut found: Vec<AttachmentRecord> = Vec::new();
+        let (mut found, mut damaged) = (Vec::<AttachmentRecord>::new(), Vec::new());
         'full: for (collection, generation) in &self.generations {
             let (id, name) = match &cursor {
                 Some((passed, ..)) if collection < passed => continue,
@@ -100,15 +100,25 @@ impl View {
             };
             let mut rows = statement.query((generation, id, name))?;
             while let Some(row) = rows.next()? {
-                let record = attachments::record(collection, row)?;
-                if !self.is_left_out(&record) {
-                    found.push(record);
+                match attachments::checked(collection, row)? {
+                    Ok(record) if !self.is_left_out(collection, &record.id, &record.name) => {
+                        found.push(record)
+                    }
+                    Err(it)
+                        if !self.is_left_out(collection, &it.id, it.name.as_deref().unwrap_or_default()) =>
+                    {
+                        damaged.push(it);
+                    }
+                    _ => {}
                 }
                 // One more than fits tells that there is another page.
-                if found.len() > ATTACHMENTS_PER_PAGE {
+                if found.len() + damaged.len() > ATTACHMENTS_PER_PAGE {
                     break 'full;
                 }
             }
+        }
+        if !damaged.is_empty() {
+            return Err(rot::refusal(damaged));
         }
         let more = found.len() > ATTACHMENTS_PER_PAGE;
         found.truncate(ATTACHMENTS_PER_PAGE);
@@ -124,28 +134,34 @@ impl View {
     }
 
     /// Whether this file, or the document that it belongs to, is left out.
-    fn is_left_out(&self, record: &AttachmentRecord) -> bool {
+    fn is_left_out(&self, collection: &CollectionName, id: &str, name: &str) -> bool {
         self.snapshot.missing.iter().any(|it| {
-            let name = it.name.as_ref().is_none_or(|name| *name == record.name);
-            name && it.id == record.id && it.collection == record.collection
+            let named = it.name.as_ref().is_none_or(|it| it == name);
+            named && it.id == id && it.collection == *collection
         })
     }
 
-    /// The first record that names this blob.
+    /// The first record that names this blob and is as it was written.
     ///
     /// # Errors
-    /// `not-found`
+    /// `not-found`, `damaged-document`
     pub(super) fn file(&self, digest: &Sha256) -> Result<AttachmentRecord> {
         let columns = attachments::COLUMNS;
-        let sql = format!("SELECT {columns} FROM attachments WHERE sha256 = ?1 AND generation = ?2 LIMIT 1");
+        let sql = format!("SELECT {columns} FROM attachments WHERE sha256 = ?1 AND generation = ?2");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let digits = digest.to_string();
+        let (digits, mut damaged) = (digest.to_string(), Vec::new());
         for (collection, generation) in &self.generations {
             let Some(generation) = generation else { continue };
             let mut rows = statement.query((&digits, generation))?;
-            if let Some(row) = rows.next()? {
-                return attachments::record(collection, row);
+            while let Some(row) = rows.next()? {
+                match attachments::checked(collection, row)? {
+                    Ok(record) => return Ok(record),
+                    Err(it) => damaged.push(it),
+                }
             }
+        }
+        if !damaged.is_empty() {
+            return Err(rot::refusal(damaged));
         }
         Err(Failure::not_found("the snapshot names no such blob").on(digits))
     }

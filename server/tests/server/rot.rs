@@ -121,6 +121,55 @@ async fn a_backup_without_what_is_damaged_is_whole_and_says_what_it_lacks() {
 }
 
 #[tokio::test]
+async fn a_record_that_the_disk_has_changed_stops_a_backup_and_is_left_out_when_told_so() {
+    // The last letter of the name, of the type, the size and the first digit, in the order in which they lie in a row.
+    let (name, media_type) = ("mark rcp_0001", "application/octet-stream");
+    let other = "mark rcp_0000";
+    for (what, at) in [("name", 12), ("type", 36), ("size", 37), ("sha256", 38)] {
+        let bench = receipts(3).await;
+        for id in ["rcp_0001", "rcp_0002"] {
+            bench.put(&attachment_path("receipts", id, name), id).await.expect(StatusCode::CREATED);
+        }
+        change(&bench, "rcp_0001", |bytes, mark| {
+            let is_record = bytes[mark - 8..].starts_with(b"rcp_0001")
+                && bytes[mark + name.len()..].starts_with(media_type.as_bytes());
+            bytes[mark + at] ^= u8::from(is_record);
+        });
+        let name = if what == "name" { other } else { name };
+        let file = Missing { name: Some(name.to_owned()), ..changed("receipts", "rcp_0001") };
+        let refused = bench.post("/backup/create", "").await.fails_with_data(CONFLICT, "damaged-document");
+        let envelope = serde_json::from_slice(&refused.body).unwrap();
+        assert_eq!(damaged(&envelope), slice::from_ref(&file), "{what}");
+        assert_eq!(envelope["errors"][0]["field"], format!("receipts/rcp_0001/{name}"));
+
+        let without = r#"{"without":[{"collection":"receipts","id":"rcp_0001"}]}"#;
+        let made = bench.post("/backup/create", without).await.expect(StatusCode::OK);
+        let manifest = crate::jobs::manifest(&made);
+        assert_eq!((manifest.missing.as_slice(), manifest.attachments.len()), (slice::from_ref(&file), 1));
+        let mut archive = BackupReader::open(Cursor::new(made.body.to_vec())).unwrap();
+        let verdict = archive.verify(&mut |_| Ok(())).unwrap();
+        assert!(verdict.is_sound(), "{what}: {:?}", verdict.problems);
+    }
+}
+
+#[tokio::test]
+async fn the_file_that_was_written_heals_its_record_and_no_other_does() {
+    let bench = receipts(2).await;
+    let (path, name) = (attachment_path("receipts", "rcp_0001", "mark rcp_0001"), "mark rcp_0001");
+    bench.put(&path, "bytes").await.expect(StatusCode::CREATED);
+    change(&bench, "rcp_0001", |bytes, mark| {
+        let is_record = bytes[mark + name.len()..].starts_with(b"application/octet-stream");
+        bytes[mark + name.len()] ^= u8::from(is_record);
+    });
+    // The connection that writes remembers the page as it was.
+    let bench = bench.restarted().await;
+    bench.put(&path, "other").await.fails(CONFLICT, "signed-document");
+    bench.post("/backup/create", "").await.fails_with_data(CONFLICT, "damaged-document");
+    bench.put(&path, "bytes").await.expect(StatusCode::OK);
+    bench.post("/backup/create", "").await.expect(StatusCode::OK);
+}
+
+#[tokio::test]
 async fn the_bytes_that_were_written_heal_a_signed_document_and_no_others_do() {
     let bench = receipts(3).await;
     flip(&bench, "rcp_0001");
@@ -139,21 +188,26 @@ async fn the_bytes_that_were_written_heal_a_signed_document_and_no_others_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_finds_documents_of_before_gives_them_digests_while_it_serves() {
+async fn a_server_that_finds_rows_of_before_gives_them_digests_while_it_serves() {
     let bench = receipts(50).await;
+    bench.put(&attachment_path("receipts", "rcp_0007", "f"), "bytes").await.expect(StatusCode::CREATED);
     let Bench { router, app, folder, .. } = bench;
     drop((router, app));
     let path = folder.path().join("data/dikas.sqlite");
     let connection = Connection::open(&path).unwrap();
-    let as_before = "UPDATE documents SET digest = NULL; DELETE FROM meta WHERE key = 'digests-since';";
+    let as_before = "UPDATE documents SET digest = NULL; UPDATE attachments SET digest = NULL;
+        DELETE FROM meta WHERE key LIKE '%digests-since';";
     connection.execute_batch(as_before).unwrap();
     let config = Config { listen: "127.0.0.1:0".into(), ..Config::new(folder.path().join("data")) };
     let server = Server::start(config).await.unwrap();
     let number = |sql: &str| connection.query_row(sql, (), |row| row.get::<_, u32>(0)).unwrap();
-    while number("SELECT count(*) FROM meta WHERE key = 'digests-since'") == 0 {
+    while number("SELECT count(*) FROM meta WHERE key LIKE '%digests-since'") < 2 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(number("SELECT count(*) FROM documents WHERE digest IS NULL OR length(digest) <> 16"), 0);
+    for table in ["documents", "attachments"] {
+        let sql = format!("SELECT count(*) FROM {table} WHERE digest IS NULL OR length(digest) <> 16");
+        assert_eq!(number(&sql), 0, "{table}");
+    }
     server.stop().await;
 }
 

@@ -279,8 +279,8 @@ fn keep_missing(write: &Write<'_>, part: &CollectionPlan, from: i64, to: i64) ->
     let documents = "INSERT INTO documents (generation, id, seq, body, digest)
         SELECT ?2, id, seq, body, digest FROM documents WHERE generation = ?1 AND id = ?3
         ON CONFLICT DO NOTHING";
-    let files = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
-        SELECT ?2, document_id, name, type, size, sha256, seq FROM attachments AS files
+    let files = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq, digest)
+        SELECT ?2, document_id, name, type, size, sha256, seq, digest FROM attachments AS files
         WHERE generation = ?1 AND document_id = ?3 AND ?4 IN ('', name)
             AND EXISTS (SELECT 1 FROM documents WHERE generation = ?2 AND id = files.document_id)
         ON CONFLICT DO NOTHING";
@@ -299,8 +299,9 @@ fn carry_over(write: &Write<'_>, from: i64, to: i64, after: i64) -> Result<()> {
         SELECT ?2, id, seq, body, digest FROM documents WHERE generation = ?1 AND seq > ?3 AND seq > 0
         ON CONFLICT DO NOTHING";
     write.transaction.prepare_cached(documents)?.execute((from, to, after))?;
-    let attachments = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
-        SELECT ?2, document_id, name, type, size, sha256, seq FROM attachments AS files
+    let attachments =
+        "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq, digest)
+        SELECT ?2, document_id, name, type, size, sha256, seq, digest FROM attachments AS files
         WHERE generation = ?1 AND seq > ?3 AND seq > 0
             AND EXISTS (SELECT 1 FROM documents WHERE generation = ?2 AND id = files.document_id)
         ON CONFLICT DO NOTHING";
@@ -319,13 +320,13 @@ fn merge(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<i64> {
          SELECT ?1, id, seq, body, digest FROM documents WHERE generation = ?2 AND id = ?3",
     )?;
     let mut keep_file = connection.prepare_cached(
-        "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
-         SELECT ?1, document_id, name, type, size, sha256, seq FROM attachments
+        "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq, digest)
+         SELECT ?1, document_id, name, type, size, sha256, seq, digest FROM attachments
          WHERE generation = ?2 AND document_id = ?3 AND name = ?4",
     )?;
     let mut keep_files = connection.prepare_cached(
-        "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
-         SELECT ?1, document_id, name, type, size, sha256, seq FROM attachments
+        "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq, digest)
+         SELECT ?1, document_id, name, type, size, sha256, seq, digest FROM attachments
          WHERE generation = ?2 AND document_id = ?3",
     )?;
     let mut note_added =
@@ -336,11 +337,11 @@ fn merge(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<i64> {
          ON CONFLICT DO UPDATE SET seq = excluded.seq, body = excluded.body, digest = excluded.digest",
     )?;
     let mut put_file = connection.prepare_cached(
-        "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
-         SELECT ?1, document_id, name, type, size, sha256, ?5 FROM attachments
+        "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq, digest)
+         SELECT ?1, document_id, name, type, size, sha256, ?5, digest FROM attachments
          WHERE generation = ?2 AND document_id = ?3 AND name = ?4
          ON CONFLICT DO UPDATE SET type = excluded.type, size = excluded.size, sha256 = excluded.sha256,
-             seq = excluded.seq",
+             seq = excluded.seq, digest = excluded.digest",
     )?;
     let mut remove = connection.prepare_cached("DELETE FROM documents WHERE generation = ?1 AND id = ?2")?;
     let mut remove_file = connection

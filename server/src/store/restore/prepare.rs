@@ -57,11 +57,12 @@ pub(super) fn catch_up(write: &Write<'_>, live: i64, result: i64, seq: i64) -> R
         SELECT ?2, id, seq, body, digest FROM documents WHERE generation = ?1 AND seq > ?3 AND seq > 0
         ON CONFLICT DO UPDATE SET seq = excluded.seq, body = excluded.body, digest = excluded.digest";
     write.transaction.prepare_cached(documents)?.execute((live, result, seq))?;
-    let attachments = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
-        SELECT ?2, document_id, name, type, size, sha256, seq FROM attachments
+    let attachments =
+        "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq, digest)
+        SELECT ?2, document_id, name, type, size, sha256, seq, digest FROM attachments
         WHERE generation = ?1 AND seq > ?3 AND seq > 0
         ON CONFLICT DO UPDATE SET type = excluded.type, size = excluded.size, sha256 = excluded.sha256,
-            seq = excluded.seq";
+            seq = excluded.seq, digest = excluded.digest";
     write.transaction.prepare_cached(attachments)?.execute((live, result, seq))?;
     Ok(())
 }
@@ -105,8 +106,8 @@ fn copy_attachments(store: &Store, from: i64, to: i64) -> Result<()> {
             let row = (from, &after.0, &after.1, ROWS_PER_STEP);
             let last = statement.query_row(row, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
             if let Some((id, name)) = &last {
-                let sql = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
-                    SELECT ?2, document_id, name, type, size, sha256, seq FROM attachments
+                let sql = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq, digest)
+                    SELECT ?2, document_id, name, type, size, sha256, seq, digest FROM attachments
                     WHERE generation = ?1 AND (document_id, name) > (?3, ?4) AND (document_id, name) <= (?5, ?6)
                     ON CONFLICT DO NOTHING";
                 let row = (from, to, &after.0, &after.1, id, name);

@@ -331,14 +331,15 @@ fn stage_documents(write: &Write<'_>, generation: i64, documents: &[(Document, V
 }
 
 fn stage_records(write: &Write<'_>, work: &Work, records: &[AttachmentRecord]) -> Result<()> {
-    let sql = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO attachments (generation, document_id, name, type, size, sha256, seq, digest)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7) ON CONFLICT DO NOTHING";
     let mut insert = write.transaction.prepare_cached(sql)?;
     for (index, record) in records.iter().enumerate() {
         let staged = work.collections.get(&record.collection);
         let generation = staged.ok_or_else(|| not_announced(&record.collection))?.generation;
         let (size, sha256) = (i64::try_from(record.size).unwrap_or(i64::MAX), record.sha256.to_string());
-        let row = (generation, &record.id, &record.name, &record.media_type, size, sha256);
+        let digest = rot::record_digest(record);
+        let row = (generation, &record.id, &record.name, &record.media_type, size, sha256, digest);
         if insert.execute(row)? == 0 {
             return Err(twice("the attachment", index).on(&record.name));
         }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::bench::attachment_path;
+use rusqlite::Connection;
 use serde_json::json;
 
 const COLLECTIONS: [&str; 4] = ["articles", "counters", "receipts", "a-new-one"];
@@ -50,7 +51,25 @@ async fn random_restores_do_what_was_previewed_and_can_be_undone() {
                 // Counters go forward and never back, whatever is undone.
                 assert_eq!(counters(&now), counters(&expected), "undo, {place}");
             }
+            check_digests(&bench, &place).await;
         }
+    }
+}
+
+/// Whether each row has the digest of what it says, in the live data and in restore points.
+async fn check_digests(bench: &Bench, place: &str) {
+    let snapshot = bench.snapshot().await;
+    let path = format!("/backup/snapshots/{}", snapshot.id);
+    bench.get(&format!("{path}/attachments")).await.expect(OK);
+    for collection in COLLECTIONS {
+        bench.lines(&snapshot, collection).await;
+    }
+    bench.delete(&path).await.expect(OK);
+    let connection = Connection::open(bench.folder.path().join("data/dikas.sqlite")).unwrap();
+    for table in ["documents", "attachments"] {
+        let sql = format!("SELECT count(*) FROM {table} WHERE digest IS NULL OR length(digest) <> 16");
+        let without: u32 = connection.query_row(&sql, (), |row| row.get(0)).unwrap();
+        assert_eq!(without, 0, "{table}, {place}");
     }
 }
 
