@@ -6,7 +6,8 @@
  * token is renewed before it runs out or when somebody reports that the server refused it; however many ask at once,
  * one request goes out. Where renewing is refused, the caller decides: give up, or ask the person and wait.
  *
- * A refresh token is good once. A tab that was duplicated has the same one, so that tabs tell each other what became of it.
+ * A refresh token is good once. A tab that was duplicated has the same one, so that tabs tell each other that it was used:
+ * never a token, for every page of the origin hears it. The server takes the same token again for two minutes.
  */
 
 import { data, Failure, send, TAB } from './http.js';
@@ -14,7 +15,16 @@ import { keep, kept } from './memory.js';
 
 /**
  * @typedef {{ accessToken: string, refreshToken: string, expiresIn: number, deviceToken?: string }} Tokens
- * @typedef {{ username: string, accessToken: string, refreshToken: string, expires: number }} Login
+ * @typedef {object} Login
+ * @property {string} id Random, of the page, and no secret: what tabs call it among each other.
+ * @property {number} turn How often it was renewed.
+ * @property {string} username
+ * @property {string} accessToken
+ * @property {string} refreshToken
+ * @property {number} expires
+ *
+ * @typedef {{ id: string, turn: number | null, at: number }} Told Which login, how often it was renewed or null where it has
+ *   ended, and when that was.
  */
 
 const KEY = `${TAB}.session`;
@@ -28,11 +38,16 @@ const EARLY = 60_000;
 /** The same for what reads a file on the server: while that answers one question, it cannot get another token. */
 const EARLY_FOR_READING = 30 * 60_000;
 
-/** Tells the other tabs of a session that its refresh token was used, and what came of it; null where it has ended. */
+/** For how long after it was used a refresh token is surely taken once more, in milliseconds. */
+const GRACE = 100_000;
+
+/** Where the tabs of a session tell each other that it was renewed, or has ended. */
 const tabs = typeof BroadcastChannel === 'function' ? new BroadcastChannel(KEY) : null;
 
-tabs?.addEventListener('message', ({ data: { used, renewed } }) => {
-  if (login && login.refreshToken === used) hold(renewed);
+tabs?.addEventListener('message', (/** @type {MessageEvent<Told>} */ { data: { id, turn, at } }) => {
+  if (login?.id !== id) return;
+  if (turn === null) hold(null);
+  else if (login.turn < turn) follow(login, at);
 });
 
 /** How long to wait before each further attempt to renew, in seconds. */
@@ -56,15 +71,15 @@ export async function signIn(username, password) {
   const deviceToken = kept(deviceKey(username)) ?? undefined;
   const tokens = await call('/auth/login', { username, password, deviceToken });
   if (tokens.deviceToken) keep(deviceKey(username), tokens.deviceToken);
-  remember(username, tokens);
+  remember({ id: random(), turn: 0, username }, tokens);
 }
 
 /** Ends the session here at once, and on the server as soon as that hears of it. */
 export function signOut() {
-  const refreshToken = login?.refreshToken;
-  if (!refreshToken) return;
+  if (!login) return;
+  const { id, refreshToken } = login;
   hold(null);
-  tabs?.postMessage({ used: refreshToken, renewed: null });
+  tell(id, null);
   // Where the server is away, the login ends there by itself.
   send('/auth/logout', { method: 'POST', body: { refreshToken }, keepalive: true }).catch(() => {});
 }
@@ -110,21 +125,44 @@ function token(rejected, ended, early = EARLY) {
   if (login && login.accessToken !== rejected && Date.now() < login.expires - early) {
     return Promise.resolve(login.accessToken);
   }
-  renewal ??= renew(ended).finally(() => (renewal = null));
+  return renewOnce(ended, ended ? PAUSES : []);
+}
+
+/**
+ * @param {(() => Promise<void>) | undefined} ended
+ * @param {readonly number[]} pauses
+ */
+function renewOnce(ended, pauses) {
+  renewal ??= renew(ended, pauses).finally(() => (renewal = null));
   return renewal;
 }
 
-/** @param {(() => Promise<void>) | undefined} ended */
-async function renew(ended) {
+/**
+ * Renews what another tab has just renewed. Where that fails, or is too late, the token is dropped: with its use the login
+ * would end in the other tab as well.
+ *
+ * @param {Login} behind
+ * @param {number} at
+ */
+async function follow(behind, at) {
+  if (Date.now() - at < GRACE) await renewOnce(undefined, PAUSES.slice(0, -1)).catch(() => {});
+  if (login === behind) hold(null);
+}
+
+/**
+ * @param {(() => Promise<void>) | undefined} ended
+ * @param {readonly number[]} pauses
+ */
+async function renew(ended, pauses) {
   try {
     if (!login) throw new Failure('unauthorized', 'nobody is signed in');
     const renewed = login;
-    const { username, refreshToken } = renewed;
-    const tokens = await patiently(() => call('/auth/refresh', { refreshToken }), ended ? PAUSES : []);
+    const { id, turn, username, refreshToken } = renewed;
+    const tokens = await patiently(() => call('/auth/refresh', { refreshToken }), pauses);
     // Who has signed out meanwhile stays out.
     if (login === renewed) {
-      remember(username, tokens);
-      tabs?.postMessage({ used: refreshToken, renewed: login });
+      remember({ id, turn: turn + 1, username }, tokens);
+      tell(id, turn + 1);
     }
   } catch (error) {
     if (!(error instanceof Failure) || error.kind !== 'unauthorized' || !ended) throw error;
@@ -163,11 +201,24 @@ async function call(path, body) {
 }
 
 /**
- * @param {string} username
+ * @param {string} id
+ * @param {number | null} turn
+ */
+function tell(id, turn) {
+  /** @type {Told} */
+  const told = { id, turn, at: Date.now() };
+  tabs?.postMessage(told);
+}
+
+/** Works without TLS as well, where browsers have no `crypto.randomUUID`. */
+const random = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16)).join('-');
+
+/**
+ * @param {Pick<Login, 'id' | 'turn' | 'username'>} whose
  * @param {Tokens} tokens
  */
-function remember(username, { accessToken, refreshToken, expiresIn }) {
-  hold({ username, accessToken, refreshToken, expires: Date.now() + expiresIn * 1000 });
+function remember(whose, { accessToken, refreshToken, expiresIn }) {
+  hold({ ...whose, accessToken, refreshToken, expires: Date.now() + expiresIn * 1000 });
 }
 
 /** @param {Login | null} now */
@@ -184,7 +235,9 @@ function hold(now) {
 /** @returns {Login | null} */
 function restore() {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
+    const stored = JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
+    // A page of before knew no id.
+    return stored?.id ? stored : null;
   } catch {
     return null;
   }
