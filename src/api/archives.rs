@@ -130,7 +130,7 @@ pub enum ArchiveCheck {
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum KeptFor {
-    /// It is the newest that is good.
+    /// It is the newest that is good, the newest in which nothing is missing, or the newest that is known to be sound.
     Newest,
     /// It is the last of its day.
     Day,

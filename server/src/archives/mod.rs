@@ -64,6 +64,11 @@ impl Archive {
         self.record.created.parse().ok()
     }
 
+    /// Whether nothing is missing in it that was damaged when it was made.
+    fn is_complete(&self) -> bool {
+        self.record.missing == 0
+    }
+
     /// Whether nothing is known to be wrong with it.
     fn is_good(&self) -> bool {
         self.quality() != Quality::Unfit
@@ -228,11 +233,15 @@ impl Archives {
         let zone = backup.when.zone();
         let day_of = |archive: &Archive| Some(zone.to_datetime(archive.created()?).date());
         let stay = archives.iter().zip(&reasons).filter(|(_, reasons)| !reasons.is_empty());
-        let good_days: HashSet<_> = stay.map(|(archive, _)| day_of(archive)).collect();
+        let good_days: HashSet<_> =
+            stay.map(|(archive, _)| (day_of(archive), archive.is_complete())).collect();
         let mut removed = Vec::new();
         for (archive, reasons) in archives.into_iter().zip(reasons) {
             let is_old = archive.created().is_some_and(|created| is_settled(created, made));
-            let is_replaced = archive.is_good() || good_days.contains(&day_of(&archive));
+            let day = day_of(&archive);
+            let is_replaced = archive.is_good()
+                || good_days.contains(&(day, true))
+                || (!archive.is_complete() && good_days.contains(&(day, false)));
             let is_unwanted = self.is_ours(&archive) && reasons.is_empty() && is_replaced && is_old;
             // One that somebody verifies has time until the next run.
             if is_unwanted && let Some(_busy) = self.occupy(&archive.name) {
@@ -256,7 +265,8 @@ impl Archives {
                 // What the schedule did not make, and what has no moment, stands for nothing.
                 let is_known = self.is_ours(archive) && archive.created().is_some();
                 let quality = if is_known { archive.quality() } else { Quality::Unfit };
-                Candidate { created: archive.created().unwrap_or_default(), quality }
+                let (created, is_complete) = (archive.created().unwrap_or_default(), archive.is_complete());
+                Candidate { created, quality, is_complete }
             })
             .collect();
         kept(&candidates, backup.keep, backup.when.zone(), at)

@@ -30,6 +30,9 @@ pub(crate) struct Record {
     pub(crate) documents: Option<u64>,
     pub(crate) attachments: Option<u64>,
     pub(crate) business: Option<String>,
+    /// How many documents and files are missing in it, because they were damaged when it was made.
+    #[serde(default)]
+    pub(crate) missing: u64,
     /// What the last verification has found.
     pub(crate) check: ArchiveCheck,
     /// The installation whose schedule made it; none for one that somebody put there.
@@ -93,6 +96,7 @@ impl Record {
             documents: None,
             attachments: None,
             business: None,
+            missing: 0,
             check: ArchiveCheck::Unchecked,
             made_by: None,
         }
@@ -104,6 +108,7 @@ impl Record {
             documents: Some(manifest.documents()),
             attachments: Some(manifest.attachments.len() as u64),
             business: Some(manifest.source.business.clone()),
+            missing: manifest.missing.len() as u64,
             ..self
         }
     }

@@ -2,7 +2,8 @@
 //! that is younger than two days, so that a mistake is noticed before the archive from before it goes.
 //!
 //! Whether an archive is old is told by the moment of its data and the moment that the caller states. One that is dated after
-//! that moment comes from a clock that was wrong, or that is wrong now: it takes the place of no other.
+//! that moment comes from a clock that was wrong, or that is wrong now: it takes the place of no other. Nor does an archive in
+//! which something is missing take the place of a complete one, which may be the last that holds it.
 
 use dikas_archive::api::archives::{Keep, KeptFor};
 use jiff::civil::Date;
@@ -19,6 +20,8 @@ pub struct Candidate {
     pub created: Timestamp,
     /// What is known of its bytes.
     pub quality: Quality,
+    /// Whether nothing is missing in it that was damaged when it was made.
+    pub is_complete: bool,
 }
 
 /// What is known of the bytes of an archive.
@@ -38,7 +41,28 @@ pub enum Quality {
 /// Of those of the same moment the first counts as the newest. Days, weeks (Monday to Sunday) and months are those of
 /// the zone, and only those that have a good archive count. Where nobody has checked the newest good one, the newest that is
 /// known to be sound stays as well.
+///
+/// Complete ones stay as if there were no others; each other one stays as if it and the complete ones were alike.
 pub fn kept(candidates: &[Candidate], keep: Keep, zone: &TimeZone, at: Timestamp) -> Vec<Vec<KeptFor>> {
+    let complete = kept_of(|it| it.is_complete, candidates, keep, zone, at);
+    let all = kept_of(|_| true, candidates, keep, zone, at);
+    let either = candidates.iter().zip(complete.into_iter().zip(all));
+    either.map(|(it, (complete, all))| if it.is_complete { complete } else { all }).collect()
+}
+
+/// Whether an archive of this moment is old enough to be removed at that moment. One that is dated later is not.
+pub fn is_settled(created: Timestamp, at: Timestamp) -> bool {
+    at.duration_since(created) >= SETTLING
+}
+
+/// The same, where only those count that are `counted`.
+fn kept_of(
+    counted: fn(&Candidate) -> bool,
+    candidates: &[Candidate],
+    keep: Keep,
+    zone: &TimeZone,
+    at: Timestamp,
+) -> Vec<Vec<KeptFor>> {
     let mut newest_first: Vec<usize> = (0..candidates.len()).collect();
     newest_first.sort_by_key(|at| std::cmp::Reverse(candidates.get(*at).map(|candidate| candidate.created)));
     let mut spans = [
@@ -52,7 +76,7 @@ pub fn kept(candidates: &[Candidate], keep: Keep, zone: &TimeZone, at: Timestamp
         let (Some(candidate), Some(reasons)) = (candidates.get(index), reasons.get_mut(index)) else {
             continue;
         };
-        if candidate.quality == Quality::Unfit || candidate.created > at {
+        if candidate.quality == Quality::Unfit || candidate.created > at || !counted(candidate) {
             continue;
         }
         let is_first_sound = candidate.quality == Quality::Sound && std::mem::take(&mut newest_sound);
@@ -66,11 +90,6 @@ pub fn kept(candidates: &[Candidate], keep: Keep, zone: &TimeZone, at: Timestamp
         }
     }
     reasons
-}
-
-/// Whether an archive of this moment is old enough to be removed at that moment. One that is dated later is not.
-pub fn is_settled(created: Timestamp, at: Timestamp) -> bool {
-    at.duration_since(created) >= SETTLING
 }
 
 /// Days, weeks or months, of which so many are still to find.

@@ -7,8 +7,23 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What stays: of the newest so many groups, the newest good one each; and whatever else is younger than two days.
+/// What stays of the complete ones alone, and of the others what stays of all.
 fn oracle(
+    candidates: &[Candidate],
+    keep: Keep,
+    zone: &TimeZone,
+    at: Timestamp,
+) -> BTreeSet<(usize, KeptFor)> {
+    let complete = |index: usize| candidates[index].is_complete;
+    let mut stay = oracle_of(|it| it.is_complete, candidates, keep, zone, at);
+    let all = oracle_of(|_| true, candidates, keep, zone, at);
+    stay.extend(all.into_iter().filter(|(index, _)| !complete(*index)));
+    stay
+}
+
+/// Of those that count, in the newest so many groups, the newest good one each; and whatever else is younger than two days.
+fn oracle_of(
+    counted: fn(&Candidate) -> bool,
     candidates: &[Candidate],
     keep: Keep,
     zone: &TimeZone,
@@ -16,7 +31,7 @@ fn oracle(
 ) -> BTreeSet<(usize, KeptFor)> {
     let good = || {
         let all = candidates.iter().enumerate();
-        all.filter(|(_, candidate)| candidate.quality != Quality::Unfit && candidate.created <= at)
+        all.filter(|(_, it)| it.quality != Quality::Unfit && it.created <= at && counted(it))
     };
     let newest = |of: &mut dyn Iterator<Item = (usize, &Candidate)>| {
         of.min_by_key(|(at, candidate)| (std::cmp::Reverse(candidate.created), *at)).map(|(at, _)| at)
@@ -50,15 +65,16 @@ fn oracle(
 
 fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     // Two and a half years around both changes of summer time, often several a day.
-    let candidate = (0i64..80_000_000, quality()).prop_map(|(second, quality)| {
-        let created = Timestamp::from_second(1_735_000_000 + second).unwrap();
-        Candidate { created, quality }
-    });
-    let near = (0i64..400, quality()).prop_map(|(hour, quality)| Candidate {
-        created: Timestamp::from_second(1_792_700_000 + hour * 3600).unwrap(),
-        quality,
-    });
-    prop::collection::vec(prop_oneof![candidate, near], 0..80)
+    let far = (0i64..80_000_000).prop_map(|second| 1_735_000_000 + second);
+    let near = (0i64..400).prop_map(|hour| 1_792_700_000 + hour * 3600);
+    let complete = prop::bool::weighted(0.7);
+    let candidate =
+        (prop_oneof![far, near], quality(), complete).prop_map(|(second, quality, is_complete)| Candidate {
+            created: Timestamp::from_second(second).unwrap(),
+            quality,
+            is_complete,
+        });
+    prop::collection::vec(candidate, 0..80)
 }
 
 fn quality() -> impl Strategy<Value = Quality> {
@@ -119,7 +135,25 @@ proptest! {
         prop_assert_eq!(created(|it| it == Quality::Sound), newest(|quality| quality == Quality::Sound));
         prop_assert!(stay.iter().all(|(candidate, _)| candidate.quality != Quality::Unfit));
         let asked_for = stay.iter().filter(|(_, reasons)| reasons.as_slice() != [KeptFor::Recent]).count();
-        prop_assert!(asked_for <= (keep.daily + keep.weekly + keep.monthly + 2) as usize);
+        prop_assert!(asked_for <= 2 * (keep.daily + keep.weekly + keep.monthly + 2) as usize);
+    }
+
+    /// Whatever is left out night after night, the complete ones stay as if those nights had not been.
+    #[test]
+    fn one_in_which_something_is_missing_takes_the_place_of_no_complete_one(
+        candidates in candidates(),
+        keep in keep(),
+        zone in zone(),
+        at in moment(),
+    ) {
+        let reasons = kept(&candidates, keep, &zone, at);
+        let (complete, reasons): (Vec<Candidate>, Vec<Vec<KeptFor>>) =
+            candidates.iter().copied().zip(reasons).filter(|(it, _)| it.is_complete).unzip();
+        prop_assert_eq!(&kept(&complete, keep, &zone, at), &reasons);
+        let good = |it: &Candidate| it.quality != Quality::Unfit && it.created <= at;
+        let newest = complete.iter().filter(|it| good(it)).map(|it| it.created).max();
+        let stay = complete.iter().zip(&reasons).filter(|(_, reasons)| reasons.contains(&KeptFor::Newest));
+        prop_assert_eq!(stay.map(|(it, _)| it.created).max(), newest);
     }
 
     /// Whatever a clock that was wrong has left, the rest stays as if it were not there.

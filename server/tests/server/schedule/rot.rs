@@ -1,7 +1,7 @@
 //! Nights in which the disk has changed something by itself.
 
 use super::{Shop, names, verify};
-use dikas_archive::api::archives::ArchiveCheck;
+use dikas_archive::api::archives::{ArchiveCheck, KeptFor};
 use dikas_archive::error::ErrorKind;
 use dikas_archive::reader::BackupReader;
 use rusqlite::Connection;
@@ -9,6 +9,8 @@ use serde_json::Value;
 use std::fs;
 use std::fs::File;
 use std::io::Write as _;
+
+use KeptFor::{Day, Newest};
 
 const EVENING: &str = "2026-06-01T18:00:00Z";
 const FIRST: &str = "2026-06-02T02:00:00Z";
@@ -84,6 +86,36 @@ async fn a_run_goes_on_without_what_the_configuration_names_and_the_audit_says_s
     assert_eq!(manifest.missing, missing);
     assert!(manifest.collections.iter().any(|it| it.name.as_str() == "receipts" && it.documents == 1));
     assert!(archive.verify(&mut |_| Ok(())).unwrap().is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nights_in_which_a_receipt_is_missing_never_take_the_place_of_the_last_that_holds_it() {
+    let shop = Shop::open("0 4 * * *", EVENING, |_, backup| {
+        (backup.keep.daily, backup.keep.weekly, backup.keep.monthly) = (2, 0, 0);
+        backup.without = vec!["receipts/rec_1".parse().unwrap()];
+    });
+    let shop = shop.await;
+    shop.sell(2);
+    shop.hand.go_to("2026-06-02T07:00:00Z").await;
+    shop.hand.go_to("2026-06-03T07:00:00Z").await;
+    flip_first(&shop);
+    for day in 4..12 {
+        shop.hand.go_to(&format!("2026-06-{day:02}T07:00:00Z")).await;
+        assert_eq!(shop.last().error, None);
+    }
+    let expected = [
+        ("dikas_20260602_040000.zip", vec![Day]),
+        ("dikas_20260603_040000.zip", vec![Newest, Day]),
+        ("dikas_20260610_040000.zip", vec![Day]),
+        ("dikas_20260611_040000.zip", vec![Newest, Day]),
+    ];
+    assert_eq!(shop.kept(), expected.clone().map(|(name, reasons)| (name.to_owned(), reasons)));
+    let receipts = |name: &str| {
+        let mut archive = BackupReader::open(File::open(shop.folder().join(name)).unwrap()).unwrap();
+        let manifest = archive.manifest().unwrap().unwrap();
+        manifest.collections.iter().find(|it| it.name.as_str() == "receipts").unwrap().documents
+    };
+    assert_eq!([receipts(expected[1].0), receipts(expected[3].0)], [2, 1]);
 }
 
 fn database(shop: &Shop) -> Value {
