@@ -11,7 +11,14 @@ pub fn plain_json(json: &str) -> String {
 }
 
 fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
-    text.chars().map(|c| if is_harmless(c) { c.to_string() } else { escape(c) }).collect()
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_harmless(c) {
+            true => escaped.push(c),
+            false => escaped += &escape(c),
+        }
+    }
+    escaped
 }
 
 /// Neither a control character nor a mark of direction, nor what some programs take for the end of a line.

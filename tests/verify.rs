@@ -50,6 +50,7 @@ fn a_byte_order_mark_of_another_program_belongs_to_no_document() {
     let mut reader = BackupReader::open(Cursor::new(&bytes)).unwrap();
     let verdict = reader.verify(&mut |_| Ok(())).unwrap();
     assert!(verdict.is_sound(), "{:?}", verdict.problems);
+    assert_eq!(verdict.marked_parts(), 1);
     assert_eq!((verdict.documents, verdict.notes), (3, vec![Note::ByteOrderMarks { parts: 1 }]));
     let mut given = reader.lines("articles.jsonl.br").unwrap();
     assert_eq!(given.next_line().unwrap(), Some(&b"{\"_id\":\"art_1\"}"[..]));

@@ -12,6 +12,7 @@ use dikas_archive::manifest::Manifest;
 use dikas_archive::problems::Problems;
 use dikas_archive::reader::{BackupReader, Summary};
 use dikas_backup::interrupt::Interrupt;
+use serde::Serialize;
 use serde_json::json;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,14 @@ pub(crate) struct Arguments {
     /// Answers one JSON object instead of text, of the backup as a whole.
     #[arg(long, conflicts_with_all = ["collection", "search", "limit", "format"])]
     json: bool,
+}
+
+/// What is told as JSON. It is written as it is, and never a tree of values: there may be a million files.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    size: u64,
+    manifest: Option<serde_json::Value>,
+    summary: &'a Summary,
 }
 
 /// Shows what is in a backup, or documents of it. Answers whether nothing is wrong with what was read.
@@ -45,12 +54,17 @@ fn summary(file: &Path, as_json: bool, interrupt: &Interrupt) -> Result<bool> {
     bar.clear();
     let mut out = Out::new();
     if as_json {
-        let head = manifest.as_ref().map(|manifest| {
-            let Manifest { version, created, source, missing, .. } = manifest;
-            json!({"version": version, "created": created, "source": source, "missing": missing})
-        });
-        let answer = json!({"size": reader.length(), "manifest": head, "summary": summary}).to_string();
-        let _ = out.write(format!("{}\n", plain_json(&answer)))?;
+        let answer = Answer {
+            size: reader.length(),
+            manifest: manifest.as_ref().map(|manifest| {
+                let Manifest { version, created, source, missing, .. } = manifest;
+                json!({"version": version, "created": created, "source": source, "missing": missing})
+            }),
+            summary: &summary,
+        };
+        let answer = serde_json::to_string(&answer).unwrap_or_default();
+        let _ = out.write(plain_json(&answer))?;
+        let _ = out.write("\n")?;
     } else {
         let _ = out.write(describe(manifest.as_ref(), &summary))?;
     }
