@@ -333,7 +333,7 @@ async fn a_job_that_cannot_be_done_says_why() {
     assert_eq!(error.kind, ErrorKind::DamagedDocument);
     assert!(error.subject.unwrap().contains("articles/art_1/"));
     assert_eq!(left(&bench), [""; 0]);
-    bench.post("/backup/create", "").await.fails(StatusCode::CONFLICT, "damaged-document");
+    bench.post("/backup/create", "").await.fails_with_data(StatusCode::CONFLICT, "damaged-document");
 }
 
 pub(crate) async fn create(bench: &Bench, caller: &str) -> Answer {
