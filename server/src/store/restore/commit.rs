@@ -1,7 +1,7 @@
 //! The short transaction that makes a plan live: checked against what was written since, guarded, recorded.
 
 use super::RestoreOptions;
-use super::judge::{File, How, Rule, Verdict};
+use super::judge::{File, How, Rule, Stored, Verdict};
 use super::plan::{CollectionPlan, Plan, owner_stays};
 use super::prepare::catch_up;
 use super::retire::retire;
@@ -59,6 +59,7 @@ pub(super) fn apply(
         at("commit-point");
     }
     for part in &changed {
+        heal(write, part, seq)?;
         let (merged, before) = match (part.incoming.how, part.prepared, part.live) {
             (How::Merge(_), Some(result), Some(live)) => {
                 catch_up(write, live, result, plan.seq)?;
@@ -170,22 +171,21 @@ fn documents_since(
     seq: i64,
     lost: &mut HashSet<String>,
 ) -> Result<()> {
-    let sql = "SELECT id, body, seq FROM documents WHERE generation = ?1 AND seq > ?2 AND seq > 0";
+    let sql = "SELECT id, body, seq, digest FROM documents WHERE generation = ?1 AND seq > ?2 AND seq > 0";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut incoming =
-        connection.prepare_cached("SELECT body FROM documents WHERE generation = ?1 AND id = ?2")?;
+    let mut incoming = connection
+        .prepare_cached("SELECT id, body, seq, digest FROM documents WHERE generation = ?1 AND id = ?2")?;
     let mut rows = statement.query((live, seq))?;
     while let Some(row) = rows.next()? {
         let id: String = row.get(0)?;
-        let body = row.get_ref(1)?.as_blob().map_err(Failure::internal)?;
-        let after: Option<Vec<u8>> =
-            incoming.query_row((part.incoming.generation, &id), |row| row.get(0)).optional()?;
+        let mut after = incoming.query((part.incoming.generation, &id))?;
+        let after = after.next()?.map(Stored::of).transpose()?;
         let goes = part.removes.contains(&id);
-        match part.incoming.document(&id, Some((body, row.get(2)?)), after.as_deref(), goes) {
+        match part.incoming.document(&id, Some(Stored::of(row)?), after, goes) {
             // Counters are judged anew by the commit.
             Verdict::Changed if part.incoming.how == How::Merge(Rule::Greater) => {}
             Verdict::Changed | Verdict::Dropped => drop(lost.insert(id)),
-            Verdict::New | Verdict::Same | Verdict::Kept => {}
+            Verdict::New | Verdict::Healed | Verdict::Same | Verdict::Kept => {}
         }
     }
     Ok(())
@@ -235,6 +235,19 @@ fn add_point(write: &Write<'_>, id: &str, seq: i64, now: &str, author: &Author<'
     let archive = author.archive.map(serde_json::to_string).transpose().map_err(Failure::internal)?;
     let action = serde_json::to_string(&author.action).map_err(Failure::internal)?;
     write.transaction.prepare_cached(sql)?.execute((id, seq, now, author.user, action, archive))?;
+    Ok(())
+}
+
+/// Writes anew what the disk has changed, where it is: neither the restore point nor what was put together brings it back.
+fn heal(write: &Write<'_>, part: &CollectionPlan, seq: i64) -> Result<()> {
+    let mut put = write.transaction.prepare_cached(
+        "UPDATE documents SET (seq, body, digest) =
+             (SELECT ?4, body, digest FROM documents WHERE generation = ?2 AND id = ?3)
+         WHERE generation = ?1 AND id = ?3",
+    )?;
+    for id in &part.heals {
+        put.execute((part.live, part.incoming.generation, id, seq))?;
+    }
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! What becomes of one document or file when a backup or a restore point comes in: the one place that decides it.
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::store::documents::counter;
+use crate::store::rot;
 use dikas_archive::api::restore::Changes;
 use dikas_archive::catalog::CollectionName;
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 use std::collections::BTreeSet;
 
 /// Documents of one collection that shall come in.
@@ -28,10 +30,13 @@ impl Incoming {
     pub(super) fn document(
         &self,
         id: &str,
-        now: Option<(&[u8], i64)>,
-        after: Option<&[u8]>,
+        now: Option<Stored<'_>>,
+        after: Option<Stored<'_>>,
         goes: bool,
     ) -> Verdict {
+        if now.zip(after).is_some_and(|(now, after)| after.heals(&now, id)) {
+            return Verdict::Healed;
+        }
         match self.how.document(now, after, goes) {
             Verdict::Dropped if self.lacks(id) => Verdict::Kept,
             verdict => verdict,
@@ -80,6 +85,8 @@ pub(super) enum Rule {
 pub(super) enum Verdict {
     New,
     Changed,
+    /// The disk has changed the live one, and the one that comes is the one that was written. No law is touched.
+    Healed,
     Same,
     Dropped,
     Kept,
@@ -89,11 +96,41 @@ impl Verdict {
     pub(super) fn count(self, changes: &mut Changes) {
         *match self {
             Self::New => &mut changes.new,
-            Self::Changed => &mut changes.changed,
+            Self::Changed | Self::Healed => &mut changes.changed,
             Self::Same => &mut changes.same,
             Self::Dropped => &mut changes.dropped,
             Self::Kept => &mut changes.kept,
         } += 1;
+    }
+}
+
+/// A document as it stands in its row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stored<'a> {
+    pub(super) body: &'a [u8],
+    /// The digest of what was written; none in a row of before.
+    written: Option<&'a [u8]>,
+    /// The position of its last write; 0 for a staged one.
+    seq: i64,
+}
+
+impl<'a> Stored<'a> {
+    /// The one in a row of document id, body, position and digest.
+    pub(super) fn of(row: &'a Row<'_>) -> Result<Self> {
+        let body = row.get_ref(1)?.as_blob().map_err(Failure::internal)?;
+        let written = match row.get_ref(3)? {
+            ValueRef::Null => None,
+            ValueRef::Blob(written) => Some(written),
+            _ => Some(rot::NO_DOCUMENT),
+        };
+        Ok(Self { body, written, seq: row.get(2)? })
+    }
+
+    /// Whether this is what was written as `now`, which is not that any more: its body has changed, or its digest has.
+    fn heals(&self, now: &Self, id: &str) -> bool {
+        let one_of_both = (self.body == now.body) != (self.written == now.written);
+        let has_digests = now.written.is_some() && self.written.is_some();
+        one_of_both && has_digests && self.written == Some(&rot::digest(id, self.body))
     }
 }
 
@@ -119,22 +156,22 @@ impl File {
 }
 
 impl How {
-    /// What becomes of a document: `now` is its live body and position, `goes` whether a merge added it that is undone.
-    pub(super) fn document(self, now: Option<(&[u8], i64)>, after: Option<&[u8]>, goes: bool) -> Verdict {
+    /// What becomes of a document that is sound: `now` is the live one, `goes` whether a merge added it that is undone.
+    fn document(self, now: Option<Stored<'_>>, after: Option<Stored<'_>>, goes: bool) -> Verdict {
         match (now, after, self) {
             (None, _, _) => Verdict::New,
-            (Some((now, _)), Some(after), _) if now == after => Verdict::Same,
+            (Some(now), Some(after), _) if now.body == after.body => Verdict::Same,
             (Some(_), Some(_), Self::Replace { .. } | Self::Merge(Rule::Overwrite)) => Verdict::Changed,
             (Some(_), Some(_), Self::Merge(Rule::Add)) => Verdict::Kept,
-            (Some((now, _)), Some(after), Self::Merge(Rule::Greater)) => {
-                if counter(after) >= counter(now) {
-                    Verdict::Changed
-                } else {
-                    Verdict::Kept
-                }
+            (Some(now), Some(after), Self::Merge(Rule::Greater)) => {
+                if counter(after.body) >= counter(now.body) { Verdict::Changed } else { Verdict::Kept }
             }
-            (Some((_, seq)), None, Self::Replace { carry_after }) => {
-                if carry_after.is_some_and(|after| seq > after) { Verdict::Kept } else { Verdict::Dropped }
+            (Some(now), None, Self::Replace { carry_after }) => {
+                if carry_after.is_some_and(|after| now.seq > after) {
+                    Verdict::Kept
+                } else {
+                    Verdict::Dropped
+                }
             }
             (Some(_), None, Self::Merge(Rule::Overwrite)) if goes => Verdict::Dropped,
             (Some(_), None, Self::Merge(_)) => Verdict::Kept,

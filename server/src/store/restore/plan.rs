@@ -1,7 +1,7 @@
 //! What a restore or an undo would do, collection by collection: computed at one position of the store, shown as the
 //! preview, and carried out by the commit as long as nothing that it would cost has changed since.
 
-use super::judge::{File, How, Incoming, Rule, Verdict};
+use super::judge::{File, How, Incoming, Rule, Stored, Verdict};
 use super::warnings::Warnings;
 use crate::auth;
 use crate::failure::{Failure, Result};
@@ -39,6 +39,8 @@ pub(super) struct CollectionPlan {
     /// Of a merge: the documents to write, and to remove.
     pub(super) upserts: Vec<String>,
     pub(super) removes: HashSet<String>,
+    /// The documents that the disk has changed, and that are written as they were.
+    pub(super) heals: Vec<String>,
     /// Of a merge: the attachments to write, and to remove from documents that stay.
     pub(super) file_upserts: Vec<(String, String)>,
     pub(super) file_removes: HashSet<(String, String)>,
@@ -116,6 +118,7 @@ impl CollectionPlan {
             changes,
             upserts: Vec::new(),
             removes: HashSet::new(),
+            heals: Vec::new(),
             file_upserts: Vec::new(),
             file_removes: HashSet::new(),
             kept: false,
@@ -140,15 +143,16 @@ impl CollectionPlan {
         let (how, changes, judge) = (self.incoming.how, &mut self.changes, &self.incoming);
         both.walk(|id, live, incoming| {
             let name = changes.name.as_str();
-            let after = incoming.map(|row| body(row)).transpose()?;
-            let now = live.map(|row| Ok::<_, Failure>((body(row)?, row.get(2)?))).transpose()?;
-            changes.bytes += after.map_or(0, |after| after.len() as u64 + 1);
+            let (now, after) = (live.map(Stored::of).transpose()?, incoming.map(Stored::of).transpose()?);
+            changes.bytes += after.map_or(0, |after| after.body.len() as u64 + 1);
             let verdict = judge.document(id, now, after, removable.contains(id));
             verdict.count(&mut changes.documents);
+            let (now, after) = (now.map(|now| now.body), after.map(|after| after.body));
             match verdict {
                 Verdict::New => warnings.note(name, None, after),
-                Verdict::Changed => warnings.note(name, now.map(|(body, _)| body), after),
-                Verdict::Dropped => warnings.note(name, now.map(|(body, _)| body), None),
+                Verdict::Changed => warnings.note(name, now, after),
+                Verdict::Dropped => warnings.note(name, now, None),
+                Verdict::Healed => self.heals.push(id.to_owned()),
                 Verdict::Same | Verdict::Kept => {}
             }
             if signed && matches!(verdict, Verdict::Changed | Verdict::Dropped) {
@@ -159,7 +163,7 @@ impl CollectionPlan {
                 match verdict {
                     Verdict::New | Verdict::Changed => self.upserts.push(id.to_owned()),
                     Verdict::Dropped => drop(self.removes.insert(id.to_owned())),
-                    Verdict::Same | Verdict::Kept => {}
+                    Verdict::Healed | Verdict::Same | Verdict::Kept => {}
                 }
             }
             Ok(())
@@ -201,7 +205,7 @@ impl CollectionPlan {
                 match verdict {
                     Verdict::New | Verdict::Changed => self.file_upserts.push(key),
                     Verdict::Dropped if goes_alone => drop(self.file_removes.insert(key)),
-                    Verdict::Dropped | Verdict::Same | Verdict::Kept => {}
+                    Verdict::Dropped | Verdict::Healed | Verdict::Same | Verdict::Kept => {}
                 }
             }
             Ok(())
@@ -226,8 +230,10 @@ impl CollectionPlan {
             How::Merge(_) => {
                 let mut after = bodies(connection, self.live.unwrap_or(NONE))?;
                 after.retain(|id, _| !self.removes.contains(id));
-                // The ids of upserts are in order, as they were compared.
-                after.extend(incoming.into_iter().filter(|(id, _)| self.upserts.binary_search(id).is_ok()));
+                // These ids are in order, as they were compared.
+                let comes =
+                    |id: &String| [&self.upserts, &self.heals].iter().any(|it| it.binary_search(id).is_ok());
+                after.extend(incoming.into_iter().filter(|(id, _)| comes(id)));
                 after
             }
         };
@@ -346,10 +352,6 @@ fn counts_anything(changes: &Changes) -> bool {
     changes.new + changes.changed + changes.dropped > 0
 }
 
-fn body<'a>(row: &'a Row<'_>) -> Result<&'a [u8]> {
-    row.get_ref(1)?.as_blob().map_err(Failure::internal)
-}
-
 /// The rows of two generations side by side, in the order of their keys as bytes.
 struct Both<'a> {
     live: rusqlite::CachedStatement<'a>,
@@ -361,7 +363,7 @@ struct Both<'a> {
 
 impl<'a> Both<'a> {
     fn documents(connection: &'a Connection, live: Option<i64>, incoming: i64) -> Result<Self> {
-        let sql = "SELECT id, body, seq FROM documents WHERE generation = ?1 ORDER BY id";
+        let sql = "SELECT id, body, seq, digest FROM documents WHERE generation = ?1 ORDER BY id";
         Self::of(connection, sql, [live.unwrap_or(NONE), incoming], false)
     }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod clean;
 mod guard;
+mod heal;
 mod modes;
 mod points;
 mod random;
