@@ -221,7 +221,8 @@ fn what_windows_keeps_of_how_a_folder_looks_is_no_part_of_the_backup() {
     let part = codec::encode(b"{\"_id\":\"b\"}\n").unwrap().bytes;
     let mut all = vec![fake("a.jsonl.br", &part), fake("attachments/a/b/my-desktop.ini", b"of a person")];
     all.extend(names.map(|name| fake(name, b"of Windows")));
-    let mut reader = open(&archive(&all));
+    let bytes = archive(&all);
+    let mut reader = open(&bytes);
     let kinds: Vec<_> = (2..all.len()).map(|at| reader.kind(at)).collect();
     assert_eq!(kinds, [EntryKind::Addition; 4]);
     assert_eq!(reader.attachments().len(), 1);
