@@ -56,6 +56,17 @@ impl Problems {
         self.found += unlisted;
     }
 
+    /// These without what is about a subject of others.
+    pub fn beside(self, others: &Problems) -> Self {
+        let unlisted = self.unlisted();
+        let subjects: HashSet<&str> = others.iter().filter_map(|it| it.subject.as_deref()).collect();
+        let is_new = |it: &Error| it.subject.as_deref().is_none_or(|subject| !subjects.contains(subject));
+        let mut rest = Self::default();
+        self.kept.into_iter().filter(is_new).for_each(|problem| rest.push_new(problem));
+        rest.found += unlisted;
+        rest
+    }
+
     /// Adds all of these.
     pub fn append(&mut self, other: Problems) {
         let unlisted = other.unlisted();

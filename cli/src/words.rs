@@ -22,7 +22,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
     let mut text = format!(
         "{} ({of}) {}: {documents} documents and {} files to restore, and these are sound.\n",
         plain(&archive.name),
-        if plan.problems().is_empty() { "is sound" } else { "is damaged, but not in what was chosen" },
+        soundness(plan),
         plan.attachments().attachments
     );
     let left_out = plan.left_out();
@@ -36,6 +36,15 @@ pub(crate) fn plan(plan: &Plan) -> String {
         text += &listed(problems.iter().map(|problem| plain(&problem.to_string())), problems.found());
     }
     text
+}
+
+/// What a whole reading says of the archive.
+fn soundness(plan: &Plan) -> &'static str {
+    match (plan.left_out().is_empty(), plan.problems().is_empty()) {
+        (true, true) => "is sound",
+        (true, false) => "is damaged, but not in what was chosen",
+        (false, _) => "has files that cannot be restored",
+    }
 }
 
 /// What is wrong with a backup, a line for each problem.

@@ -104,6 +104,13 @@ fn packed<'a>(entries: impl Iterator<Item = (&'a String, &'a Vec<u8>)>) -> Vec<u
     std::fs::read(file.path()).unwrap()
 }
 
+/// What `restore --json` says of the file.
+fn checked(output: &std::process::Output) -> Value {
+    let events = stdout(output);
+    let mut events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events.find(|event| event["event"] == "checked").expect("it was checked")
+}
+
 fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
@@ -159,12 +166,23 @@ fn every_command_says_the_same_of_the_same_file() {
         let (status, body) = shop.send(&path, "application/zip", &bytes);
         if what.contains("attachment") {
             // The rest can be restored, once a person agrees to do without the file.
-            assert!(restored.status.code() != Some(0) || told.contains(&attachment), "{what}: {told}");
-            assert!(status != 200 || body.contains("LeftOut"), "{what}: {body}");
+            assert_eq!(restored.status.code(), Some(0), "{what}: {told}");
+            assert!(told.contains(&attachment) && !told.contains("is sound"), "{what}: {told}");
+            assert!(!told.contains("no part of this restore"), "told twice: {what}: {told}");
+            let checked = checked(&shop.restore(&file, &["--dry-run", "--json", "--business", &business]));
+            assert_eq!(
+                (&checked["filesLeftOut"], &checked["problems"]["found"]),
+                (&json!(1), &json!(0)),
+                "{what}"
+            );
+            assert_eq!(status, 200, "{what}: {body}");
+            let body: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(body["data"]["preview"]["filesLeftOut"], 1, "{what}: {body}");
         } else {
             // What the manifest does not name is no part of the backup, and keeps nobody from the rest.
             let usable = truth == Truth::Sound || what == "an entry too many";
             assert_eq!(restored.status.code() == Some(0), usable, "{what}: {told}");
+            assert_eq!(told.contains("is sound"), truth == Truth::Sound, "{what}: {told}");
             assert_eq!(status, if usable { 200 } else { 422 }, "{what}: {body}");
         }
         let check = shop.check(&format!("{}.zip", Sha256::of(what.as_bytes())), &bytes);

@@ -82,9 +82,9 @@ pub async fn check<R: Read + Seek>(
             Err(error) => plan.left_out.push(error),
         }
     }
-    // All that was chosen has been read and is sound: what else the directory shows concerns the rest.
-    plan.problems.append_new(archive.verify_unread().problems);
     not_understood(archive, &mut plan.left_out);
+    // All that was chosen has been read: what else the directory shows concerns the rest.
+    plan.problems = archive.verify_unread().problems.beside(&plan.left_out);
     files::sort(&mut plan.files);
     plan.attachments = announced_attachments(&plan.files)?;
     plan.attachments.left_out = plan.left_out.found();
