@@ -38,6 +38,13 @@ pub(super) fn record_digest(record: &AttachmentRecord) -> RowDigest {
     hasher.finish().as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
+/// Whether these are a digest of which the disk has changed some bits. One of a body that has changed differs in about half
+/// of its bits, so that it is the digest that has rotted, and not the body.
+pub(super) fn is_nearly(written: &[u8], digest: &RowDigest) -> bool {
+    let bits = written.iter().zip(digest).map(|(written, digest)| (written ^ digest).count_ones());
+    written.len() == digest.len() && bits.sum::<u32>() <= 16
+}
+
 /// The body of a document, if it is the one that its digest is of. A row of before has none, and counts as it is.
 pub(super) fn checked<'a>(
     id: &str,
@@ -249,6 +256,10 @@ mod tests {
             other[at / 8] ^= 1 << (at % 8);
             assert_eq!(checked(id, ValueRef::Blob(&other), written), Err(Reason::Changed));
         }
+        let mut rotten = digest(id, body);
+        rotten[0] ^= 0xFF;
+        assert!(is_nearly(&rotten, &digest(id, body)));
+        assert!(!is_nearly(&digest(id, b"{}"), &digest(id, body)) && !is_nearly(b"", &digest(id, body)));
         assert_eq!(checked("rcp_2", ValueRef::Blob(body), written), Err(Reason::Changed));
         assert_eq!(checked(id, ValueRef::Text(body), written), Err(Reason::Changed));
         assert_eq!(checked(id, ValueRef::Blob(body), ValueRef::Null), Ok(body.as_slice()));

@@ -2,6 +2,7 @@
 
 use super::*;
 use dikas_archive::api::restore::RestorePoint;
+use dikas_server::auth::Role;
 use rusqlite::Connection;
 
 const RECEIPTS: [&str; 4] = [
@@ -65,6 +66,29 @@ async fn a_restore_of_other_bytes_heals_no_signed_document() {
     let backup = Backup::of(&[("receipts", &[&other])]);
     let preview = Session::staged(&bench, &backup, RestoreMode::Identical).await.preview().await;
     assert_eq!(counts(changes_of(&preview.collections, "receipts").documents), [0, 0, 0, 0, 4]);
+}
+
+#[tokio::test]
+async fn a_document_whose_digest_the_disk_has_changed_is_healed_by_its_own_bytes() {
+    let bench = Bench::new().await;
+    put(&bench, "receipts", &RECEIPTS).await;
+    flip(&bench, "digest", "rcp_7", 3);
+    bench.post("/backup/create", "").await.fails_with_data(CONFLICT, "damaged-document");
+    bench.put("/documents/receipts?id=rcp_7", RECEIPTS[1]).await.expect(OK);
+    bench.post("/backup/create", "").await.expect(OK);
+    assert_eq!(live(&bench, "receipts").await, RECEIPTS);
+}
+
+#[tokio::test]
+async fn a_till_heals_a_counter_that_the_disk_has_raised() {
+    let bench = Bench::new().await;
+    let till = bench.user("till", Role::Till).await;
+    put(&bench, "counters", &[COUNTER]).await;
+    flip(&bench, "body", "receipt", 25);
+    let path = "/documents/counters?id=receipt";
+    bench.call(Method::PUT, path, Some(&till), COUNTER.replace("117", "118")).await.expect(CONFLICT);
+    bench.call(Method::PUT, path, Some(&till), COUNTER).await.expect(OK);
+    assert_eq!(live(&bench, "counters").await, [COUNTER]);
 }
 
 /// Changes one bit of a column of a document behind the server's back.
