@@ -17,6 +17,9 @@ use std::collections::{BTreeMap, HashSet};
 /// No generation has this number.
 const NONE: i64 = -1;
 
+/// The documents of a generation, as [`Stored::of`] reads them.
+const ROWS: &str = "SELECT id, body, seq, digest FROM documents WHERE generation = ?1 ORDER BY id";
+
 /// What would be done.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -226,7 +229,7 @@ impl CollectionPlan {
     pub(super) fn lets_an_admin_in(&self, connection: &Connection) -> Result<bool> {
         let incoming = bodies(connection, self.incoming.generation)?;
         let after = match self.incoming.how {
-            How::Replace { .. } => incoming,
+            How::Replace { .. } => self.with_kept(connection, incoming)?,
             How::Merge(_) => {
                 let mut after = bodies(connection, self.live.unwrap_or(NONE))?;
                 after.retain(|id, _| !self.removes.contains(id));
@@ -238,6 +241,24 @@ impl CollectionPlan {
             }
         };
         Ok(auth::an_admin_can_log_in(after.values().map(Vec::as_slice)))
+    }
+
+    /// Adds to the documents that come those that a replacement keeps: what the backup lacks, or was written since.
+    fn with_kept(
+        &self,
+        connection: &Connection,
+        mut incoming: BTreeMap<String, Vec<u8>>,
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut live = connection.prepare_cached(ROWS)?;
+        let mut live = live.query([self.live.unwrap_or(NONE)])?;
+        while let Some(row) = live.next()? {
+            let (id, now) = (text(row, 0)?, Stored::of(row)?);
+            let kept = || self.incoming.document(id, Some(now), None, false) == Verdict::Kept;
+            if !incoming.contains_key(id) && kept() {
+                incoming.insert(id.to_owned(), now.body.to_vec());
+            }
+        }
+        Ok(incoming)
     }
 
     /// Leaves everything as it is.
@@ -363,8 +384,7 @@ struct Both<'a> {
 
 impl<'a> Both<'a> {
     fn documents(connection: &'a Connection, live: Option<i64>, incoming: i64) -> Result<Self> {
-        let sql = "SELECT id, body, seq, digest FROM documents WHERE generation = ?1 ORDER BY id";
-        Self::of(connection, sql, [live.unwrap_or(NONE), incoming], false)
+        Self::of(connection, ROWS, [live.unwrap_or(NONE), incoming], false)
     }
 
     fn attachments(connection: &'a Connection, live: Option<i64>, incoming: i64) -> Result<Self> {

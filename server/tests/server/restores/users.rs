@@ -2,6 +2,7 @@
 
 use super::*;
 use dikas_archive::api::restore::RestoreWarning;
+use dikas_archive::damage::Reason;
 use dikas_server::auth::{Role, user_document};
 
 #[tokio::test]
@@ -50,6 +51,24 @@ async fn users_among_whom_no_admin_can_log_in_are_not_taken() {
         assert_eq!(live(&bench, "users").await, before);
         assert_eq!(live(&bench, "articles").await.len(), 1);
     }
+}
+
+#[tokio::test]
+async fn an_admin_whom_the_backup_lacks_and_a_restore_keeps_counts() {
+    let bench = Bench::new().await;
+    let till = user_document("usr_till", "till", Role::Till, "secret").unwrap();
+    let mut backup = Backup::of(&[("users", &[&till])]);
+    backup.missing.push(Missing {
+        collection: "users".parse().unwrap(),
+        id: "usr_admin".to_owned(),
+        name: None,
+        reason: Reason::Changed,
+        attachments: 0,
+    });
+    let outcome = restore(&bench, &backup, RestoreMode::Full).await;
+    assert!(outcome.logins_ended && !outcome.users_kept);
+    bench.login("admin", &bench.password).await;
+    bench.login("till", "secret").await;
 }
 
 #[tokio::test]
