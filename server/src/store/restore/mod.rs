@@ -31,7 +31,7 @@ use dikas_archive::api::restore::{
 };
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::Sha256;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -112,6 +112,8 @@ struct Work {
     records: Records,
     /// Files of which not every piece is here.
     uploads: BTreeMap<Sha256, Upload>,
+    /// The files whose bytes were read in this session, and are sound.
+    sound: HashSet<Sha256>,
     plan: Option<Plan>,
     ended: bool,
 }

@@ -9,7 +9,6 @@ use dikas_archive::api::restore::{BATCH_BYTES, BATCH_LINES, BatchStaged, Restore
 use dikas_archive::catalog::CollectionName;
 use dikas_archive::digest::{Hasher, Sha256};
 use dikas_archive::document::{self, Document};
-use std::collections::HashMap;
 
 /// The longest file name of an attachment, in bytes.
 const MAX_NAME: usize = 255;
@@ -124,12 +123,13 @@ impl Restores {
         })
     }
 
-    /// Those of the digests whose bytes are not here, or not in the size that a record says.
+    /// Those of the digests whose bytes are not here, are not in the size that a record says, or were changed by the disk:
+    /// sent again, they heal what is here.
     ///
     /// # Errors
     /// `restore-gone`, `forbidden`
     pub fn missing_blobs(&self, id: &str, owner: &Owner, digests: &[Sha256]) -> Result<Vec<Sha256>> {
-        self.with(id, owner, |_, _| {
+        self.with(id, owner, |_, work| {
             self.store.read(|connection| {
                 let sql = "SELECT size FROM attachments WHERE sha256 = ?1 LIMIT 1";
                 let mut statement = connection.prepare_cached(sql)?;
@@ -138,7 +138,8 @@ impl Restores {
                     let mut rows = statement.query([digest.to_string()])?;
                     let size = rows.next()?.map(|row| row.get(0)).transpose()?.map(crate::store::unsigned);
                     let here = self.store.blobs().size(digest)?;
-                    if here.is_none() || size.is_some() && size != here {
+                    let size = size.or(here);
+                    if here != size || !size.is_some_and(|size| work.is_sound(&self.store, digest, size)) {
                         missing.push(*digest);
                     }
                 }
@@ -161,7 +162,7 @@ impl Work {
     ///
     /// # Errors
     /// `incomplete`, naming the gap.
-    pub(super) fn check_complete(&self, store: &Store, request: &RestoreRequest) -> Result<()> {
+    pub(super) fn check_complete(&mut self, store: &Store, request: &RestoreRequest) -> Result<()> {
         for announced in &request.collections {
             let name = announced.name.as_str();
             let staged =
@@ -181,8 +182,17 @@ impl Work {
         self.check_files(store)
     }
 
+    /// Whether the bytes of a file are those that its digest is of. They are read once in a session.
+    fn is_sound(&mut self, store: &Store, digest: &Sha256, size: u64) -> bool {
+        let sound = self.sound.contains(digest) || store.blobs().damage(digest, size).is_none();
+        if sound {
+            self.sound.insert(*digest);
+        }
+        sound
+    }
+
     /// Checks that each attachment has its owner and its bytes.
-    fn check_files(&self, store: &Store) -> Result<()> {
+    fn check_files(&mut self, store: &Store) -> Result<()> {
         store.read(|connection| {
             let mut orphans = connection.prepare_cached(
                 "SELECT document_id, name FROM attachments AS files WHERE generation = ?1
@@ -190,28 +200,30 @@ impl Work {
             )?;
             let mut blobs =
                 connection.prepare_cached("SELECT sha256, size FROM attachments WHERE generation = ?1")?;
-            let mut seen: HashMap<String, u64> = HashMap::new();
-            for (collection, staged) in &self.collections {
-                let mut rows = orphans.query([staged.generation])?;
+            let generations: Vec<_> =
+                self.collections.iter().map(|(name, staged)| (name.clone(), staged.generation)).collect();
+            for (collection, generation) in generations {
+                let mut rows = orphans.query([generation])?;
                 if let Some(row) = rows.next()? {
                     let (id, name): (String, String) = (row.get(0)?, row.get(1)?);
                     let message = format!("the file {name:?} belongs to {id:?} of {collection}, which is not staged");
                     return Err(incomplete(message).on("attachments"));
                 }
-                let mut rows = blobs.query([staged.generation])?;
+                let mut rows = blobs.query([generation])?;
                 while let Some(row) = rows.next()? {
                     let (sha256, size): (String, i64) = (row.get(0)?, row.get(1)?);
                     let size = crate::store::unsigned(size);
-                    let here = match seen.get(&sha256) {
-                        Some(here) => Some(*here),
-                        None => store.blobs().size(&sha256.parse()?)?,
-                    };
+                    let digest: Sha256 = sha256.parse()?;
+                    let here = store.blobs().size(&digest)?;
                     if here != Some(size) {
                         let found = here.map_or("none".to_owned(), |here| format!("{here} bytes"));
                         let message = format!("a blob is missing: expected {size} bytes, found {found}");
                         return Err(incomplete(message).on(sha256));
                     }
-                    seen.insert(sha256, size);
+                    if !self.is_sound(store, &digest, size) {
+                        let message = "the disk has changed this file: it has to be sent again";
+                        return Err(incomplete(message.to_owned()).on(sha256));
+                    }
                 }
             }
             Ok(())

@@ -1,6 +1,7 @@
 //! What the disk has changed, and a restore from a sound backup writes as it was: it is no loss, and stays healed.
 
 use super::*;
+use crate::bench::attachment_path;
 use dikas_archive::api::restore::RestorePoint;
 use dikas_server::auth::Role;
 use rusqlite::Connection;
@@ -89,6 +90,31 @@ async fn a_till_heals_a_counter_that_the_disk_has_raised() {
     bench.call(Method::PUT, path, Some(&till), COUNTER.replace("117", "118")).await.expect(CONFLICT);
     bench.call(Method::PUT, path, Some(&till), COUNTER).await.expect(OK);
     assert_eq!(live(&bench, "counters").await, [COUNTER]);
+}
+
+#[tokio::test]
+async fn a_restore_heals_a_file_that_the_disk_has_changed() {
+    let bench = Bench::new().await;
+    put(&bench, "receipts", &RECEIPTS).await;
+    bench.put(&attachment_path("receipts", "rcp_7", "f"), "seven").await.expect(CREATED);
+    let digest = Sha256::of(b"seven");
+    let digits = digest.to_string();
+    let (head, tail) = digits.split_at(2);
+    let blob = bench.folder.path().join("data/blobs").join(head).join(tail);
+    std::fs::write(&blob, "sEven").unwrap();
+    bench.post("/backup/create", "").await.fails_with_data(CONFLICT, "damaged-document");
+
+    let backup = Backup::of(&[("receipts", &RECEIPTS)]).with_file("receipts", "rcp_7", "f", "seven");
+    let session = Session::begin(&bench, &backup.request(RestoreMode::Identical)).await;
+    assert_eq!(session.missing(&[digest]).await, [digest]);
+    session.stage(&backup).await;
+    // One that rots before the session has read it stops the restore, until it is sent.
+    std::fs::write(&blob, "sEven").unwrap();
+    let answer = session.try_preview().await.fails(CONFLICT, "incomplete");
+    assert!(String::from_utf8_lossy(&answer.body).contains("sent again"));
+    session.put_blob(&digest, b"seven".to_vec()).await.expect(CREATED);
+    session.commit().await;
+    bench.post("/backup/create", "").await.expect(OK);
 }
 
 /// Changes one bit of a column of a document behind the server's back.
