@@ -5,6 +5,7 @@ use crate::bench::{attachment_path, document_path};
 use dikas_archive::api::restore::RestorePoint;
 use dikas_server::App;
 use dikas_server::store::CleanOptions;
+use rusqlite::Connection;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -41,6 +42,23 @@ fn begun() -> Vec<&'static str> {
     ended.collect()
 }
 
+/// Cleans up, and requires that nothing is gone that is named.
+fn clean_up(bench: &Bench) {
+    bench.app.clean().unwrap();
+    every_named_file_is_there(bench);
+}
+
+/// Requires that each file that a live document or one that is staged names can be read whole.
+fn every_named_file_is_there(bench: &Bench) {
+    let connection = Connection::open(bench.folder.path().join("data/dikas.sqlite")).unwrap();
+    let mut named = connection.prepare("SELECT DISTINCT sha256, size FROM attachments").unwrap();
+    let named = named.query_map((), |row| Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))).unwrap();
+    for (digest, size) in named.map(Result::unwrap) {
+        let damage = bench.app.store().blobs().damage(&digest.parse().unwrap(), size.into());
+        assert_eq!(damage, None, "{digest}");
+    }
+}
+
 /// The file of each of these documents, as the live data has it.
 async fn files(bench: &Bench, ids: &[&str]) -> Vec<Option<Vec<u8>>> {
     let mut found = Vec::new();
@@ -53,7 +71,7 @@ async fn files(bench: &Bench, ids: &[&str]) -> Vec<Option<Vec<u8>>> {
 }
 
 async fn stage_step_by_step(session: &Session<'_>, backup: &Backup) {
-    let clean = || session.bench.app.clean().unwrap();
+    let clean = || clean_up(session.bench);
     for (name, batches) in &backup.collections {
         for (number, batch) in batches.iter().enumerate() {
             session.put_documents(name, number, batch).await.expect(OK);
@@ -78,6 +96,15 @@ async fn stage_step_by_step(session: &Session<'_>, backup: &Backup) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clean_up_at_any_step_takes_nothing_that_is_needed() {
+    // As a test takes what it finds, and as a server sets it aside and brings back what is named again.
+    let at_once = CleanOptions::at_once();
+    let with_quarantine = CleanOptions { quarantine: CleanOptions::default().quarantine, ..at_once.clone() };
+    for clean in [at_once, with_quarantine] {
+        clean_up_at_any_step(&clean).await;
+    }
+}
+
+async fn clean_up_at_any_step(clean: &CleanOptions) {
     for (mode, merged_rows) in [
         (RestoreMode::Full, 100),
         (RestoreMode::Identical, 100),
@@ -85,7 +112,7 @@ async fn a_clean_up_at_any_step_takes_nothing_that_is_needed() {
         (RestoreMode::Update, 1),
     ] {
         let bench = Bench::with(|config| {
-            config.restores.clean = CleanOptions::at_once();
+            config.restores.clean = clean.clone();
             config.restores.merged_rows = merged_rows;
             config.restores.at = begin_clean_up;
         })
@@ -98,15 +125,15 @@ async fn a_clean_up_at_any_step_takes_nothing_that_is_needed() {
 
         // A backup sees what has gone since, until it has read it.
         let snapshot = bench.snapshot().await;
-        bench.app.clean().unwrap();
+        clean_up(&bench);
         bench.delete(&document_path("articles", "c")).await.expect(OK);
-        bench.app.clean().unwrap();
+        clean_up(&bench);
         assert_eq!(bench.lines(&snapshot, "articles").await.iter().filter(|byte| **byte == b'\n').count(), 3);
-        bench.app.clean().unwrap();
+        clean_up(&bench);
         for bytes in ["of now", "of both", "given up"] {
             let path = format!("/backup/snapshots/{}/blobs/{}", snapshot.id, Sha256::of(bytes.as_bytes()));
             assert_eq!(bench.get(&path).await.expect(OK).body, bytes);
-            bench.app.clean().unwrap();
+            clean_up(&bench);
         }
 
         // One file is only on the disk, and another is still to come.
@@ -117,17 +144,17 @@ async fn a_clean_up_at_any_step_takes_nothing_that_is_needed() {
         let session = Session::begin(&bench, &backup.request(mode)).await;
         bench.delete(&format!("/backup/snapshots/{}", snapshot.id)).await.expect(OK);
         *WATCHED.lock().unwrap() = Some(Arc::clone(&bench.app));
-        bench.app.clean().unwrap();
+        clean_up(&bench);
         stage_step_by_step(&session, &backup).await;
         let seq = session.preview().await.seq;
-        bench.app.clean().unwrap();
+        clean_up(&bench);
         session.try_commit(seq, None).await.expect(OK);
         let passed = begun();
         for point in ["staged", "commit-begun", "commit-collection", "commit-end", "commit-done"] {
             assert!(passed.contains(&point), "{point} is not among {passed:?}");
         }
         assert_eq!(passed.contains(&"prepare-documents"), mode == RestoreMode::Update && merged_rows == 1);
-        bench.app.clean().unwrap();
+        clean_up(&bench);
         let text = |text: &str| Some(text.as_bytes().to_vec());
         let of_a = if mode == RestoreMode::Update { text("of now") } else { None };
         let restored = [of_a, text("of both"), text("given up"), text("of the backup")];
@@ -138,9 +165,9 @@ async fn a_clean_up_at_any_step_takes_nothing_that_is_needed() {
         for expected in [before, restored] {
             let points: Vec<RestorePoint> = bench.get("/backup/restore-points").await.expect(OK).data();
             let path = format!("/backup/restore-points/{}", points[0].id);
-            bench.app.clean().unwrap();
+            clean_up(&bench);
             let preview: RestorePreview = bench.get(&format!("{path}/preview")).await.expect(OK).data();
-            bench.app.clean().unwrap();
+            clean_up(&bench);
             let consent = CommitRequest {
                 seq: preview.seq,
                 acknowledge_signed: None,
@@ -149,7 +176,7 @@ async fn a_clean_up_at_any_step_takes_nothing_that_is_needed() {
             let body = serde_json::to_string(&consent).unwrap();
             bench.post(&format!("{path}/activate"), body).await.expect(OK);
             assert!(begun().contains(&"commit-collection"));
-            bench.app.clean().unwrap();
+            clean_up(&bench);
             assert_eq!(files(&bench, &ids).await, expected, "{mode:?}");
         }
         *WATCHED.lock().unwrap() = None;
