@@ -93,7 +93,8 @@ pub struct StoredArchive {
     /// Whether its bytes were compared with what they should be.
     pub check: ArchiveCheck,
     /// Why the schedule keeps it. Empty for what it would remove after a run that was due, for what is damaged, for what it did
-    /// not make, and for what is dated in the future.
+    /// not make, and for what is dated in the future. What is from before a pause of 45 days, after which the clock may have
+    /// jumped ahead, stays without a reason of its own.
     pub kept_for: Vec<KeptFor>,
     /// Whether its data are of a moment that has not come yet: a clock was wrong when it was made, or is wrong now. It takes the
     /// place of no other archive, and the schedule never removes it.

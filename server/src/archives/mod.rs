@@ -15,7 +15,7 @@ pub(crate) use record::Record;
 use crate::clock::{self, Clock};
 use crate::failure::{Failure, Result};
 use crate::schedule::config::Backup;
-use crate::schedule::keeping::{Candidate, Quality, is_settled, kept};
+use crate::schedule::keeping::{Candidate, PAUSE, Quality, before_pause, is_settled, kept};
 use axum::http::StatusCode;
 use check::{Checked, check};
 use dikas_archive::api::archives::{ArchiveCheck, KeptFor, StoredArchive};
@@ -222,7 +222,8 @@ impl Archives {
 
     /// Removes those of the schedule that it does not keep beside the one that it has just `made`. Never one that is younger than
     /// [`SETTLING`](crate::schedule::keeping::SETTLING), and never one that is dated later than that one, or whose moment
-    /// nobody knows: then a clock was wrong. What is damaged goes only where a good one of its day stays: else it may be all that
+    /// nobody knows: then a clock was wrong; and none from before a pause after which the clock may have jumped ahead. What is
+    /// damaged goes only where a good one of its day stays: else it may be all that
     /// there is, and most of it sound. Answers their names.
     pub(crate) fn retain(&self, made: &str) -> Result<Vec<String>> {
         let Some(backup) = &self.backup else { return Ok(Vec::new()) };
@@ -235,6 +236,8 @@ impl Archives {
         let stay = archives.iter().zip(&reasons).filter(|(_, reasons)| !reasons.is_empty());
         let good_days: HashSet<_> =
             stay.map(|(archive, _)| (day_of(archive), archive.is_complete())).collect();
+        let ours = archives.iter().filter(|archive| self.is_ours(archive));
+        let doubtful = before_pause(ours.filter_map(Archive::created), made, |it| backup.when.next(it));
         let mut removed = Vec::new();
         for (archive, reasons) in archives.into_iter().zip(reasons) {
             let is_old = archive.created().is_some_and(|created| is_settled(created, made));
@@ -243,6 +246,14 @@ impl Archives {
                 || good_days.contains(&(day, true))
                 || (!archive.is_complete() && good_days.contains(&(day, false)));
             let is_unwanted = self.is_ours(&archive) && reasons.is_empty() && is_replaced && is_old;
+            if is_unwanted && archive.created() <= doubtful {
+                tracing::warn!(
+                    "{} stays: no archive followed it for {} days, or the clock has jumped ahead; remove it by hand",
+                    archive.name,
+                    PAUSE.as_hours() / 24
+                );
+                continue;
+            }
             // One that somebody verifies has time until the next run.
             if is_unwanted && let Some(_busy) = self.occupy(&archive.name) {
                 match remove(&backup.folder, &archive.name) {

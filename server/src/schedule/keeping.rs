@@ -13,6 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 /// The age below which an archive stays, whatever else is there.
 pub const SETTLING: SignedDuration = SignedDuration::from_hours(48);
 
+/// A run that comes later than this after it was due may be that of a clock which has jumped ahead.
+pub const PAUSE: SignedDuration = SignedDuration::from_hours(45 * 24);
+
 /// An archive, as far as keeping it depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
@@ -55,7 +58,30 @@ pub fn is_settled(created: Timestamp, at: Timestamp) -> bool {
     at.duration_since(created) >= SETTLING
 }
 
-/// The same, where only those count that are `counted`.
+/// The last of these moments from before a pause that nobody can tell from a clock which has jumped ahead: what is from then or
+/// earlier may be hours old. None where there was no such pause before this moment, or where archives of more than
+/// [`PAUSE`] have followed it. `due` tells when an archive should have followed one of a moment.
+pub fn before_pause(
+    moments: impl IntoIterator<Item = Timestamp>,
+    at: Timestamp,
+    due: impl Fn(Timestamp) -> Option<Timestamp>,
+) -> Option<Timestamp> {
+    let mut past: Vec<Timestamp> = moments.into_iter().filter(|moment| *moment <= at).collect();
+    past.sort();
+    let mut later = at;
+    for moment in past.into_iter().rev() {
+        if later.duration_since(due(moment).unwrap_or(moment)) > PAUSE {
+            return Some(moment);
+        }
+        if at.duration_since(moment) > PAUSE {
+            return None;
+        }
+        later = moment;
+    }
+    None
+}
+
+/// As [`kept`], where only those count that are `counted`.
 fn kept_of(
     counted: fn(&Candidate) -> bool,
     candidates: &[Candidate],

@@ -1,7 +1,7 @@
 //! What stays, against an oracle that groups by calendar instead of counting.
 
 use dikas_archive::api::archives::{Keep, KeptFor};
-use dikas_server::schedule::keeping::{Candidate, Quality, is_settled, kept};
+use dikas_server::schedule::keeping::{Candidate, Quality, before_pause, is_settled, kept};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -94,6 +94,24 @@ fn keep() -> impl Strategy<Value = Keep> {
 fn zone() -> impl Strategy<Value = TimeZone> {
     prop::sample::select(vec!["Europe/Berlin", "Pacific/Auckland", "America/Los_Angeles", "UTC"])
         .prop_map(|name| TimeZone::get(name).unwrap())
+}
+
+#[test]
+fn what_is_from_before_a_pause_is_in_doubt_until_as_long_a_time_has_archives() {
+    let day = |day: i64| Timestamp::from_second(day * 86_400).unwrap();
+    let nightly = |moment: Timestamp| Some(moment + SignedDuration::from_hours(24));
+    let found = |days: &[i64], at| before_pause(days.iter().map(|it| day(*it)), day(at), nightly);
+    assert_eq!(found(&[1, 2, 3, 4], 4), None);
+    assert_eq!(found(&[1, 2, 48], 48), None);
+    assert_eq!(found(&[1, 2, 49], 49), Some(day(2)));
+    assert_eq!(found(&[1, 2, 3650, 3651, 3652], 3652), Some(day(2)));
+    // Those that are dated later are of no account.
+    assert_eq!(found(&[1, 2, 3, 3650], 3), None);
+    assert_eq!(found(&[1, 100, 110, 120, 145], 145), Some(day(1)));
+    assert_eq!(found(&[1, 100, 110, 120, 146], 146), None);
+    // Four times a year, a quarter is no pause.
+    let quarterly = |moment: Timestamp| Some(moment + SignedDuration::from_hours(24 * 91));
+    assert_eq!(before_pause([1, 92, 183].map(day), day(183), quarterly), None);
 }
 
 proptest! {

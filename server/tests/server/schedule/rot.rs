@@ -111,7 +111,7 @@ async fn nights_in_which_a_receipt_is_missing_never_take_the_place_of_the_last_t
     ];
     assert_eq!(shop.kept(), expected.clone().map(|(name, reasons)| (name.to_owned(), reasons)));
     let receipts = |name: &str| {
-        let mut archive = BackupReader::open(File::open(shop.folder().join(name)).unwrap()).unwrap();
+        let archive = BackupReader::open(File::open(shop.folder().join(name)).unwrap()).unwrap();
         let manifest = archive.manifest().unwrap().unwrap();
         manifest.collections.iter().find(|it| it.name.as_str() == "receipts").unwrap().documents
     };

@@ -167,6 +167,9 @@ async fn nights_of_a_clock_that_was_ahead_cost_no_night_and_are_marked() {
     nights(&["2036-05-02", "2036-05-03"]).await;
     let ahead: Vec<String> = shop.archives().into_iter().take(3).map(|archive| archive.name).collect();
     assert!(ahead.iter().all(|name| name.starts_with("dikas_203605")), "{ahead:?}");
+    // Hours ago they were made, whatever the clock says.
+    let before: Vec<String> = shop.archives().into_iter().skip(3).map(|archive| archive.name).collect();
+    assert_eq!(before, ["30", "29", "28"].map(|day| format!("dikas_202604{day}_023000.zip")));
 
     shop.hand.jump_to("2026-05-03T12:00:00Z");
     nights(&["2026-05-04", "2026-05-05", "2026-05-06", "2026-05-07", "2026-05-08"]).await;
