@@ -71,8 +71,9 @@ impl Interrupt {
         Disposable(self)
     }
 
-    /// From here on Ctrl-C raises it, and so do a terminal that is closed and the system that ends a service; asked again, the
-    /// program ends at once. To be called in a runtime.
+    /// From here on Ctrl-C raises it, and so do a terminal that is closed and the system that ends a service. Where the keyboard
+    /// asks again, the program ends at once; a terminal that is closed and the system may ask several times and mean one
+    /// wish. To be called in a runtime.
     pub fn listen(&self) {
         #[cfg(unix)]
         {
@@ -88,9 +89,10 @@ impl Interrupt {
                 // Where a signal cannot be heard, it ends the program.
                 let Ok(mut signals) = signal(kind) else { continue };
                 let heard = self.clone();
+                let insists = [SignalKind::interrupt(), SignalKind::quit()].contains(&kind);
                 tokio::spawn(async move {
                     while signals.recv().await.is_some() {
-                        heard.raise();
+                        heard.raise(insists);
                     }
                 });
             }
@@ -100,15 +102,18 @@ impl Interrupt {
             let heard = self.clone();
             tokio::spawn(async move {
                 while tokio::signal::ctrl_c().await.is_ok() {
-                    heard.raise();
+                    heard.raise(true);
                 }
             });
         }
     }
 
-    fn raise(&self) {
-        if self.is_raised() {
-            std::process::exit(INTERRUPTED.into());
+    /// Once more, it ends the program where that `insists`.
+    fn raise(&self, insists: bool) {
+        match self.is_raised() {
+            true if insists => std::process::exit(INTERRUPTED.into()),
+            true => return,
+            false => {}
         }
         self.change(State::Armed, State::Raised);
         let raised = self.clone();
@@ -199,6 +204,16 @@ mod tests {
         let ignored = |mask: &str| (1..=64).filter(|it| is_ignored(&format!("SigIgn:\t{mask}"), *it)).count();
         assert_eq!((ignored("8000000000001006"), ignored("no mask"), ignored("")), (4, 0, 0));
         assert!(!is_ignored("", 1));
+    }
+
+    #[test]
+    fn a_terminal_that_is_closed_may_say_so_again_and_again() {
+        let interrupt = Interrupt::default();
+        for _ in 0..3 {
+            // Otherwise the second one would end this test.
+            interrupt.raise(false);
+        }
+        assert!(interrupt.check().is_err());
     }
 
     #[test]
