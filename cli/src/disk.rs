@@ -68,15 +68,22 @@ fn unless_unsupported(synced: io::Result<()>) -> io::Result<()> {
 
 /// Whether the file system, or its driver, does not have what it was asked for.
 #[cfg(unix)]
-fn is_unsupported(error: &io::Error) -> bool {
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    let unsupported =
-        [Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::NOTTY, Errno::BADF];
+    let unsupported = [
+        Errno::INVAL,
+        Errno::NOTSUP,
+        Errno::OPNOTSUPP,
+        Errno::NOSYS,
+        Errno::NOTTY,
+        Errno::BADF,
+        Errno::NOLCK,
+    ];
     Errno::from_io_error(error).is_some_and(|errno| unsupported.contains(&errno))
 }
 
 #[cfg(not(unix))]
-fn is_unsupported(error: &io::Error) -> bool {
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
 }
 

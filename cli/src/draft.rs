@@ -115,8 +115,14 @@ fn remove_leftover(path: &Path) -> Result<()> {
 }
 
 fn lock(file: &File) -> Result<()> {
-    match file.try_lock() {
+    unless_taken(file.try_lock())
+}
+
+fn unless_taken(locked: Result<(), TryLockError>) -> Result<()> {
+    match locked {
         Ok(()) => Ok(()),
+        // Without locks the name still guards: nothing is made where a file of it is, and nothing there is emptied.
+        Err(TryLockError::Error(error)) if disk::is_unsupported(&error) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             Err(Error::new(ErrorKind::Busy, "another backup is being written here"))
         }
@@ -260,6 +266,18 @@ pub(crate) fn number_of_moment(name: &str) -> Option<u32> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_system_without_locks_is_no_reason_to_make_no_backup() {
+        use rustix::io::Errno;
+        for errno in [Errno::NOTSUP, Errno::OPNOTSUPP, Errno::INVAL, Errno::NOLCK, Errno::NOSYS] {
+            unless_taken(Err(TryLockError::Error(errno.into()))).unwrap();
+        }
+        let kind = |failure| unless_taken(Err(failure)).unwrap_err().kind;
+        assert_eq!(kind(TryLockError::WouldBlock), ErrorKind::Busy);
+        assert_eq!(kind(TryLockError::Error(Errno::IO.into())), ErrorKind::Io);
+    }
 
     #[test]
     fn a_name_of_a_moment_is_told_from_others() {
