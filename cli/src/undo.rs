@@ -30,8 +30,8 @@ pub(crate) struct Arguments {
     server: Server,
     /// The restore point to go back to, as `restore-points` lists them; that of the last restore unless this says otherwise.
     ///
-    /// Where the last restore has been undone already, nothing is done without this: an undo leaves a restore point of its own,
-    /// with which it can be taken back.
+    /// Where the last thing done was an undo, nothing is done without this: an undo leaves a restore point of its own, with which
+    /// it can be taken back.
     #[arg(long, value_name = "ID")]
     point: Option<String>,
     #[command(flatten)]
@@ -91,7 +91,7 @@ fn is_unanswered(kind: ErrorKind) -> bool {
 /// The restore point that is wanted; without a wish, that of the last restore.
 ///
 /// # Errors
-/// `bad-argument` where there is no such point, and where the last restore was undone: to undo that is to restore again.
+/// `bad-argument` where there is no such point, and where the last thing done was an undo: to undo that is to restore again.
 fn chosen(points: Vec<RestorePoint>, wanted: Option<&str>) -> Result<RestorePoint, Error> {
     let refused = |message: &str| Err(Error::new(ErrorKind::BadArgument, message));
     if let Some(wanted) = wanted {
@@ -105,9 +105,8 @@ fn chosen(points: Vec<RestorePoint>, wanted: Option<&str>) -> Result<RestorePoin
         return Ok(newest);
     }
     let (at, user, id) = (plain(&newest.created), plain(&newest.user), plain(&newest.id));
-    let mut message = format!(
-        "the last restore was undone already, at {at} by {user}; `undo --point {id}` takes that undo back"
-    );
+    let mut message =
+        format!("the last thing done was an undo, at {at} by {user}; `undo --point {id}` takes it back");
     if let Some(older) = points.find(|point| point.action != AuditAction::Undo) {
         message += &format!(", and `undo --point {}` undoes {} as well", plain(&older.id), what(&older));
     }

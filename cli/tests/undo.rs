@@ -68,7 +68,8 @@ fn an_undo_brings_back_what_was_there_and_can_be_undone() {
     }
     let again = stderr(&shop.run("undo", &["--yes"]));
     assert!(
-        again.contains("was undone already") && again.contains(&format!("undo --point {undo}")),
+        again.contains("the last thing done was an undo, at ")
+            && again.contains(&format!("undo --point {undo}")),
         "{again}"
     );
     let used = stderr(&shop.run("undo", &["--yes", "--point", id]));
