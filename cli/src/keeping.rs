@@ -5,11 +5,14 @@ use dikas_archive::catalog::{COLLECTIONS, Category};
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::manifest::Manifest;
 use dikas_archive::reader::BackupReader;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+
+/// The age below which a backup stays, however many there are: a mistake is noticed before the backup from before it goes.
+const SETTLING: SignedDuration = SignedDuration::from_hours(48);
 
 /// What became of the older backups.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,7 +26,10 @@ pub(crate) struct Retained {
 /// Removes backups from the folder of the one that was just made, until `keep` are left of its series: that one, and the
 /// newest of those that this program has named, that are of the same installation and of all that was `asked` for, and whose
 /// directory and manifest are sound. What it cannot tell so much of neither counts nor goes, and neither does what is dated
-/// after the new one.
+/// after the new one. Nothing goes that is younger than [`SETTLING`].
+///
+/// A backup in which something is missing takes the place of no complete one, which may be the last that holds it: complete
+/// ones count by themselves, and each other one counts among all.
 ///
 /// # Errors
 /// `io` where the folder cannot be read, or a backup not be removed; the new one stays in any case.
@@ -45,9 +51,15 @@ pub(crate) fn keep_newest(
     let (future, past): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|it| it.moment > now);
     let mut retained =
         Retained { removed: Vec::new(), future: future.into_iter().map(|it| it.path).collect() };
-    for Found { path, .. } in past.into_iter().skip(keep.get() - 1) {
-        fs::remove_file(&path).map_err(|error| unremoved(&path, error))?;
-        retained.removed.push(path);
+    let (mut all, mut complete) = (1, usize::from(manifest.missing.is_empty()));
+    for Found { path, moment, is_complete, .. } in past {
+        let newer = if is_complete { complete } else { all };
+        all += 1;
+        complete += usize::from(is_complete);
+        if newer >= keep.get() && now.duration_since(moment) >= SETTLING {
+            fs::remove_file(&path).map_err(|error| unremoved(&path, error))?;
+            retained.removed.push(path);
+        }
     }
     Ok(retained)
 }
@@ -59,6 +71,8 @@ struct Found {
     /// Of two of the same second, the later one has the greater number.
     number: u32,
     path: PathBuf,
+    /// Whether nothing is missing in it that was damaged when it was made.
+    is_complete: bool,
 }
 
 /// The backups of this series beside the one that was made.
@@ -75,9 +89,9 @@ fn find(made: &Path, series: &Series<'_>) -> Result<Vec<Found>> {
             && is_file
             && Some(entry.file_name().as_os_str()) != made.file_name()
             && !is_of_server(&path)
-            && let Some(moment) = moment_in(&path, series)
+            && let Some((moment, is_complete)) = told_of(&path, series)
         {
-            found.push(Found { moment, number, path });
+            found.push(Found { moment, number, path, is_complete });
         }
     }
     Ok(found)
@@ -120,14 +134,15 @@ impl Series<'_> {
     }
 }
 
-/// The moment of a sound backup of this series.
-fn moment_in(path: &Path, series: &Series<'_>) -> Option<Timestamp> {
+/// The moment of a sound backup of this series, and whether nothing is missing in it.
+fn told_of(path: &Path, series: &Series<'_>) -> Option<(Timestamp, bool)> {
     let reader = BackupReader::open(File::open(path).ok()?).ok()?;
     if !reader.verify_directory().is_sound() {
         return None;
     }
     let manifest = reader.manifest().ok()??;
-    if series.has(manifest) { moment(manifest) } else { None }
+    let moment = moment(manifest)?;
+    series.has(manifest).then_some((moment, manifest.missing.is_empty()))
 }
 
 fn moment(manifest: &Manifest) -> Option<Timestamp> {
@@ -139,6 +154,7 @@ fn moment(manifest: &Manifest) -> Option<Timestamp> {
 mod tests {
     use super::*;
     use dikas_archive::api::{CollectionSummary, Snapshot, SourceInfo};
+    use dikas_archive::damage::{Missing, Reason};
     use dikas_archive::writer::BackupWriter;
 
     /// A backup of this moment with these collections in it, all of them empty.
@@ -147,6 +163,17 @@ mod tests {
         name: &str,
         created: &str,
         collections: &[(&str, Category)],
+    ) -> (PathBuf, Manifest) {
+        backup_without(folder, name, created, collections, Vec::new())
+    }
+
+    /// The same, in which this is missing.
+    fn backup_without(
+        folder: &Path,
+        name: &str,
+        created: &str,
+        collections: &[(&str, Category)],
+        missing: Vec<Missing>,
     ) -> (PathBuf, Manifest) {
         let source = SourceInfo {
             installation: "0".repeat(32),
@@ -165,8 +192,7 @@ mod tests {
             attachment_bytes: 0,
         });
         let (id, created) = ("0".repeat(32), created.to_owned());
-        let snapshot =
-            Snapshot { id, created, source, collections: collections.collect(), missing: Vec::new() };
+        let snapshot = Snapshot { id, created, source, collections: collections.collect(), missing };
         let path = folder.join(name);
         let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
         BackupWriter::new(file).finish(&snapshot).unwrap();
@@ -228,7 +254,7 @@ mod tests {
         let retained = keep_newest(&made, &manifest, Some(&asked), keep(1)).unwrap();
         assert_eq!(retained.removed, [of_articles]);
         let asked = [Category::Articles, Category::Other];
-        let (last, manifest) = make(5, &with_other);
+        let (last, manifest) = make(6, &with_other);
         let retained = keep_newest(&last, &manifest, Some(&asked), keep(1)).unwrap();
         assert_eq!(retained.removed, [made, of_both]);
         assert!(of_all.exists() && last.exists());
@@ -265,8 +291,55 @@ mod tests {
         {
             files.push(backup(folder.path(), name, &created(1), &everything()).0);
         }
-        let (made, manifest) = backup(folder.path(), &name(2), &created(2), &everything());
+        let (made, manifest) = backup(folder.path(), &name(3), &created(3), &everything());
         let retained = keep_newest(&made, &manifest, None, keep(2)).unwrap();
         assert_eq!(retained.removed, [files[1].clone(), files[0].clone()]);
+    }
+
+    #[test]
+    fn what_is_younger_than_two_days_stays_however_many_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let make = |name: &str, created: &str| backup(folder.path(), name, created, &everything());
+        let (old, _) = make(&name(3), &created(3));
+        let (younger, _) = make("dikas_20261103_040001.zip", "2026-11-03T04:00:01Z");
+        let (night, _) = make(&name(4), &created(4));
+        let (by_hand, _) = make("dikas_20261105_035900.zip", "2026-11-05T03:59:00Z");
+        let (made, manifest) = make(&name(5), &created(5));
+        let retained = keep_newest(&made, &manifest, None, keep(1)).unwrap();
+        assert_eq!(retained.removed, [old]);
+        assert!([younger, night, by_hand, made].iter().all(|file| file.exists()));
+    }
+
+    #[test]
+    fn one_in_which_something_is_missing_takes_the_place_of_no_complete_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Missing {
+            collection: "receipts".parse().unwrap(),
+            id: "rcp_1".to_owned(),
+            name: None,
+            reason: Reason::Changed,
+            attachments: 0,
+        };
+        let make = |day, missing: &[Missing]| {
+            backup_without(folder.path(), &name(day), &created(day), &everything(), missing.to_vec())
+        };
+        let complete: Vec<PathBuf> = (1..=3).map(|day| make(day, &[]).0).collect();
+        let without = std::slice::from_ref(&missing);
+        let others: Vec<PathBuf> = (4..=8).map(|day| make(day, without).0).collect();
+        let (made, manifest) = make(9, without);
+        let removed = keep_newest(&made, &manifest, None, keep(2)).unwrap().removed;
+        // That of the 8th is the second of all.
+        assert_eq!(
+            removed,
+            [3, 2, 1, 0]
+                .map(|at| others[at].clone())
+                .into_iter()
+                .chain([complete[0].clone()])
+                .collect::<Vec<_>>()
+        );
+        // Once it is whole again, the others go as ever.
+        let (made, manifest) = make(11, &[]);
+        let removed = keep_newest(&made, &manifest, None, keep(2)).unwrap().removed;
+        assert_eq!(removed, [others[4].clone(), complete[1].clone()]);
     }
 }
