@@ -50,7 +50,8 @@ pub(crate) struct Arguments {
     ///
     /// Only after all else has gone well, and only backups that are named as this command names them, that are of the same
     /// installation and the same choice of categories, and that it can read. All else stays, and does not count; so does what
-    /// is dated after the new one, because then a clock was wrong.
+    /// is dated after the new one, because then a clock was wrong. What is younger than 48 hours stays in any case. One in which
+    /// something is missing (--without) takes the place of no complete one.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     keep: Option<NonZeroUsize>,
     /// Reads the file once more from the disk when it has its name, as `verify` does.
@@ -122,6 +123,8 @@ pub(crate) async fn create(arguments: &Arguments, interrupt: &Interrupt) -> Resu
         }),
     );
     teller.say(&told(&outcome, &shown(&file), &removed, &future));
+    // On another way than the rest, so that cron sends it also where all else is well.
+    words::complain_of_missing(&file, &outcome.manifest.missing);
     Ok(())
 }
 
@@ -162,7 +165,6 @@ fn told(outcome: &Outcome, file: &str, removed: &[String], future: &[String]) ->
         megabytes(outcome.size),
         outcome.sha256
     );
-    text += format!("\n{}", words::missing(&outcome.manifest.missing)).trim_end();
     for file in removed {
         text += &format!("\nRemoved {}", plain(file));
     }

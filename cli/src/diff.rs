@@ -40,6 +40,7 @@ pub(crate) fn diff(arguments: &Arguments, interrupt: &Interrupt) -> Result<bool>
     let mut new = open(&arguments.new, interrupt)?;
     let mut problems = look::problems(&old);
     problems.append(look::problems(&new));
+    let [missing_in_old, missing_in_new] = [&mut old, &mut new].map(|it| look::missing(it.reader()));
     let total = old.reader().length() + new.reader().length();
     let mut bar = Bar::new("Comparing", total, interrupt);
     let mut out = Out::new();
@@ -68,6 +69,7 @@ pub(crate) fn diff(arguments: &Arguments, interrupt: &Interrupt) -> Result<bool>
     if arguments.json {
         let mut answer = json!({
             "same": is_same, "damaged": !problems.is_empty(), "collections": compared,
+            "missing": {"old": missing_in_old, "new": missing_in_new},
             "attachments": {
                 "added": files.added, "removed": files.removed, "changed": files.changed, "same": files.same,
             },
@@ -77,6 +79,8 @@ pub(crate) fn diff(arguments: &Arguments, interrupt: &Interrupt) -> Result<bool>
     } else {
         let _ = out.write(table(&compared, &files))?;
         words::complain(&problems);
+        words::complain_of_missing(&arguments.old, &missing_in_old);
+        words::complain_of_missing(&arguments.new, &missing_in_new);
         let _ = out.write(match (differ, problems.is_empty()) {
             (false, true) => "the same\n",
             (true, true) => "different\n",

@@ -7,6 +7,7 @@ use crate::out::Out;
 use crate::teller::Bar;
 use crate::terminal::{plain, plain_json};
 use crate::words;
+use dikas_archive::damage::Missing;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::inspect::Inspector;
 use dikas_archive::problems::Problems;
@@ -66,6 +67,8 @@ struct Taken {
     bytes: u64,
     /// How many documents' files and files could not be taken out, or not whole.
     missed: u64,
+    /// What the backup itself lacks.
+    missing: Vec<Missing>,
     #[serde(flatten)]
     problems: Problems,
 }
@@ -87,7 +90,7 @@ pub(crate) fn extract(arguments: &Arguments, interrupt: &Interrupt) -> Result<()
     let mut bar = Bar::new("Reading", reader.length(), interrupt);
     let mut inspector = Inspector::open(reader, &mut |bytes| bar.add(bytes)).map_err(unusable)?;
     drop(bar);
-    let problems = look::problems(&inspector);
+    let (problems, missing) = (look::problems(&inspector), look::missing(inspector.reader()));
     for name in &arguments.collections {
         if inspector.index().collection(name).is_none() {
             words::complain(&problems);
@@ -100,7 +103,7 @@ pub(crate) fn extract(arguments: &Arguments, interrupt: &Interrupt) -> Result<()
     let folder = Folder::open(&arguments.output, arguments.force).map_err(unusable)?;
     let mut bar = Bar::new("Taking out", inspector.reader().length(), interrupt);
     let mut taking =
-        Taking { arguments, folder, bar: &mut bar, taken: Taken { problems, ..Taken::default() } };
+        Taking { arguments, folder, bar: &mut bar, taken: Taken { problems, missing, ..Taken::default() } };
     taking.documents(&mut inspector)?;
     taking.attachments(&mut inspector)?;
     let taken = taking.taken;
@@ -216,6 +219,7 @@ fn tell(arguments: &Arguments, taken: &Taken) -> Result<()> {
         return out.finish();
     }
     words::complain(&taken.problems);
+    words::complain_of_missing(&arguments.file, &taken.missing);
     for Written { file, documents, .. } in &taken.collections {
         let _ = out.write(format!("{:<32} {documents:>9} documents\n", plain(file)))?;
     }

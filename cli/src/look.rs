@@ -5,6 +5,7 @@ use crate::rows::{self, Wanted};
 use crate::teller::Bar;
 use crate::terminal::{plain, plain_json};
 use crate::words;
+use dikas_archive::damage::Missing;
 use dikas_archive::error::{Error, ErrorKind, Result};
 use dikas_archive::inspect::Inspector;
 use dikas_archive::limits::Limits;
@@ -97,6 +98,11 @@ pub(crate) fn problems(inspector: &Inspector<File>) -> Problems {
     inspector.index().problems.clone()
 }
 
+/// What is missing in a backup, because it was damaged on the server. A manifest that cannot be read is among its problems.
+pub(crate) fn missing(reader: &BackupReader<File>) -> Vec<Missing> {
+    reader.manifest().ok().flatten().map_or_else(Vec::new, |manifest| manifest.missing.clone())
+}
+
 fn backup(reader: Result<BackupReader<File>>, path: &Path) -> Result<BackupReader<File>> {
     let reader = reader.and_then(|reader| reader.require_backup().map(|()| reader));
     reader.map_err(|error| match is_piece(path) && error.kind == ErrorKind::NotAnArchive {
@@ -149,6 +155,9 @@ fn describe(manifest: Option<&Manifest>, summary: &Summary) -> String {
     text += &words::problems(&summary.problems);
     text += match (summary.problems.is_empty(), manifest) {
         (false, _) => "damaged\n",
+        (true, Some(manifest)) if !manifest.missing.is_empty() => {
+            "all else is there by its table of contents; `dikas-backup verify` reads every byte\n"
+        }
         (true, Some(_)) => "complete by its table of contents; `dikas-backup verify` reads every byte\n",
         (true, None) => "",
     };

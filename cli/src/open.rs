@@ -30,7 +30,10 @@ pub(crate) async fn open(arguments: &Arguments, interrupt: &Interrupt) -> Result
     // The page shows what there is of it, and says the same.
     let reading = interrupt.only_reads();
     match look::open_damaged(&arguments.file, interrupt) {
-        Ok(reader) => words::complain(&reader.verify_unread().problems),
+        Ok(reader) => {
+            words::complain(&reader.verify_unread().problems);
+            words::complain_of_missing(&arguments.file, &look::missing(&reader));
+        }
         Err(error) if error.kind == ErrorKind::Cancelled => return Err(error.into()),
         Err(error) => words::complain(&Problems::from_iter([error])),
     }

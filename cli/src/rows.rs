@@ -66,6 +66,7 @@ pub(crate) fn show(file: &Path, wanted: &Wanted, interrupt: &Interrupt) -> Resul
     let mut inspector = Inspector::open(reader, &mut |bytes| bar.add(bytes))?;
     bar.clear();
     let mut problems = look::problems(&inspector);
+    let missing = look::missing(inspector.reader());
     let out = Out::new();
     let format = wanted.format.unwrap_or(if out.is_terminal() { Format::Table } else { Format::Jsonl });
     let limit = wanted.limit.unwrap_or(match format {
@@ -101,6 +102,7 @@ pub(crate) fn show(file: &Path, wanted: &Wanted, interrupt: &Interrupt) -> Resul
     }
     problems.append_new(found);
     words::complain(&problems);
+    words::complain_of_missing(file, &missing);
     Ok(problems.is_empty())
 }
 

@@ -28,9 +28,7 @@ pub(crate) fn verify(Arguments { file, json }: &Arguments, interrupt: &Interrupt
     let mut reader = look::open_damaged(file, interrupt)?;
     let size = reader.length();
     let (sha256, verdict) = read_all(&mut reader, interrupt)?;
-    // One that cannot be read is among the problems.
-    let manifest = reader.manifest().ok().flatten();
-    let missing = manifest.map_or_else(Vec::new, |manifest| manifest.missing.clone());
+    let missing = look::missing(&reader);
     let mut out = Out::new();
     let _ = out.write(match json {
         true => format!("{}\n", plain_json(&as_json(&verdict, size, &sha256, &missing).to_string())),

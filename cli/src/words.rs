@@ -7,6 +7,7 @@ use dikas_archive::error::Error;
 use dikas_archive::job::restore::Plan;
 use dikas_archive::problems::Problems;
 use dikas_archive::reader::Note;
+use std::path::Path;
 
 /// More names than this nobody reads.
 const NAMES: usize = 10;
@@ -79,6 +80,14 @@ pub(crate) fn missing(missing: &[Missing]) -> String {
         format!("Missing, because it was damaged on the server: {}{files}\n", plain(&it.to_string()))
     };
     missing.iter().map(line).collect()
+}
+
+/// The same as [`missing`], on the way of what went wrong.
+pub(crate) fn complain_of_missing(file: &Path, found: &[Missing]) {
+    let file = plain(&file.display().to_string());
+    for line in missing(found).lines() {
+        eprintln!("dikas-backup: {file}: {line}");
+    }
 }
 
 /// What to do about a backup that has met something damaged; nothing where that was not the trouble.

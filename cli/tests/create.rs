@@ -4,6 +4,11 @@
 
 mod support;
 
+use dikas_archive::api::{CollectionSummary, Snapshot};
+use dikas_archive::manifest::CollectionEntry;
+use dikas_archive::reader::BackupReader;
+use dikas_archive::writer::BackupWriter;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -100,28 +105,60 @@ fn so_many_backups_stay_and_nothing_else_goes() {
     fs::rename(shop.create("own.zip"), folder.join(foreign[3])).unwrap();
     fs::write(folder.join(foreign[4]), "{}").unwrap();
 
-    let mut made = Vec::new();
-    // Two of the same second have names of their own, too.
-    for keep in ["2", "2", "2", "1"] {
+    let run = |keep: &str| {
         let output = create(&shop.url, &token, &folder, &["--keep", keep, "--json"]);
         assert_ended(&output, 0);
         let done = last_event(&output);
         let removed: Vec<PathBuf> = serde_json::from_value(done["removed"].clone()).unwrap();
-        let gone = made.len().saturating_sub(keep.parse::<usize>().unwrap() - 1);
-        assert_eq!(removed.len(), gone, "{done}");
-        assert!(removed.iter().all(|file| made.contains(file)), "{done}");
-        made.retain(|file| !removed.contains(file));
-        made.push(done["file"].as_str().unwrap().into());
-        let left = names(&folder);
-        assert_eq!(left.len(), foreign.len() + made.len(), "{left:?}");
-        assert!(
-            foreign.iter().all(|name| folder.join(name).exists()) && made.iter().all(|file| file.exists())
-        );
-    }
+        (PathBuf::from(done["file"].as_str().unwrap()), removed)
+    };
+    // Two of the same second have names of their own, too, and what was just made stays.
+    let made = [run("1"), run("1")].map(|(file, removed)| {
+        assert_eq!(removed, [""; 0].map(PathBuf::from));
+        file
+    });
+    let old: Vec<PathBuf> = [3, 4, 5, 6].map(|days| older(&folder, &made[0], days)).to_vec();
+    let (third, removed) = run("5");
+    assert_eq!(removed, old[2..]);
+    let (fourth, removed) = run("2");
+    assert_eq!(removed, old[..2]);
+    let mut expected: Vec<String> = foreign.map(str::to_owned).to_vec();
+    let name = |file: &PathBuf| file.file_name().unwrap().to_str().unwrap().to_owned();
+    expected.extend([&made[0], &made[1], &third, &fourth].map(name));
+    expected.sort();
+    let mut left = names(&folder);
+    left.sort();
+    assert_eq!(left, expected);
     let kept = names(&folder);
     assert_ended(&create(&shop.url, &token, &folder, &["--keep", "0"]), 2);
     assert_ended(&create(&shop.url, &token, &shop.file("file.zip"), &["--keep", "1"]), 2);
     assert_eq!(names(&folder), kept);
+}
+
+/// A backup of the same series that is so many days older, with nothing in its collections.
+fn older(folder: &Path, like: &Path, days: i64) -> PathBuf {
+    let manifest =
+        BackupReader::open(fs::File::open(like).unwrap()).unwrap().into_manifest().unwrap().unwrap();
+    let moment = manifest.created.parse::<Timestamp>().unwrap() - SignedDuration::from_hours(24 * days);
+    let file = folder.join(moment.strftime("dikas_%Y%m%d_%H%M%S.zip").to_string());
+    let empty = |it: &CollectionEntry| CollectionSummary {
+        name: it.name.clone(),
+        category: it.category,
+        documents: 0,
+        bytes: 0,
+        attachments: 0,
+        attachment_bytes: 0,
+    };
+    let snapshot = Snapshot {
+        id: "0".repeat(32),
+        created: moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        source: manifest.source,
+        collections: manifest.collections.iter().map(empty).collect(),
+        missing: Vec::new(),
+    };
+    let out = fs::OpenOptions::new().read(true).write(true).create_new(true).open(&file).unwrap();
+    BackupWriter::new(out).finish(&snapshot).unwrap();
+    file
 }
 
 /// Stands between the program and the server, and cuts the connection over which so many bytes were answered in all.
@@ -225,7 +262,8 @@ fn what_the_system_ends_leaves_nothing() {
     // It accepts, and never answers.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    for signal in ["-TERM", "-HUP", "-QUIT", "-INT"] {
+    // A terminal that is closed sends two of its signals, one by the shell and one by the system.
+    for signals in [&["-TERM"][..], &["-HUP"], &["-QUIT"], &["-INT"], &["-HUP", "-HUP"], &["-HUP", "-TERM"]] {
         let program = begun(&url, &token, &file, &[]);
         // Whatever this test was started to ignore.
         let mut run = Command::new("env");
@@ -236,9 +274,13 @@ fn what_the_system_ends_leaves_nothing() {
         let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (_held, _) = listener.accept().unwrap();
         assert!(shop.file("ended.zip.part").exists());
-        assert!(Command::new("kill").args([signal, &run.id().to_string()]).status().unwrap().success());
+        let kill =
+            |signal: &&str| Command::new("kill").args([signal, &*run.id().to_string()]).status().unwrap();
+        // It may have ended before the second one.
+        let sent: Vec<bool> = signals.iter().map(|signal| kill(signal).success()).collect();
+        assert!(sent[0]);
         assert_ended(&run.wait_with_output().unwrap(), 130);
-        assert!(!file.exists() && !shop.file("ended.zip.part").exists(), "{signal}");
+        assert!(!file.exists() && !shop.file("ended.zip.part").exists(), "{signals:?}");
     }
 }
 
@@ -360,11 +402,35 @@ fn a_backup_goes_on_without_a_damaged_receipt_that_is_named_and_says_so_wherever
     assert_ended(&made, 0);
     assert_eq!(last_event(&made)["missing"][0]["reason"], "changed");
     assert_eq!(support::manifest(&file)["missing"][0]["id"], id);
+    // Cron hears it, though nothing else.
+    let made = create(&shop.url, &shop.token_file(), &shop.file("quiet.zip"), &["--without", &key]);
+    assert_ended(&made, 0);
+    assert!(stdout(&made).is_empty() && stderr(&made).contains(&key), "{}", stderr(&made));
     for command in ["inspect", "verify"] {
         let looked = dikas_backup().arg(command).arg(&file).output().unwrap();
         assert_ended(&looked, 0);
         assert!(stdout(&looked).contains(&key), "{}", stdout(&looked));
     }
+    let told = stdout(&dikas_backup().arg("inspect").arg(&file).output().unwrap());
+    assert!(told.contains("all else is there") && !told.contains("complete"), "{told}");
+    let rows = dikas_backup().arg("inspect").arg(&file).arg("receipts").output().unwrap();
+    assert_ended(&rows, 0);
+    assert!(stderr(&rows).contains(&key) && !stdout(&rows).contains("Missing"), "{}", stderr(&rows));
+    let folder = shop.file("extracted");
+    let extracted = |more: &[&str]| {
+        let mut run = dikas_backup();
+        run.args(["extract", "--force"]).arg(&file).arg("-o").arg(&folder).args(more).output().unwrap()
+    };
+    assert!(stderr(&extracted(&[])).contains(&key));
+    let told: Value = serde_json::from_str(&stdout(&extracted(&["--json"]))).unwrap();
+    assert_eq!(told["missing"][0]["id"], id);
+    let differ = |more: &[&str]| dikas_backup().arg("diff").args([&file, &file]).args(more).output().unwrap();
+    assert!(stderr(&differ(&[])).contains(&key));
+    let told: Value = serde_json::from_str(&stdout(&differ(&["--json"]))).unwrap();
+    assert_eq!(
+        (&told["missing"]["old"][0]["id"], &told["missing"]["new"][0]["id"]),
+        (&json!(id), &json!(id))
+    );
     let previewed = shop.restore(&file, &["--dry-run"]);
     assert!(stdout(&previewed).contains("missing in this backup"), "{}", stdout(&previewed));
     let wrong = create(&shop.url, &shop.token_file(), &shop.file("none.zip"), &["--without", "receipts"]);
