@@ -191,6 +191,8 @@ kinds! {
     Unauthorized = "unauthorized",
     /// This login may not do that.
     Forbidden = "forbidden",
+    /// The server takes the page for one of another site: a proxy forwards another host than the browser calls.
+    CrossSite = "cross-site",
     /// The snapshot has expired or was closed.
     SnapshotGone = "snapshot-gone",
     /// The server is making a backup already: one at a time for people and its schedule, and one for backup tokens.

@@ -110,7 +110,8 @@ pub(crate) async fn screen(State(app): State<Arc<App>>, mut request: Request, ne
     let peer = peer.map(|ConnectInfo(address)| address.ip().to_canonical());
     if let Some(from) = app.access.foreign(peer, request.method(), request.headers()) {
         let message = format!(
-            "a page of another site may not call this server: access.allowed_origins of its configuration has to name {from}"
+            "a page of another site may not call this server. If it is its own, a proxy in between has to forward Host as the \
+             browser sends it; else access.allowed_origins of its configuration has to name {from}"
         );
         return Failure::new(StatusCode::FORBIDDEN, "cross-site", message).into_response();
     }

@@ -98,6 +98,7 @@ pub fn kind_of(status: u16, code: &str) -> Option<ErrorKind> {
     Some(match (status, code) {
         (429 | 503, _) => ErrorKind::Busy,
         (401, _) => ErrorKind::Unauthorized,
+        (403, "cross-site") => ErrorKind::CrossSite,
         (403, _) => ErrorKind::Forbidden,
         (_, "job-gone") => ErrorKind::JobGone,
         (_, "job-running") => ErrorKind::Busy,

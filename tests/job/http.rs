@@ -288,6 +288,7 @@ fn refusals_keep_their_meaning_and_the_servers_words() {
     let store = shop();
     for (answer, kind) in [
         (refusal(403, "forbidden"), ErrorKind::Forbidden),
+        (refusal(403, "cross-site"), ErrorKind::CrossSite),
         (refusal(410, "snapshot-gone"), ErrorKind::SnapshotGone),
         (refusal(404, "snapshot-gone"), ErrorKind::SnapshotGone),
         (refusal(404, "not-found"), ErrorKind::ServerError),

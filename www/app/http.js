@@ -10,7 +10,7 @@ const API = new URL('api/v1', BASE).href;
 export const TAB = `dikas${BASE.pathname.slice(0, -1)}`;
 
 /** Codes of the API that the page has words of its own for. */
-const CODES = ['archive-in-use', 'job-running', 'no-folder', 'no-schedule'];
+const CODES = ['archive-in-use', 'cross-site', 'job-running', 'no-folder', 'no-schedule'];
 
 /** A call that failed, with the kinds of the engine's errors or a code of the API. */
 export class Failure extends Error {

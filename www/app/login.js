@@ -8,7 +8,7 @@ import { duration, words } from './language.js';
 import { signIn, user } from './session.js';
 
 /** What stands between the page and the server has words of its own. */
-const TOLD = ['redirected', 'gateway', 'proxy-limit'];
+const TOLD = ['cross-site', 'redirected', 'gateway', 'proxy-limit'];
 
 /** What was typed survives a change of the language. */
 let typed = '';

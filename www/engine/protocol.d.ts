@@ -479,7 +479,7 @@ damaged?: Array<Missing>, };
 /**
  * The stable codes. A code never changes its meaning; new ones may come.
  */
-export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "orphaned" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "redirected" | "gateway" | "proxy-limit" | "unauthorized" | "forbidden" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "unknown-origin" | "files-left-out" | "live-changed" | "signed-loss" | "damaged-document" | "damaged-database" | "server-error" | "bad-answer" | "incomplete" | "internal";
+export type ErrorKind = "not-an-archive" | "damaged-directory" | "damaged-entry" | "damaged-part" | "bad-document" | "bad-manifest" | "newer-format" | "unsafe-name" | "conflicting-entries" | "unsupported-entry" | "missing-entry" | "orphaned" | "limit-exceeded" | "bad-argument" | "io" | "no-space" | "no-storage" | "engine-unavailable" | "cancelled" | "unreachable" | "redirected" | "gateway" | "proxy-limit" | "unauthorized" | "forbidden" | "cross-site" | "snapshot-gone" | "busy" | "server-full" | "job-gone" | "restore-running" | "restore-gone" | "foreign-backup" | "unknown-origin" | "files-left-out" | "live-changed" | "signed-loss" | "damaged-document" | "damaged-database" | "server-error" | "bad-answer" | "incomplete" | "internal";
 
 /**
  * What the worker answers.

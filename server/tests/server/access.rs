@@ -55,6 +55,8 @@ async fn a_page_of_another_site_can_do_nothing_unless_it_is_allowed() {
         let answer =
             call(Method::POST, "/auth/login", origin).await.fails(StatusCode::FORBIDDEN, "cross-site");
         assert!(!answer.headers.contains_key("access-control-allow-origin"));
+        let said = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(said.contains("forward Host") && said.contains("access.allowed_origins"), "{said}");
         let asked = call(Method::OPTIONS, "/auth/login", origin).await;
         assert!(!asked.headers.contains_key("access-control-allow-origin"), "{origin}");
     }

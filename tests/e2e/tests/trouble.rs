@@ -194,6 +194,14 @@ async fn what_stands_between_page_and_server_has_words_of_its_own() {
         let problem = browser.find(&format!("#login-problem[data-kind={kind}]")).await;
         assert!(problem.text().await.unwrap().contains(words), "{status}");
     }
+    proxy.heal();
+    let refusal = r#"{"isSuccess":false,"message":"no","errors":[{"code":"cross-site","message":"no"}]}"#;
+    proxy.rule("POST", "/auth/login", 0, EVER, Fault::Answer(StatusCode::FORBIDDEN, refusal.to_owned()));
+    browser.fill("#username", &server.login.0).await;
+    browser.fill("#password", &server.login.1).await;
+    browser.click("#login").await;
+    let problem = browser.find("#login-problem[data-kind=cross-site]").await;
+    assert!(problem.text().await.unwrap().contains("access.allowed_origins"));
 
     // The engine says the same, and asks once where asking again helps nobody.
     proxy.heal();

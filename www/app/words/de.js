@@ -322,6 +322,7 @@ export const de = {
     'proxy-limit': ['Ein Proxy vor dem Server nimmt Daten dieser Größe nicht an.', 'Bitten Sie die Person, die den Proxy betreut, die Grenze zu erhöhen: Bei nginx heißt sie client_max_body_size. Das DiKAS-Handbuch hat ein Beispiel.'],
     unauthorized: ['Ihre Anmeldung ist abgelaufen oder wurde abgelehnt.', 'Melden Sie sich erneut an und starten Sie das Backup noch einmal.'],
     forbidden: ['Ihre Anmeldung darf keine Backups erstellen.', 'Melden Sie sich als Administrator an.'],
+    'cross-site': ['Der Server hält diese Seite für die einer anderen Website: Wahrscheinlich gibt ein Proxy den Host nicht weiter, den der Browser aufruft.', 'Bitten Sie die Person, die den Proxy betreut, Host weiterzugeben (nginx: proxy_set_header Host $http_host) oder die Adresse dieser Seite in access.allowed_origins der Server-Konfiguration einzutragen.'],
     'snapshot-gone': ['Der Server konnte einen Augenblick nicht lange genug festhalten, zweimal hintereinander.', 'Versuchen Sie es, wenn weniger los ist, oder mit einer schnelleren Verbindung zum Server.'],
     'server-error': ['Der Server hat einen eigenen Fehler gemeldet.', 'Versuchen Sie es in ein paar Minuten noch einmal. Bleibt es dabei, geben Sie die technischen Einzelheiten an Ihren DiKAS-Händler weiter.'],
     'bad-answer': ['Die Antworten des Servers kamen gekürzt oder verfälscht an, obwohl sie erneut angefordert wurden.', 'Prüfen Sie das Netzwerk; ein Proxy oder Virenscanner dazwischen kann Antworten verändern. Versuchen Sie es dann noch einmal.'],

@@ -325,6 +325,7 @@ export const en = {
     'proxy-limit': ['A proxy before the server takes no data of this size.', 'Ask the person who looks after the proxy to raise its limit: with nginx that is client_max_body_size. The DiKAS manual has an example.'],
     unauthorized: ['Your login has ended or was refused.', 'Sign in again, then start the backup once more.'],
     forbidden: ['Your login may not create backups.', 'Sign in as an administrator.'],
+    'cross-site': ['The server takes this page for one of another site: probably a proxy does not forward the host that the browser calls.', 'Ask the person who looks after the proxy to have it forward Host (nginx: proxy_set_header Host $http_host), or to name this page’s address in access.allowed_origins of the server’s configuration.'],
     'snapshot-gone': ['The server could not hold on to one moment long enough, twice in a row.', 'Try again when there is less to do, or on a faster connection to the server.'],
     'server-error': ['The server reported a fault of its own.', 'Try again in a few minutes. If it stays, pass the technical details on to your DiKAS dealer.'],
     'bad-answer': ['The server’s answers arrived cut or garbled, though they were asked for again.', 'Check the network; a proxy or virus scanner in between may change answers. Then try again.'],
