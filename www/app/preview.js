@@ -28,7 +28,8 @@ export function previewPanel(preview) {
   const nothing = !changes(preview.collections);
   const state = backup?.manifest ? dateTime(backup.manifest.created) : null;
   const redo = point?.action === 'undo';
-  const lead = point ? w.undoLead(dateTime(point.created)) : w.lead(backup?.name ?? '', state);
+  const pointLead = redo ? w.redoLead : w.undoLead;
+  const lead = point ? pointLead(dateTime(point.created)) : w.lead(backup?.name ?? '', state);
 
   async function confirm() {
     const agreement = await confirmation(preview);

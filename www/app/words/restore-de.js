@@ -95,6 +95,7 @@ export const restoreDe = {
     redoTitle: 'Was sich ändern würde, wenn Sie das Zurückgehen aufheben',
     lead: (name, moment) =>
       moment ? `Noch hat sich nichts geändert. Das würde ${name} mit dem Stand vom ${moment} ändern.` : `Noch hat sich nichts geändert. Das würde ${name} ändern.`,
+    redoLead: (moment) => `Noch hat sich nichts geändert. Das würde sich ändern, wenn Sie das Zurückgehen vom ${moment} aufheben.`,
     undoLead: (moment) => `Noch hat sich nichts geändert. Das würde sich ändern, wenn Sie auf den Stand vor dem ${moment} zurückgehen.`,
     nothing: 'Es würde sich nichts ändern: Alles ist schon da.',
     refused: {

@@ -95,6 +95,7 @@ export const restoreEn = {
     lead: (/** @type {string} */ name, /** @type {string | null} */ moment) =>
       moment ? `Nothing has changed yet. This is what ${name}, with the state of ${moment}, would change.` : `Nothing has changed yet. This is what ${name} would change.`,
     undoLead: (/** @type {string} */ moment) => `Nothing has changed yet. This is what going back to before ${moment} would change.`,
+    redoLead: (/** @type {string} */ moment) => `Nothing has changed yet. This is what taking back the undo of ${moment} would change.`,
     nothing: 'Nothing would change: all of it is there already.',
     refused: {
       'live-changed': 'Nothing was changed: meanwhile somebody has written something that would be lost. This is the preview of now; look at it again and confirm once more. You can have the tills wait for the moment of the change.',
