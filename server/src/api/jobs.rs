@@ -108,7 +108,8 @@ pub(super) struct JobParams {
             ("location" = String, description = "Where it can be watched, from here: `jobs/{id}`."))),
         (status = BAD_REQUEST, description = "`bad-request`: the field says what is wrong."),
         (status = CONFLICT, description = "`job-running`: the server makes one backup at a time for people and its schedule, and \
-            one for backup tokens."),
+            one for backup tokens. `damaged-document`: of the collections that `without` names, more is damaged than it \
+            names; `data` says what.", body = Envelope<Damaged>),
         (status = GONE, description = "`snapshot-gone`: it was closed, has expired, or is not yours."),
         (status = TOO_MANY_REQUESTS, description = "Too many snapshots are open, all in all or of backup tokens, or this \
             token asks too often; Retry-After says when to try again.")),

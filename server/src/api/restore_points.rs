@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// Lists the states from before the last restores.
 #[utoipa::path(get, path = "/backup/restore-points", tag = "restore",
-    responses((status = OK, description = "Three at most, the newest first.", body = Envelope<Vec<RestorePoint>>)),
+    responses((status = OK, description = "Ten at most, the newest first.", body = Envelope<Vec<RestorePoint>>)),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn list_points(State(app): State<Arc<App>>) -> Result<Response> {
     Ok(answer(StatusCode::OK, crate::restoring(move || app.store.restore_points()).await?))

@@ -264,7 +264,7 @@ pub(super) async fn pause_writers(
         (status = FORBIDDEN, description = "`forbidden`: the session is somebody else's."),
         (status = CONFLICT, description = "`incomplete`. `live-changed`: something that would be lost has changed since the \
             preview; `data` is a fresh one. `signed-loss`: signed documents would be lost, and `data` says how many. \
-            Nothing has changed."),
+            `files-left-out`: files of the backup would not be restored, and `data` says how many. Nothing has changed."),
         (status = GONE, description = "`restore-gone`: the session has ended.")),
     extensions(("x-dikas-roles" = json!(["admin"]))))]
 pub(super) async fn commit_restore(
