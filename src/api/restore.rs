@@ -2,7 +2,7 @@
 
 use crate::api::SourceInfo;
 use crate::catalog::{Category, CollectionName};
-use crate::damage::Missing;
+use crate::damage::{Missing, is_zero};
 use crate::digest::Sha256;
 use serde::{Deserialize, Serialize};
 
@@ -128,8 +128,9 @@ pub struct AnnouncedAttachments {
     /// Digest of the bodies of all batches, one after the other: a record per line, line feeds included.
     pub sha256: Sha256,
     /// How many files of the archive are not among them though they concern the restore: damaged, without their
-    /// document, or not understood. A commit has to state this number.
-    #[serde(default)]
+    /// document, or not understood. A commit has to state this number. Absent where it is 0: servers
+    /// of version 0.1.0 do not know it.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u64,
 }
 
@@ -587,4 +588,22 @@ pub struct AuditPage {
     pub entries: Vec<AuditEntry>,
     /// The `before` of the next page; null on the last.
     pub next: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_says_nothing_new_is_understood_by_servers_of_before() {
+        let sha256 = Sha256::of(b"");
+        let announced = AnnouncedAttachments { attachments: 0, bytes: 0, batches: 0, sha256, left_out: 0 };
+        let json = serde_json::to_value(&announced).unwrap();
+        let names: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, ["attachments", "batches", "bytes", "sha256"]);
+        let some = serde_json::to_value(AnnouncedAttachments { left_out: 2, ..announced }).unwrap();
+        assert_eq!(some["leftOut"], 2);
+        let commit = CommitRequest { seq: 1, acknowledge_signed: None, acknowledge_files_left_out: None };
+        assert_eq!(serde_json::to_string(&commit).unwrap(), r#"{"seq":1}"#);
+    }
 }
