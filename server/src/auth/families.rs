@@ -21,13 +21,15 @@ pub(super) const REFRESH_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// client tries to get one.
 const GRACE: Duration = Duration::from_secs(120);
 
-/// How many logins a user has at most; a further one ends the one that was renewed least recently.
+/// How many logins a user has at most. A further one ends the oldest that was never renewed and whose access token is over:
+/// nobody works with that. Where there is none, it ends the one that was renewed least recently.
 const OF_A_USER: usize = 100;
 
 /// The logins.
 #[derive(Debug)]
 pub(super) struct Families {
     store: Arc<Store>,
+    access_life: Duration,
     held: Mutex<Held>,
     /// One save at a time: one that waited for the store would write over what a later one has written.
     saving: Mutex<()>,
@@ -41,9 +43,14 @@ struct Held {
 }
 
 impl Families {
-    pub(super) fn open(store: Arc<Store>) -> Result<Self> {
+    pub(super) fn open(store: Arc<Store>, access_life: Duration) -> Result<Self> {
         let all = store.logins()?.into_iter().map(|login| (login.id.clone(), login)).collect();
-        Ok(Self { store, held: Mutex::new(Held { all, unsaved: HashSet::new() }), saving: Mutex::default() })
+        Ok(Self {
+            store,
+            access_life,
+            held: Mutex::new(Held { all, unsaved: HashSet::new() }),
+            saving: Mutex::default(),
+        })
     }
 
     /// Begins a login of this user.
@@ -57,7 +64,7 @@ impl Families {
             generation: 1,
         };
         let mut held = self.held();
-        held.make_room(&user.id);
+        held.make_room(&user.id, now.saturating_sub(self.access_life.as_secs()));
         held.put(login.clone());
         Ok(login)
     }
@@ -161,10 +168,13 @@ impl Held {
         (unsaved, changed, ended)
     }
 
-    fn make_room(&mut self, user: &str) {
+    /// Access tokens from before `over` are over.
+    fn make_room(&mut self, user: &str, over: u64) {
+        let is_worked_with = |login: &Login| login.generation > 1 || login.renewed > over;
+        let rank = |login: &&Login| (is_worked_with(login), login.renewed);
         let of_user = || self.all.values().filter(|login| login.user == user);
         if of_user().count() >= OF_A_USER
-            && let Some(id) = of_user().min_by_key(|login| login.renewed).map(|login| login.id.clone())
+            && let Some(id) = of_user().min_by_key(rank).map(|login| login.id.clone())
         {
             self.remove(&id);
         }
@@ -186,6 +196,7 @@ mod tests {
     use crate::auth::{Role, user_document};
 
     const DAY: u64 = 24 * 60 * 60;
+    const ACCESS: Duration = Duration::from_secs(900);
 
     fn user(name: &str) -> User {
         User::parse(user_document(name, name, Role::Till, "x").unwrap().as_bytes()).unwrap()
@@ -194,7 +205,7 @@ mod tests {
     fn families() -> (tempfile::TempDir, Families) {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
-        (folder, Families::open(store).unwrap())
+        (folder, Families::open(store, ACCESS).unwrap())
     }
 
     #[test]
@@ -239,7 +250,7 @@ mod tests {
         families.save(true).unwrap();
         assert!(families.are_saved());
         drop(families);
-        let again = Families::open(Arc::new(Store::open(folder.path()).unwrap())).unwrap();
+        let again = Families::open(Arc::new(Store::open(folder.path()).unwrap()), ACCESS).unwrap();
         assert_eq!(again.find(&kept.id, 8), Some(kept));
         assert_eq!(again.find(&gone.id, 8), None);
         assert_eq!(
@@ -290,5 +301,21 @@ mod tests {
         }
         assert_eq!(families.held().all.len(), OF_A_USER + 1);
         assert!(families.find(&first.id, 1).is_none() && families.find(&other.id, 1).is_some());
+    }
+
+    #[test]
+    fn logins_that_nobody_works_with_go_before_that_of_a_person_at_work() {
+        let (_folder, families) = families();
+        let (person, fresh) = (families.begin(&user("a"), 0).unwrap(), ACCESS.as_secs() + 500);
+        families.renew(&person.id, 1, 100).unwrap();
+        let scripts: Vec<_> = (0..OF_A_USER as u64 - 1)
+            .map(|number| families.begin(&user("a"), 200 + number).unwrap())
+            .collect();
+        for script in &scripts {
+            families.begin(&user("a"), fresh).unwrap();
+            assert!(families.find(&script.id, fresh).is_none());
+        }
+        assert!(families.find(&person.id, fresh).is_some());
+        assert_eq!(families.held().all.len(), OF_A_USER);
     }
 }

@@ -124,7 +124,7 @@ impl Auth {
     pub fn open(store: Arc<Store>, folder: &Path, access_life: Duration) -> Result<Self> {
         let key = TokenKey::new(&secret(&folder.join("secret"))?)?;
         let (hashing, hashing_known) = (Semaphore::new(2), Semaphore::new(1));
-        let (attempts, families) = (Attempts::default(), Families::open(Arc::clone(&store))?);
+        let (attempts, families) = (Attempts::default(), Families::open(Arc::clone(&store), access_life)?);
         let refused = Refused::default();
         Ok(Self { store, key, access_life, attempts, families, refused, hashing, hashing_known })
     }
