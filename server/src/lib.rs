@@ -395,7 +395,9 @@ impl Server {
             serving.abort();
         }
         let _ = self.sweeping.await;
-        let _ = self.digesting.await;
+        if tokio::time::timeout(NOTICE, self.digesting).await.is_err() {
+            tracing::warn!("the check of the database has not ended in time");
+        }
         self.app.snapshots.close_all().await;
         let app = Arc::clone(&self.app);
         let last = move || {

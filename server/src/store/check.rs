@@ -38,6 +38,8 @@ pub struct DatabaseCheck {
 #[derive(Default)]
 pub(super) struct Checks {
     last: Mutex<Option<DatabaseCheck>>,
+    /// One check at a time, so that a stop ends it.
+    one: Mutex<()>,
     under_way: Mutex<Option<InterruptHandle>>,
     stopping: AtomicBool,
 }
@@ -97,12 +99,13 @@ const OLD: [Old; 2] = [
 
 impl Store {
     /// Reads the whole database, on a connection of its own, and compares it with itself. Blocks for as long as that
-    /// takes: seconds for each gigabyte.
+    /// takes, seconds for each gigabyte, and for another check under way.
     ///
     /// # Errors
     /// `unavailable` where the server stops meanwhile.
     pub fn check_database(&self) -> Result<DatabaseCheck> {
         let stopping = || Failure::unavailable("the server stops", 10);
+        let _one = lock(&self.checks.one);
         if self.checks.stopping.load(Ordering::Relaxed) {
             return Err(stopping());
         }
@@ -313,5 +316,24 @@ mod tests {
         assert!(!store.add_digests(&mut OldRows::default()).unwrap());
         assert_eq!(since(&store), then);
         assert!(store.last_check().unwrap().sound, "what a check has found outlives the server");
+    }
+
+    #[test]
+    fn a_check_that_waits_for_another_one_ends_with_a_stop_as_well() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let both = std::thread::scope(|scope| {
+            let both = [0, 1].map(|_| scope.spawn(|| store.check_database()));
+            both.map(|check| check.join().unwrap().unwrap().sound)
+        });
+        assert_eq!(both, [true, true]);
+        let another = lock(&store.checks.one);
+        let waiting = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| store.check_database());
+            store.check_no_more();
+            drop(another);
+            waiting.join().unwrap()
+        });
+        assert_eq!(waiting.unwrap_err().code(), "unavailable");
     }
 }
