@@ -2,7 +2,7 @@
 
 use crate::failure::Result;
 use crate::lock_folder;
-use crate::store::Store;
+use crate::store::{Store, folder};
 use clap::ValueEnum;
 use std::path::Path;
 
@@ -21,10 +21,13 @@ impl UnnamedFiles {
     /// Does it in this data folder, and says what there is then.
     ///
     /// # Errors
-    /// Where the folder is in use by a server, or cannot be used.
+    /// Where the folder has no database, is in use by a server, or cannot be used.
     pub fn decide(self, data: &Path) -> Result<String> {
-        crate::store::folder::check(data)?;
+        folder::check_has_database(data)?;
         let _lock = lock_folder(data)?;
+        if self == Self::Count {
+            folder::check_current(data)?;
+        }
         let store = Store::open(data)?;
         match self {
             Self::Count => {}

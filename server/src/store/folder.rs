@@ -1,7 +1,7 @@
 //! What a data folder holds before its database is opened. A new database is made only where nothing of an earlier one lies:
 //! beside one, all of that would look like something that no document names.
 
-use super::{SCHEMA, migrate};
+use super::{SCHEMA, migrate, missing_scripts};
 use crate::failure::{Failure, Result, unusable};
 use crate::{blobs, durable, private, random};
 use rusqlite::{Connection, OpenFlags};
@@ -44,6 +44,38 @@ pub(crate) fn check(data: &Path) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => check_fresh(data, "is missing"),
         Err(error) => Err(unusable(&path, error)),
     }
+}
+
+/// Lets a folder pass that has a database. Makes nothing, and changes nothing.
+///
+/// # Errors
+/// Where there is none.
+pub(crate) fn check_has_database(data: &Path) -> Result<()> {
+    check(data)?;
+    if has_tables(&data.join(DATABASE))? {
+        return Ok(());
+    }
+    check_fresh(data, "has no tables")?;
+    let message = format!(
+        "the folder {} has no database, {DATABASE}: is its name right? Nothing was made",
+        data.display()
+    );
+    Err(Failure::bad_request(message))
+}
+
+/// Lets a database pass that has the schema of this version.
+///
+/// # Errors
+/// Where a start of the server would change the schema, or a newer version has written it.
+pub(crate) fn check_current(data: &Path) -> Result<()> {
+    let path = data.join(DATABASE);
+    let connection = connect(&path).map_err(|error| unusable(&path, error))?;
+    if missing_scripts(&connection, &path)?.is_empty() {
+        return Ok(());
+    }
+    let message = "an earlier DiKAS has written it, and counting changes nothing: start the server once, which brings it up \
+                   to date";
+    Err(unusable(&path, message))
 }
 
 /// Makes the database where the folder is fresh; one that is there has tables of this program.

@@ -273,6 +273,30 @@ async fn beside_an_older_database_no_file_is_taken_until_a_person_decides() {
 }
 
 #[tokio::test]
+async fn a_decision_about_files_makes_no_database_and_counting_migrates_none() {
+    let folder = folder_with_files(3).await;
+    let typo = folder.path().join("date");
+    for decision in [UnnamedFiles::Count, UnnamedFiles::Quarantine, UnnamedFiles::Remove] {
+        let refusal = decision.decide(&typo).unwrap_err().to_string();
+        assert!(refusal.contains("date") && refusal.contains("has no database"), "{refusal}");
+        assert!(!typo.exists());
+    }
+    let data = folder.path().join("data");
+    let version = |set: Option<i64>| {
+        let connection = rusqlite::Connection::open(data.join(DATABASE)).unwrap();
+        if let Some(version) = set {
+            connection.pragma_update(None, "user_version", version).unwrap();
+        }
+        connection.query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let before = version(None) - 1;
+    version(Some(before));
+    let refusal = UnnamedFiles::Count.decide(&data).unwrap_err().to_string();
+    assert!(refusal.contains("start the server once"), "{refusal}");
+    assert_eq!(version(None), before);
+}
+
+#[tokio::test]
 async fn a_note_that_cannot_be_read_holds_the_clean_up() {
     let folder = folder_with_files(3).await;
     let note = folder.path().join("data/installation");
