@@ -38,8 +38,8 @@ pub(super) fn record_digest(record: &AttachmentRecord) -> RowDigest {
     hasher.finish().as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
-/// Whether these are a digest of which the disk has changed some bits. One of a body that has changed differs in about half
-/// of its bits, so that it is the digest that has rotted, and not the body.
+/// Whether these are a digest of which the disk has changed some bits. One of a body that has changed differs in about
+/// half of its bits, so that it is the digest that has rotted, and not the body.
 pub(super) fn is_nearly(written: &[u8], digest: &RowDigest) -> bool {
     let bits = written.iter().zip(digest).map(|(written, digest)| (written ^ digest).count_ones());
     written.len() == digest.len() && bits.sum::<u32>() <= 16

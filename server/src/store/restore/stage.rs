@@ -123,8 +123,8 @@ impl Restores {
         })
     }
 
-    /// Those of the digests whose bytes are not here, are not in the size that a record says, or were changed by the disk:
-    /// sent again, they heal what is here.
+    /// Those of the digests whose bytes are not here, are not in the size that a record says, or were changed by the
+    /// disk: sent again, they heal what is here.
     ///
     /// # Errors
     /// `restore-gone`, `forbidden`
