@@ -1580,7 +1580,8 @@ business: string | null,
 check: ArchiveCheck, 
 /**
  * Why the schedule keeps it. Empty for what it would remove after a run that was due, for what is damaged, for what it did
- * not make, and for what is dated in the future.
+ * not make, and for what is dated in the future. What is from before a pause of 45 days, after which the clock may have
+ * jumped ahead, stays without a reason of its own.
  */
 keptFor: Array<KeptFor>, 
 /**
