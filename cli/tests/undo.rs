@@ -82,6 +82,10 @@ fn an_undo_brings_back_what_was_there_and_can_be_undone() {
     let next = points(&shop)[0]["id"].as_str().unwrap().to_owned();
     assert!(stdout(&back).contains(&format!("undo --point {next}` takes it back")), "{}", stdout(&back));
     assert!(content(&shop, "again.zip") == after);
+    // The restore is live again: nothing is said of one that was undone.
+    let refused = stderr(&shop.run("undo", &["--yes"]));
+    assert!(refused.contains(&format!("`undo --point {next}` takes it back")), "{refused}");
+    assert!(refused.contains("the last thing done was an undo") && !refused.contains("undone"), "{refused}");
 }
 
 #[test]
