@@ -247,11 +247,8 @@ impl Archives {
                 || (!archive.is_complete() && good_days.contains(&(day, false)));
             let is_unwanted = self.is_ours(&archive) && reasons.is_empty() && is_replaced && is_old;
             if is_unwanted && archive.created() <= doubtful {
-                tracing::warn!(
-                    "{} stays: no archive followed it for {} days, or the clock has jumped ahead; remove it by hand",
-                    archive.name,
-                    PAUSE.as_hours() / 24
-                );
+                let (name, days) = (archive.name, PAUSE.as_hours() / 24);
+                tracing::warn!("{name} stays: no archive for {days} days, or the clock jumped ahead");
                 continue;
             }
             // One that somebody verifies has time until the next run.
