@@ -10,8 +10,9 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind as Reason};
 use std::path::Path;
 
-/// What a file is called until it is whole.
-const UNFINISHED: &str = ".dikas-backup.part";
+/// How the name of a file begins and ends until it is whole. Between stands a random number: another run may write into
+/// the same folder.
+const UNFINISHED: [&str; 2] = [".dikas-backup-", ".part"];
 
 /// The modes of files and folders that none but their owner can read.
 #[cfg(unix)]
@@ -99,32 +100,32 @@ fn own_folder() -> DirBuilder {
 struct Unfinished<'a> {
     folder: &'a Dir,
     file: File,
+    name: String,
 }
 
 impl<'a> Unfinished<'a> {
     fn create(folder: &'a Dir) -> io::Result<Self> {
-        // What an earlier run left when it was killed.
-        match folder.remove_file(UNFINISHED) {
-            Err(error) if error.kind() != Reason::NotFound => return Err(error),
-            _ => {}
-        }
+        let number = getrandom::u64().map_err(io::Error::other)?;
+        let [beginning, end] = UNFINISHED;
+        let name = format!("{beginning}{number:016x}{end}");
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).follow(cap_fs_ext::FollowSymlinks::No);
         #[cfg(unix)]
         cap_std::fs::OpenOptionsExt::mode(&mut options, OWN_FILE);
-        Ok(Self { folder, file: folder.open_with(UNFINISHED, &options)? })
+        let file = folder.open_with(&name, &options)?;
+        Ok(Self { folder, file, name })
     }
 
     /// Gives it its name. A rename would replace what has come there meanwhile; a link does not, where there are any.
     fn finish(self, name: &str, overwrites: bool) -> io::Result<()> {
         if overwrites {
-            return self.folder.rename(UNFINISHED, self.folder, name);
+            return self.folder.rename(&self.name, self.folder, name);
         }
-        match self.folder.hard_link(UNFINISHED, self.folder, name) {
+        match self.folder.hard_link(&self.name, self.folder, name) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == Reason::AlreadyExists => Err(error),
             Err(_) if self.folder.symlink_metadata(name).is_ok() => Err(Reason::AlreadyExists.into()),
-            Err(_) => self.folder.rename(UNFINISHED, self.folder, name),
+            Err(_) => self.folder.rename(&self.name, self.folder, name),
         }
     }
 }
@@ -132,7 +133,7 @@ impl<'a> Unfinished<'a> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         // After a rename there is none.
-        let _ = self.folder.remove_file(UNFINISHED);
+        let _ = self.folder.remove_file(&self.name);
     }
 }
 
@@ -185,6 +186,22 @@ fn unsafe_name(name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_runs_into_one_folder_give_no_file_the_content_of_another() {
+        let path = tempfile::tempdir().unwrap();
+        let mut one = Folder::open(path.path(), false).unwrap();
+        let mut other = Folder::open(path.path(), false).unwrap();
+        one.write("one.txt", |file| {
+            file.write_all(b"first ")?;
+            other.write("other.txt", |file| Ok(file.write_all(b"of the other")?)).unwrap();
+            Ok(file.write_all(b"second")?)
+        })
+        .unwrap();
+        let read = |name: &str| std::fs::read_to_string(path.path().join(name)).unwrap();
+        assert_eq!((read("one.txt").as_str(), read("other.txt").as_str()), ("first second", "of the other"));
+        assert_eq!(std::fs::read_dir(path.path()).unwrap().count(), 2);
+    }
 
     #[test]
     fn names_stay_within_and_mean_the_same_everywhere() {
