@@ -28,12 +28,71 @@ pub(crate) fn trusting(pem: &[u8]) -> Result<ClientConfig> {
         Error::new(ErrorKind::BadArgument, format!("a certificate cannot be used: {}", said(&error)))
     };
     let provider = Arc::new(ring::default_provider());
-    let system =
-        Verifier::new_with_extra_roots(given.iter().cloned(), Arc::clone(&provider)).map_err(unusable)?;
+    // As a root, any certificate vouches for others: the verifier does not look at what else a root says of itself.
+    let authorities: Vec<_> = given.iter().filter(|given| is_authority(given)).cloned().collect();
+    let system = Verifier::new_with_extra_roots(authorities, Arc::clone(&provider)).map_err(unusable)?;
     let trust = Trust { system, given };
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(unusable)?.dangerous().with_custom_certificate_verifier(Arc::new(trust));
     Ok(config.with_no_client_auth())
+}
+
+/// The extension basicConstraints (RFC 5280 section 4.2.1.9) with `CA:TRUE`, in DER up to the length of a path: its
+/// identifier, maybe that it is critical, and a sequence that begins with the boolean.
+const BASIC_CONSTRAINTS: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x13];
+const CRITICAL: [u8; 3] = [0x01, 0x01, 0xff];
+const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
+
+/// Whether a certificate says that it is an authority. One that does not is trusted as itself alone.
+fn is_authority(certificate: &[u8]) -> bool {
+    extensions(certificate).is_some_and(says_authority)
+}
+
+/// Whether one of these extensions says so.
+fn says_authority(mut extensions: &[u8]) -> bool {
+    while let Some((SEQUENCE, extension, rest)) = element(extensions) {
+        if let Some(value) = extension.strip_prefix(&BASIC_CONSTRAINTS) {
+            let value = value.strip_prefix(&CRITICAL).unwrap_or(value);
+            let within = element(value).and_then(|(_, value, _)| element(value));
+            return within.is_some_and(|(_, constraints, _)| constraints.starts_with(&TRUE));
+        }
+        extensions = rest;
+    }
+    false
+}
+
+const SEQUENCE: u8 = 0x30;
+
+/// The tag of the extensions in what is signed of a certificate (RFC 5280 section 4.1).
+const EXTENSIONS: u8 = 0xa3;
+
+/// The extensions of a certificate in DER.
+fn extensions(certificate: &[u8]) -> Option<&[u8]> {
+    let (_, whole, _) = element(certificate)?;
+    let (_, mut signed, _) = element(whole)?;
+    loop {
+        let (tag, value, rest) = element(signed)?;
+        if tag == EXTENSIONS {
+            return element(value).map(|(_, extensions, _)| extensions);
+        }
+        signed = rest;
+    }
+}
+
+/// The first element of DER: its tag, its content, and what follows it.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, rest) = bytes.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = match first.checked_sub(0x80) {
+        None => (usize::from(*first), rest),
+        Some(count @ 1..=4) => {
+            let (digits, rest) = rest.split_at_checked(count.into())?;
+            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
+        }
+        Some(_) => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((*tag, content, rest))
 }
 
 /// Why a server is not trusted, if it is that.
@@ -170,4 +229,26 @@ fn moment(time: UnixTime) -> String {
 fn plain_name(name: &str) -> &str {
     let within = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     within.unwrap_or(name).trim_matches('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_certificate_that_says_so_is_an_authority() {
+        for (pem, authority) in [
+            (&include_bytes!("../tests/certificates/usual.pem")[..], true),
+            (include_bytes!("../tests/certificates/without-names.pem"), true),
+            (include_bytes!("../tests/certificates/no-authority.pem"), false),
+            (include_bytes!("../tests/certificates/without-constraints.pem"), false),
+            (include_bytes!("../tests/certificates/version-1.pem"), false),
+        ] {
+            let certificate = CertificateDer::from_pem_slice(pem).unwrap();
+            assert_eq!(is_authority(&certificate), authority);
+            for length in 0..certificate.len() {
+                assert!(!is_authority(&certificate[..length]), "cut to {length} bytes");
+            }
+        }
+    }
 }

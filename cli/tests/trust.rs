@@ -124,6 +124,21 @@ fn the_certificate_that_openssl_makes_is_trusted_where_a_file_names_it() {
 }
 
 #[test]
+fn the_key_of_a_certificate_that_is_no_authority_vouches_for_no_other() {
+    let secure = Secure::open();
+    for name in ["no-authority", "without-constraints"] {
+        let child = fs::read(fixture(&format!("child-of-{name}.pem"))).unwrap();
+        let url = format!("https://127.0.0.1:{}", secure.port(&child));
+        let file = fixture(&format!("{name}.pem"));
+        secure.refuses(&url, &["--ca-file", file.to_str().unwrap()], "no authority that this machine trusts");
+    }
+    // The same child is trusted where it is named itself.
+    let child = fixture("child-of-no-authority.pem");
+    let url = format!("https://127.0.0.1:{}", secure.port(&fs::read(&child).unwrap()));
+    assert_ended(&secure.create(&url, "child.zip", &["--ca-file", child.to_str().unwrap()]), 0);
+}
+
+#[test]
 fn a_certificate_whose_time_is_over_or_that_is_too_old_a_version_is_not_trusted() {
     let secure = Secure::open();
     let made = |years: [i32; 2]| {
