@@ -84,7 +84,7 @@ pub async fn check<R: Read + Seek>(
     }
     not_understood(archive, &mut plan.left_out);
     // All that was chosen has been read: what else the directory shows concerns the rest.
-    plan.problems = archive.verify_unread().problems.beside(&plan.left_out);
+    plan.problems.append_new(archive.verify_unread().problems.beside(&plan.left_out));
     files::sort(&mut plan.files);
     plan.attachments = announced_attachments(&plan.files)?;
     plan.attachments.left_out = plan.left_out.found();
