@@ -219,7 +219,8 @@ async fn files_that_are_no_backup_or_a_damaged_one_change_nothing() {
     let made = std::process::Command::new("zip").arg("-q").arg("-j").arg(&other).arg(&whole).status();
     assert!(made.unwrap().success());
     open(&browser, &other).await;
-    browser.click("#show-changes").await;
+    browser.fill("#business-name", "Zum Goldenen Hirschen").await;
+    browser.click("#show-changes:enabled").await;
     let failed = page::failed(&browser).await;
     assert_eq!(failed.kind, "missing-entry", "{}", failed.text);
     browser.shot("restore-other-zip").await;
