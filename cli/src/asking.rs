@@ -156,8 +156,10 @@ impl Asking<'_> {
         let accepted = self.without_files.map_or_else(|| "none".to_owned(), |number| number.to_string());
         let error = Error::new(ErrorKind::FilesLeftOut, message)
             .expected(format!("--without-files {files}"), accepted);
-        let question =
-            format!("{files} files of the backup would not be restored. Type how many, to accept that: ");
+        let question = format!(
+            "{} of the backup would not be restored. Type how many, to accept that: ",
+            words::files(files)
+        );
         if self.consenting.may_ask() && ask(&question, self.interrupt).await? == files.to_string() {
             return Ok(());
         }

@@ -115,7 +115,10 @@ pub(crate) fn extract(arguments: &Arguments, interrupt: &Interrupt) -> Result<()
         (0, found) => {
             format!("all that was asked for was taken out whole, but the backup has {found} problems")
         }
-        (missed, _) => format!("not everything was taken out: {missed} files are missing or not whole"),
+        (missed, _) => {
+            let files = words::counted(missed, "file is", "files are");
+            format!("not everything was taken out: {files} missing or not whole")
+        }
     };
     Err(Failure::new(Ended::Failed, Error::new(ErrorKind::DamagedEntry, message)))
 }

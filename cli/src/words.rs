@@ -28,7 +28,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
     );
     let left_out = plan.left_out();
     if left_out.found() > 0 {
-        text += &format!("ATTENTION: {} files of the backup would not be restored:\n", left_out.found());
+        text += &format!("ATTENTION: {} of the backup would not be restored:\n", files(left_out.found()));
         text += &listed(left_out.iter().map(|why| plain(&why.to_string())), left_out.found());
     }
     if !plan.problems().is_empty() {
@@ -48,12 +48,23 @@ fn soundness(plan: &Plan) -> &'static str {
     }
 }
 
+/// A number with its noun, in the singular where it is one.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A number of files.
+pub(crate) fn files(number: u64) -> String {
+    counted(number, "file", "files")
+}
+
 /// What is wrong with a backup, a line for each problem.
 pub(crate) fn problems(problems: &Problems) -> String {
     let mut text: String =
         problems.iter().map(|problem| format!("{}\n", plain(&problem.to_string()))).collect();
     if problems.unlisted() > 0 {
-        text += &format!("and {} problems more, {} in all\n", problems.unlisted(), problems.found());
+        let more = counted(problems.unlisted(), "problem", "problems");
+        text += &format!("and {more} more, {} in all\n", problems.found());
     }
     text
 }
@@ -125,8 +136,8 @@ pub(crate) fn preview(preview: &RestorePreview) -> String {
         text += &format!("\nNote: {}\n", warning_in_words(warning));
     }
     if preview.files_left_out > 0 {
-        text +=
-            &format!("\nATTENTION: {} files of the backup would not be restored.\n", preview.files_left_out);
+        let files = files(preview.files_left_out);
+        text += &format!("\nATTENTION: {files} of the backup would not be restored.\n");
     }
     if preview.signed_loss > 0 {
         text += &format!(

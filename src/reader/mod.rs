@@ -90,12 +90,12 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TrailingBytes { bytes } => {
-                write!(f, "{bytes} bytes of zeros or line ends follow the end of the archive")
+                write!(f, "zeros or line ends follow the end of the archive, in bytes: {bytes}")
             }
             Self::ByteOrderMarks { parts } => {
                 write!(
                     f,
-                    "{parts} parts begin with a byte order mark, which belongs to no document and is passed over"
+                    "parts that begin with a byte order mark, which belongs to no document and is passed over: {parts}"
                 )
             }
             Self::Repacked => f.write_str("another program has unpacked this backup and packed it again"),
