@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     ///
     /// While it is written its name ends in .part; only what is whole, read back and on the disk gets its name, and no
     /// file that is there is overwritten: where a moment's name is taken, as in the hour that comes twice, it gets a number, as
-    /// in dikas_20261025_023000-2.zip. Nobody but its owner can read it.
+    /// in dikas_20261025_023000-2.zip. Only its owner can read it.
     #[arg(short, long, value_name = "FILE|DIR")]
     output: PathBuf,
     /// Backs up this category alone; may be given several times.

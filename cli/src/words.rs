@@ -74,7 +74,7 @@ pub(crate) fn notes(notes: &[Note]) -> String {
     notes.iter().map(|note| format!("Note: {}\n", plain(&note.to_string()))).collect()
 }
 
-/// The same as [`problems`], for whoever reads what went wrong, beside what was asked for.
+/// Lists problems as [`problems`] does, for the output of errors.
 pub(crate) fn complain(found: &Problems) {
     for line in problems(found).lines() {
         eprintln!("dikas-backup: {line}");

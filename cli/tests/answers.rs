@@ -179,7 +179,7 @@ fn every_command_says_the_same_of_the_same_file() {
             let body: Value = serde_json::from_str(&body).unwrap();
             assert_eq!(body["data"]["preview"]["filesLeftOut"], 1, "{what}: {body}");
         } else {
-            // What the manifest does not name is no part of the backup, and keeps nobody from the rest.
+            // An entry that the manifest does not name is no part of the backup; the rest is restored without it.
             let usable = truth == Truth::Sound || what == "an entry too many";
             assert_eq!(restored.status.code() == Some(0), usable, "{what}: {told}");
             assert_eq!(told.contains("is sound"), truth == Truth::Sound, "{what}: {told}");

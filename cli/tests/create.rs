@@ -135,7 +135,7 @@ fn so_many_backups_stay_and_nothing_else_goes() {
     assert_eq!(names(&folder), kept);
 }
 
-/// A backup of the same series that is so many days older, with nothing in its collections.
+/// Makes a backup of the same series with empty collections, dated the given number of days earlier.
 fn older(folder: &Path, like: &Path, days: i64) -> PathBuf {
     let manifest =
         BackupReader::open(fs::File::open(like).unwrap()).unwrap().into_manifest().unwrap().unwrap();
